@@ -1,0 +1,278 @@
+"""Installs what Textual Inversion Studio needs into `.venv` beside this file: `python install.py [--dev]`.
+
+Running it again does no harm: what is there is left alone, and an interrupted installation is continued.
+Standard library only, and in a syntax that a Python which is too old still reads, so that it can say so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+OLDEST_PYTHON = (3, 10)
+STUDIO, TOOLS = "studio", "test tools"
+FILES = {
+    STUDIO: ("requirements-torch.txt", "requirements.txt", "constraints.txt"),
+    TOOLS: ("requirements-dev.txt", "constraints.txt"),
+}
+CUDA_INDEX = "https://download.pytorch.org/whl/cu130"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+# pip's own last line is often "No matching distribution found", whatever the reason was; these lines tell more.
+KNOWN_FAILURES = (
+    ("No space left on device", "The disk is full: make room (about 2 GB on CPU, 8 GB with CUDA)."),
+    ("Failed to establish a new connection", "The package index can't be reached: check the network."),
+    ("Temporary failure in name resolution", "The package index can't be reached: check the network."),
+    ("NameResolutionError", "The package index can't be reached: check the network."),
+    ("ProxyError", "The proxy refused: check HTTPS_PROXY."),
+    ("CERTIFICATE_VERIFY_FAILED", "The index's certificate is not trusted here: set PIP_CERT to your network's own."),
+    ("No matching distribution found", "The index has no such package for this Python and system."),
+)
+
+
+class InstallError(Exception):
+    """The installation can't go on. The message says what happened and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Venv:
+    """A virtual environment, which may not exist yet. Looking at it starts no process."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """The environment's Python."""
+        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is an environment whose Python is still on this machine."""
+        return self.python.exists() and bool(self.version)
+
+    @property
+    def version(self) -> str:
+        """The environment's Python version as `3.11.7`, empty where there is none."""
+        config = self.folder / "pyvenv.cfg"
+        lines = config.read_text(encoding="utf-8").splitlines() if config.is_file() else []
+        found = [line.partition("=")[2].strip() for line in lines if line.lower().startswith("version")]
+        return found[0] if found else ""
+
+    def stamp_file(self, part: str) -> Path:
+        """Where it is noted that `part` was installed completely."""
+        return self.folder / f"{part.replace(' ', '-')}.installed"
+
+
+OWN_VENV = Venv(ROOT / ".venv")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
+    parser = argparse.ArgumentParser(description="Makes .venv or brings it up to date. Running it again does no harm.")
+    parser.add_argument("--dev", action="store_true", help="install the test tools and linters too")
+    parser.add_argument("--reinstall-torch", action="store_true", help="install torch anew, by TORCH_COMMAND")
+    options = parser.parse_args(arguments)
+    return reported(lambda: install(dev=options.dev, reinstall_torch=options.reinstall_torch))
+
+
+def reported(work: Callable[[], None]) -> int:
+    """Runs `work`; prints an expected failure in plain words; returns the exit status."""
+    try:
+        work()
+    except InstallError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def install(venv: Venv = OWN_VENV, *, dev: bool = False, reinstall_torch: bool = False) -> None:
+    """Makes `venv` if there is none and installs into it what is missing; silent and quick when nothing is.
+
+    Raises:
+        InstallError: the installation can't go on.
+    """
+    require_python(sys.version_info[:2])
+    if not venv.exists:
+        create(venv)
+    require_python(tuple(int(part) for part in venv.version.split(".")[:2]), f" in {venv.folder}")
+    if reinstall_torch:
+        run_pip(venv, ["uninstall", "--yes", "torch"])
+        venv.stamp_file(STUDIO).unlink(missing_ok=True)
+    for part in needed(venv, dev=dev):
+        began = time.monotonic()
+        say(f"Installing the {part} into {venv.folder} …")
+        discard_unfinished(venv)
+        {STUDIO: install_studio, TOOLS: install_tools}[part](venv)
+        venv.stamp_file(part).write_text(stamp(part, venv.version), encoding="utf-8")
+        say(f"Installed the {part} in {time.monotonic() - began:.0f} s.")
+
+
+def needed(venv: Venv = OWN_VENV, *, dev: bool = False) -> list[str]:
+    """Returns the parts that were not installed completely, or from other requirements than today's."""
+
+    def is_current(part: str) -> bool:
+        file = venv.stamp_file(part)
+        return file.is_file() and file.read_text(encoding="utf-8") == stamp(part, venv.version)
+
+    return [part for part in (STUDIO, *([TOOLS] if dev else [])) if not is_current(part)]
+
+
+def stamp(part: str, python_version: str, root: Path = ROOT) -> str:
+    """Returns a digest of all that an installed part depends on: its requirements, the Python, the folder."""
+    digest = hashlib.sha256(f"{root}\n{python_version}\n".encode())
+    for name in FILES[part]:
+        digest.update((root / name).read_bytes())
+    return digest.hexdigest()
+
+
+def require_python(version: Sequence[int], where: str = "") -> None:
+    """Refuses a Python that the studio can't run on."""
+    if tuple(version) < OLDEST_PYTHON:
+        raise InstallError(
+            f"This is Python {version[0]}.{version[1]}{where}; Textual Inversion Studio needs Python 3.10 or newer.\n"
+            + (
+                "Delete that folder and run the same command again."
+                if where
+                else "Install one from https://www.python.org/downloads/ and start with it, e.g. python3.11 launch.py."
+            )
+        )
+
+
+def create(venv: Venv) -> None:
+    """Makes the environment, or makes it anew when its Python is gone from the machine."""
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise InstallError(
+            f"This Python ({sys.executable}) can't make virtual environments: its venv module is missing.\n"
+            f"On Debian and Ubuntu install it with: sudo apt install python{version}-venv"
+        )
+    began = time.monotonic()
+    say(f"Creating {venv.folder} (Python {'.'.join(map(str, sys.version_info[:2]))}) …")
+    command = [sys.executable, "-m", "venv", *(["--clear"] if venv.version else []), str(venv.folder)]
+    if subprocess.run(command, check=False).returncode:
+        raise InstallError(f"The virtual environment could not be made. The command was:\n  {shlex.join(command)}")
+    say(f"Created it in {time.monotonic() - began:.0f} s.")
+
+
+def discard_unfinished(venv: Venv) -> None:
+    """Makes pip forget the packages that it was copying when it was killed; it would take them for installed."""
+    for site_packages in venv.folder.glob("[Ll]ib*/**/site-packages"):
+        for record in site_packages.glob("*.dist-info"):
+            # pip and its kin write this file last, after all the package's own.
+            if not (record / "INSTALLER").is_file():
+                say(f"{record.name} was not installed completely; installing it again.")
+                shutil.rmtree(record)
+
+
+def install_studio(venv: Venv) -> None:
+    """Installs torch, the pinned requirements, and the studio itself as an importable package."""
+    install_torch(venv)
+    run_pip(venv, ["install", "-r", str(ROOT / "requirements.txt"), "-c", str(ROOT / "constraints.txt")])
+    run_pip(venv, ["install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+
+
+def install_tools(venv: Venv) -> None:
+    """Installs the test tools and linters."""
+    run_pip(venv, ["install", "-r", str(ROOT / "requirements-dev.txt"), "-c", str(ROOT / "constraints.txt")])
+
+
+def install_torch(venv: Venv) -> None:
+    """Installs torch, unless the right one is there: the pinned release, or any when TORCH_COMMAND chose it."""
+    chosen = os.environ.get("TORCH_COMMAND", "").strip()
+    release = torch_release()
+    present = torch_version(venv)
+    if present and (chosen or present.partition("+")[0] == release):
+        say(f"torch {present} is there already.")
+        return
+    command = torch_command(venv, chosen, on_windows=os.name == "nt", has_nvidia=shutil.which("nvidia-smi") is not None)
+    say(
+        f"Installing torch by TORCH_COMMAND: {shlex.join(command)}"
+        if chosen
+        else f"Installing torch {release} (about 200 MB for the CPU, 2–3 GB with CUDA) …"
+    )
+    if not chosen and sys.platform == "linux" and shutil.which("nvidia-smi") is None:
+        say(f"No NVIDIA GPU found: TORCH_COMMAND='pip install torch=={release} --index-url {CPU_INDEX}' is smaller.")
+    run(command)
+    if not torch_version(venv):
+        raise InstallError(f"The command ended well, but there is no torch in {venv.folder}:\n  {shlex.join(command)}")
+
+
+def torch_release() -> str:
+    """Returns the pinned release of torch."""
+    lines = (ROOT / "requirements-torch.txt").read_text(encoding="utf-8").splitlines()
+    return next(line.partition("==")[2].strip() for line in lines if line.startswith("torch=="))
+
+
+def torch_version(venv: Venv) -> str:
+    """Returns the version of the torch in the environment, with its build (`2.13.0+cpu`); empty where there is none."""
+    code = "import importlib.metadata as m; print(*(d.version for d in m.distributions(name='torch')))"
+    result = subprocess.run([str(venv.python), "-I", "-c", code], capture_output=True, text=True, check=False)
+    return result.stdout.strip()
+
+
+def torch_command(venv: Venv, chosen: str, *, on_windows: bool, has_nvidia: bool) -> list[str]:
+    """Returns the command that installs torch: the one in TORCH_COMMAND, run by the environment's own Python, or ours.
+
+    On Windows the package index has torch for the CPU only, so a machine with an NVIDIA GPU gets it from PyTorch's own.
+    """
+    pip = [str(venv.python), "-m", "pip"]
+    if not chosen:
+        index = ["--index-url", CUDA_INDEX] if on_windows and has_nvidia else ["-c", str(ROOT / "constraints.txt")]
+        return [*pip, "install", "--disable-pip-version-check", "-r", str(ROOT / "requirements-torch.txt"), *index]
+    # Outside Windows, where a backslash belongs to a path, quoting is the shell's.
+    words = shlex.split(chosen, posix=not on_windows)
+    replaced = {"pip": pip, "pip3": pip, "python": pip[:1], "python3": pip[:1]}
+    return [*replaced.get(words[0], words[:1]), *words[1:]]
+
+
+def run_pip(venv: Venv, arguments: Sequence[str]) -> None:
+    """Runs the environment's pip, its progress visible."""
+    run([str(venv.python), "-m", "pip", arguments[0], "--disable-pip-version-check", *arguments[1:]])
+
+
+def run(command: Sequence[str]) -> None:
+    """Runs a command whose output the user sees; a failure is explained by what it wrote."""
+    lines = []
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace")
+    except OSError as error:
+        raise InstallError(
+            f"{command[0]} can't be run: {error.strerror}. It stands in:\n  {shlex.join(command)}"
+        ) from error
+    with process:
+        for line in process.stderr or ():
+            sys.stderr.write(line)
+            lines.append(line)
+    if process.returncode:
+        raise InstallError(explained(command, process.returncode, "".join(lines)))
+
+
+def explained(command: Sequence[str], status: int, output: str) -> str:
+    """Returns what a failed command was, why it failed as far as its output tells, and what to do."""
+    reason = next((text for sign, text in KNOWN_FAILURES if sign in output), "The reason is in the lines above.")
+    return (
+        f"The installation stopped: this command ended with status {status}.\n  {shlex.join(command)}\n"
+        f"{reason}\nThen run the same command again; what was downloaded is kept."
+    )
+
+
+def say(text: str) -> None:
+    """Tells the user what is going on, before the child process that does it can write."""
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The server's command-line flags, in A1111's spelling.
+
+Standard library only: `launch.py` reads them before anything is installed.
+"""
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PORT = 7860
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What `launch.py` and `python -m ti_studio serve` can be told."""
+
+    port: int = DEFAULT_PORT
+    listen: bool = False
+    embeddings_dir: Path | None = None
+    ckpt_dir: Path | None = None
+    ckpt: Path | None = None
+    data_dir: Path | None = None
+    no_browser: bool = False
+    gradio_auth: tuple[tuple[str, str], ...] = ()
+    dataset_root: Path | None = None
+
+    @classmethod
+    def from_namespace(cls, namespace: argparse.Namespace) -> "ServerOptions":
+        """Returns the options that a parser with `add_server_options` has read."""
+        return cls(**{name: getattr(namespace, name) for name in cls.__dataclass_fields__})
+
+    @property
+    def host(self) -> str:
+        """The address to serve on: this machine only, unless `--listen` was given."""
+        return "0.0.0.0" if self.listen else "127.0.0.1"
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the server's flags to `parser`; `ServerOptions.from_namespace` reads what they were given."""
+    server = parser.add_argument_group("server")
+    server.add_argument("--port", type=port, default=DEFAULT_PORT, metavar="N", help="default: %(default)s")
+    server.add_argument(
+        "--listen",
+        action="store_true",
+        help="serve to the whole network, not to this machine only; set --gradio-auth and --dataset-root with it",
+    )
+    server.add_argument(
+        "--gradio-auth",
+        type=accounts,
+        default=(),
+        metavar="USER:PASSWORD[,...]",
+        help="ask for a login; several accounts are separated by commas",
+    )
+    server.add_argument("--no-browser", action="store_true", help="do not open the page in the browser at start")
+
+    folders = parser.add_argument_group("folders", "each is made where it is missing, and may lie anywhere")
+    folders.add_argument(
+        "--data-dir", type=folder, metavar="DIR", help="holds embeddings, models and outputs (default: the repository)"
+    )
+    folders.add_argument(
+        "--embeddings-dir", type=folder, metavar="DIR", help="embeddings, read and written (default: DATA/embeddings)"
+    )
+    folders.add_argument(
+        "--ckpt-dir", type=folder, metavar="DIR", help="checkpoints (default: DATA/models/Stable-diffusion)"
+    )
+    folders.add_argument(
+        "--dataset-root",
+        type=existing_folder,
+        metavar="DIR",
+        help="only folders in here may be trained on (default: any folder of this machine)",
+    )
+    folders.add_argument(
+        "--ckpt", type=existing_path, metavar="PATH", help="the checkpoint to start with (default: the demo checkpoint)"
+    )
+
+
+def port(text: str) -> int:
+    """Reads a TCP port."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):  # noqa: PLR2004 - the last TCP port
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected a whole number from 1 to 65535")
+    return int(text)
+
+
+def accounts(text: str) -> tuple[tuple[str, str], ...]:
+    """Reads `user:password[,user:password]`; a password may contain a colon, not a comma."""
+    pairs = [account.strip().partition(":") for account in text.split(",")]
+    for number, (user, _, password) in enumerate(pairs, start=1):
+        if not user or not password:
+            # The text itself is not shown: it may hold a password, and terminals are shared and logged.
+            raise argparse.ArgumentTypeError(f"account {number} of {len(pairs)} is not of the form USER:PASSWORD")
+    users = [user for user, _, _ in pairs]
+    if repeated := {user for user in users if users.count(user) > 1}:
+        raise argparse.ArgumentTypeError(f"the same user is given more than once: {', '.join(sorted(repeated))}")
+    return tuple((user, password) for user, _, password in pairs)
+
+
+def folder(text: str) -> Path:
+    """Reads a folder that exists or can be made; makes nothing yet."""
+    path = _path(text)
+    nearest = next((place for place in (path, *path.parents) if place.exists()), None)
+    if nearest is None:
+        raise argparse.ArgumentTypeError(f"{path} can't be made: there is no drive {path.anchor}")
+    if not nearest.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} can't be a folder: {nearest} is a file")
+    if nearest != path and not os.access(nearest, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{path} can't be made: {nearest} is not yours to write to")
+    return path
+
+
+def existing_folder(text: str) -> Path:
+    """Reads a folder that must be there already."""
+    path = _path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is {'a file' if path.exists() else 'missing'}; expected a folder")
+    return path
+
+
+def existing_path(text: str) -> Path:
+    """Reads a file or folder that must be there already."""
+    path = _path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{path} is missing; expected a checkpoint file or a diffusers folder")
+    return path
+
+
+def _path(text: str) -> Path:
+    """Returns the absolute path that a shell user means by `text`."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text).expanduser().absolute()
