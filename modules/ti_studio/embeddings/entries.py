@@ -1,0 +1,97 @@
+"""What the library says of each file: usable, incompatible or unreadable, and why; and who wins a word of two files."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+
+from ti_studio.embeddings.embedding import family_of
+from ti_studio.embeddings.names import displayed
+from ti_studio.embeddings.walk import FileState
+
+Identity = tuple[str, FileState | None, str | None]
+"""A file's relative path, its status, and its SHA-256 where the status alone can't tell its content."""
+
+
+class State(str, Enum):
+    """What can be done with a file."""
+
+    USABLE = "usable"
+    INCOMPATIBLE = "incompatible"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One embedding file of the library. Texts are safe to show: characters that can't be shown are replaced."""
+
+    word: str
+    """The file's name without its ending: what prompts use."""
+    path: Path
+    id: str
+    """Opaque and stable while the file keeps its place; for routes."""
+    folder: str
+    """Relative to the library, with `/` between the parts; empty for the library itself."""
+    state: State
+    reason: str | None = None
+    """Why the file is not usable, in plain words."""
+    conflict: str | None = None
+    """The file that wins this word, relative to the library; None where this one does."""
+    vectors_per_token: int | None = None
+    family: str | None = None
+    step: int | None = None
+    widths: Mapping[str, int] = field(default_factory=dict, hash=False)
+    size: int = 0
+    """In bytes."""
+    modified: float = 0.0
+    """Unix time, in seconds."""
+    sha256: str | None = None
+    """Of the file, where it is known already; `Library.sha256` works it out."""
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    preview: Path | None = None
+    identity: Identity = field(default=("", None, None), repr=False)
+    """Differs whenever the file's content may differ."""
+
+    @property
+    def relative(self) -> str:
+        """Returns the path relative to the library, as it may be shown."""
+        return displayed(f"{self.folder}/{self.path.name}" if self.folder else self.path.name)
+
+
+def misfit(entry: Entry, widths: Mapping[str, int], checkpoint_family: str | None = None) -> str | None:
+    """Returns why an embedding doesn't fit a checkpoint with these widths by text encoder, or None if it does."""
+    if entry.widths == widths:
+        return None
+    family = checkpoint_family or family_of(widths)
+    if entry.family != family:
+        return f"made for {_made_for(entry)}; the checkpoint is {family}"
+    found = ", ".join(str(width) for width in entry.widths.values())
+    needed = ", ".join(str(widths.get(encoder, 0)) for encoder in entry.widths)
+    return f"its vectors are {found} wide; the checkpoint needs {needed}"
+
+
+def judge(
+    entries: Iterable[Entry], widths: Mapping[str, int] | None, checkpoint_family: str | None = None
+) -> tuple[Entry, ...]:
+    """Returns the entries with their state for this checkpoint, and with the winner of each word that several have.
+
+    The first file by path wins, among those that are usable if any is: a broken or foreign file takes no word away.
+    """
+    judged = [entry if widths is None else _for_checkpoint(entry, widths, checkpoint_family) for entry in entries]
+    winners: dict[str, Entry] = {}
+    for entry in sorted(judged, key=lambda entry: entry.state is not State.USABLE):
+        winners.setdefault(entry.word.lower(), entry)
+    return tuple(_for_word(entry, winners[entry.word.lower()]) for entry in judged)
+
+
+def _for_checkpoint(entry: Entry, widths: Mapping[str, int], checkpoint_family: str | None) -> Entry:
+    reason = misfit(entry, widths, checkpoint_family) if entry.state is State.USABLE else None
+    return replace(entry, state=State.INCOMPATIBLE, reason=reason) if reason else entry
+
+
+def _for_word(entry: Entry, winner: Entry) -> Entry:
+    return entry if winner is entry else replace(entry, conflict=winner.relative)
+
+
+def _made_for(entry: Entry) -> str:
+    return f"other text encoders ({', '.join(entry.widths)})" if entry.family == "unknown" else str(entry.family)

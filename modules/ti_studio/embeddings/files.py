@@ -1,0 +1,212 @@
+"""Reads any embedding file safely, and writes one so that it is whole or not there.
+
+Every reader gets bytes that were read once, so what is checked is what is used.
+"""
+
+import hashlib
+import io
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.errors import EmbeddingError, UnreadableEmbedding
+from ti_studio.embeddings.headers import Header, read_header
+from ti_studio.embeddings.layouts import Data, as_rows, rows_by_encoder, to_a1111, to_safetensors
+from ti_studio.embeddings.metadata import FAMILY, STEP
+from ti_studio.embeddings.names import check_name, displayed
+from ti_studio.embeddings.pickles import load_pickle
+from ti_studio.errors import Conflict
+from ti_studio.folders import atomic_write
+
+__all__ = [
+    "EMBEDDING_ENDINGS",
+    "Outline",
+    "check_name",
+    "file_sha256",
+    "outline_embedding",
+    "read_embedding",
+    "write_embedding",
+]
+
+MAX_FILE_BYTES = 256 * 2**20
+
+_WHOLE_NUMBER = re.compile("[0-9]{1,18}")
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What can be said of an embedding without holding its rows."""
+
+    widths: Mapping[str, int]
+    """Width of a row by text encoder."""
+    vectors_per_token: int
+    step: int | None
+    metadata: Mapping[str, str]
+
+
+def read_embedding(path: Path) -> Embedding:
+    """Returns the embedding in a `.safetensors`, `.pt` or `.bin` file; its name is the file's, as in A1111.
+
+    Nothing in the file is run. Rows come as float32 on the CPU whatever they are stored as.
+
+    Raises:
+        UnreadableEmbedding: the file is missing, damaged, dangerous, too big or no embedding; the message says which.
+    """
+    with _named(path), _opened(path) as (file, size):
+        return _READERS[_ending(path)](path.stem, file, size)
+
+
+def outline_embedding(path: Path) -> Outline:
+    """Returns what is known of the embedding in a file; of a `.safetensors` file only the header is read.
+
+    Raises:
+        UnreadableEmbedding: as `read_embedding`, except that the numbers in a `.safetensors` file are not looked at.
+    """
+    with _named(path), _opened(path) as (file, size):
+        if _ending(path) == ".safetensors":
+            return _outline_of_header(read_header(file, size))
+        embedding = _READERS[_ending(path)](path.stem, file, size)
+        return Outline(embedding.widths, embedding.vectors_per_token, embedding.step, embedding.metadata)
+
+
+def write_embedding(embedding: Embedding, path: Path, *, overwrite: bool = True) -> None:
+    """Writes the embedding in the layout that the path's ending asks for: `.safetensors`, or A1111's `.pt`.
+
+    The file appears whole or not at all; an older file of that name stays until the new one is complete.
+
+    Raises:
+        EmbeddingError: the ending is another one, or a row holds NaN or infinity.
+        Conflict: the file exists and `overwrite` is False.
+        WriteFailed: the disk is full or the folder can't be written to; nothing is left behind.
+    """
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise EmbeddingError(f"{path.name} ends in {path.suffix!r}; embeddings are written as {' or '.join(_WRITERS)}.")
+    if not overwrite and path.exists():
+        raise Conflict(f"{path.name} exists already; choose another name, or allow it to be overwritten.")
+    try:
+        rows = {encoder: as_rows(encoder, tensor.cpu()) for encoder, tensor in embedding.vectors.items()}
+    except UnreadableEmbedding as error:
+        raise EmbeddingError(f"{embedding.name} was not written: it {error}.") from error
+    metadata = {**embedding.metadata, FAMILY: embedding.family}
+    if embedding.step is not None:
+        metadata[STEP] = str(embedding.step)
+    atomic_write(path, writer(Embedding(embedding.name, rows, embedding.step, metadata)))
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the file's SHA-256 in hexadecimal; A1111's short hash in infotexts is the first 12 digits of it."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Puts the file's name before what the readers have to say about it."""
+    try:
+        yield
+    except UnreadableEmbedding as error:
+        raise UnreadableEmbedding(f"{displayed(path.name)} {error}.") from error
+    except OSError as error:
+        raise UnreadableEmbedding(f"{displayed(path.name)} could not be read: {error.strerror}.") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Opens a file of a known ending and gives its size with it."""
+    if _ending(path) not in _READERS:
+        raise UnreadableEmbedding(f"ends in {path.suffix!r}; expected {', '.join(EMBEDDING_ENDINGS)}")
+    about = path.stat()
+    # Anything else, such as a named pipe, could keep the reader waiting for ever.
+    if not stat.S_ISREG(about.st_mode):
+        raise UnreadableEmbedding("is no ordinary file")
+    if about.st_size == 0:
+        raise UnreadableEmbedding("is empty")
+    with path.open("rb") as file:
+        yield file, about.st_size
+
+
+def _ending(path: Path) -> str:
+    return path.suffix.lower()
+
+
+def _outline_of_header(header: Header) -> Outline:
+    rows = rows_by_encoder(header.tensors, header.metadata.get(FAMILY))
+    shapes = {encoder: tensor.shape for encoder, tensor in rows.items()}
+    count = max(1 if len(shape) == 1 else shape[0] for shape in shapes.values())
+    widths = {encoder: shape[-1] for encoder, shape in shapes.items()}
+    return Outline(widths, count, _whole_number(header.metadata.get(STEP)), header.metadata)
+
+
+def _read_safetensors(name: str, file: BinaryIO, size: int) -> Embedding:
+    header = read_header(file, size)
+    # A checkpoint or a LoRA is refused here, before gigabytes of it are read.
+    _outline_of_header(header)
+    file.seek(0)
+    try:
+        tensors = safetensors.torch.load(_bytes_of(file, size))
+    except (SafetensorError, LookupError, RuntimeError, ValueError) as error:
+        raise UnreadableEmbedding(f"is damaged ({error})") from error
+    return _embedding(name, tensors, header.metadata, header.metadata.get(STEP))
+
+
+def _read_pickle(name: str, file: BinaryIO, size: int) -> Embedding:
+    data = load_pickle(_bytes_of(file, size))
+    if not isinstance(data, Mapping):
+        raise UnreadableEmbedding(f"is not an embedding: it holds a {type(data).__name__}; expected a dict")
+    metadata = data.get("ti_studio")
+    if not isinstance(metadata, Mapping):
+        metadata = {key: data.get(key) for key in ("sd_checkpoint", "sd_checkpoint_name")}
+    strings = {key: value for key, value in metadata.items() if isinstance(key, str) and isinstance(value, str)}
+    return _embedding(name, data, strings, data.get("step"))
+
+
+def _bytes_of(file: BinaryIO, size: int) -> bytes:
+    if size > MAX_FILE_BYTES:
+        raise UnreadableEmbedding(f"is {size:,} bytes; an embedding has at most {MAX_FILE_BYTES:,}")
+    return file.read(MAX_FILE_BYTES + 1)
+
+
+def _embedding(name: str, data: Data, metadata: Mapping[str, str], step: object) -> Embedding:
+    rows = rows_by_encoder(data, metadata.get(FAMILY))
+    vectors = {encoder: as_rows(encoder, tensor) for encoder, tensor in rows.items()}
+    return Embedding(name, vectors, _whole_number(step), metadata)
+
+
+def _whole_number(value: object) -> int | None:
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        return int(value)
+    return value if type(value) is int else None
+
+
+def _safetensors_bytes(embedding: Embedding) -> bytes:
+    return safetensors.torch.save(to_safetensors(embedding), dict(embedding.metadata))
+
+
+def _pickle_bytes(embedding: Embedding) -> bytes:
+    file = io.BytesIO()
+    # A1111's unpickler refuses the members of the zip form that torch has written since 2.1.
+    torch.save(to_a1111(embedding), file, _use_new_zipfile_serialization=False)
+    return file.getvalue()
+
+
+_READERS: Mapping[str, Callable[[str, BinaryIO, int], Embedding]] = {
+    ".safetensors": _read_safetensors,
+    ".pt": _read_pickle,
+    ".bin": _read_pickle,
+}
+_WRITERS: Mapping[str, Callable[[Embedding], bytes]] = {".safetensors": _safetensors_bytes, ".pt": _pickle_bytes}
+
+EMBEDDING_ENDINGS = tuple(_READERS)

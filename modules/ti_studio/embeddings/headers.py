@@ -1,0 +1,78 @@
+"""Reads the header of a `.safetensors` file: what tensors there are and what is said of them, without the tensors.
+
+Format: https://github.com/huggingface/safetensors#format — 8 bytes of length (little-endian), that much JSON, then the
+tensors' bytes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ti_studio.embeddings.errors import UnreadableEmbedding
+
+MAX_HEADER_BYTES = 16 * 2**20
+"""The format allows 100 MB; an embedding needs some kilobytes, and JSON takes many times its size in memory."""
+
+_LENGTH_BYTES = 8
+
+
+@dataclass(frozen=True)
+class TensorOutline:
+    """What a header says of one tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    end: int
+    """Where its bytes end, counted from the end of the header."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header's content."""
+
+    metadata: Mapping[str, str]
+    tensors: Mapping[str, TensorOutline]
+
+
+def read_header(file: BinaryIO, size: int) -> Header:
+    """Returns the header of an open `.safetensors` file of `size` bytes.
+
+    Raises:
+        UnreadableEmbedding: the header is too long, cut off, or not what the format asks for.
+    """
+    length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    if not 0 < length <= size - _LENGTH_BYTES:
+        raise UnreadableEmbedding(f"is cut off or no safetensors file: its header has {length:,} of {size:,} bytes")
+    if length > MAX_HEADER_BYTES:
+        raise UnreadableEmbedding(f"has a header of {length:,} bytes; an embedding has at most {MAX_HEADER_BYTES:,}")
+    content = _parsed(file.read(length))
+    metadata = content.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise UnreadableEmbedding("has a damaged header: __metadata__ is not a map of strings")
+    tensors = {name: _outline(name, about) for name, about in content.items()}
+    announced = max((tensor.end for tensor in tensors.values()), default=0)
+    if announced != size - _LENGTH_BYTES - length:
+        raise UnreadableEmbedding(
+            f"is cut off or damaged: its header tells of {announced:,} bytes of tensors, "
+            f"the file has {size - _LENGTH_BYTES - length:,}"
+        )
+    return Header(metadata, tensors)
+
+
+def _parsed(text: bytes) -> dict[str, object]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEmbedding("has a damaged header: it is not JSON") from error
+    if not isinstance(content, dict):
+        raise UnreadableEmbedding("has a damaged header: it is not a JSON object")
+    return content
+
+
+def _outline(name: str, about: object) -> TensorOutline:
+    match about:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(), int(end)]}:
+            if all(type(size) is int for size in shape):
+                return TensorOutline(dtype, tuple(shape), end)
+    raise UnreadableEmbedding(f"has a damaged header: {name[:60]!r} has no dtype, shape and place")

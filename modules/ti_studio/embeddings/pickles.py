@@ -1,0 +1,87 @@
+"""Reads torch's pickle files without running what is in them.
+
+The bytes that were checked are the bytes that are loaded: nothing is opened twice. torch's own restricted unpickler
+(`weights_only=True`) builds tensors and plain containers and refuses every other global.
+"""
+
+import io
+import re
+import struct
+import threading
+import zipfile
+from pickle import UnpicklingError
+
+import torch
+
+from ti_studio.embeddings.errors import UnreadableEmbedding
+
+MAX_BYTES = 256 * 2**20
+MAX_ZIP_MEMBERS = 1000
+
+_ZIP_START = b"PK\x03\x04"
+_ZIP_MEMBER = b"PK\x01\x02"
+_REFUSED_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+
+# torch's list of allowed globals belongs to the process: two threads that changed it at once would leave it changed.
+_ALLOWED_GLOBALS = threading.Lock()
+
+# What torch and pickle raise on damaged bytes is whatever they stumble over.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+
+
+class ParameterDict:
+    """Stands in for `torch.nn.ParameterDict`, which rinongal's files hold: its state is kept, nothing of it is run."""
+
+
+_OLD_PARAMETERS = (ParameterDict, "torch.nn.modules.container.ParameterDict")
+
+
+def load_pickle(data: bytes) -> object:
+    """Returns what a `.pt` or `.bin` file holds, with its tensors on the CPU.
+
+    Raises:
+        UnreadableEmbedding: the file is too big, damaged, or asks for anything but tensors and plain containers.
+    """
+    if len(data) > MAX_BYTES:
+        raise UnreadableEmbedding(f"is {len(data):,} bytes; an embedding has at most {MAX_BYTES:,}")
+    if data.startswith(_ZIP_START):
+        _check_zip(data)
+    try:
+        with _ALLOWED_GLOBALS, torch.serialization.safe_globals([_OLD_PARAMETERS]):
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        asked_for = _REFUSED_GLOBAL.search(str(error))
+        if asked_for is None:
+            raise UnreadableEmbedding("is no pickle of tensors, or damaged; it was not run") from error
+        raise UnreadableEmbedding(
+            f"asks to run {asked_for[1]}, which no embedding needs and a malicious file would; it was not run"
+        ) from error
+    except _DAMAGE as error:
+        raise UnreadableEmbedding(f"is damaged or no torch file ({type(error).__name__})") from error
+
+
+def _check_zip(data: bytes) -> None:
+    """Refuses a zip that would take much more memory than its own size, before anything in it is unpacked."""
+    # Counted before `zipfile` sees it, which makes an object of each member.
+    if data.count(_ZIP_MEMBER) > MAX_ZIP_MEMBERS:
+        raise UnreadableEmbedding(f"is a zip of more than {MAX_ZIP_MEMBERS} members; an embedding has a handful")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except _DAMAGE as error:
+        raise UnreadableEmbedding(f"is a damaged zip ({error})") from error
+    if unpacked > MAX_BYTES:
+        raise UnreadableEmbedding(f"unpacks to {unpacked:,} bytes; an embedding has at most {MAX_BYTES:,}")
