@@ -109,7 +109,7 @@ def install(venv: Venv = OWN_VENV, *, dev: bool = False, reinstall_torch: bool =
         create(venv)
     require_python(tuple(int(part) for part in venv.version.split(".")[:2]), f" in {venv.folder}")
     if reinstall_torch:
-        run_pip(venv, ["uninstall", "--yes", "torch"])
+        run_pip(venv, ["uninstall", "--quiet", "--yes", "torch"])
         venv.stamp_file(STUDIO).unlink(missing_ok=True)
     for part in needed(venv, dev=dev):
         began = time.monotonic()
@@ -181,7 +181,7 @@ def install_studio(venv: Venv) -> None:
     """Installs torch, the pinned requirements, and the studio itself as an importable package."""
     install_torch(venv)
     run_pip(venv, ["install", "-r", str(ROOT / "requirements.txt"), "-c", str(ROOT / "constraints.txt")])
-    run_pip(venv, ["install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+    run_pip(venv, ["install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
 
 
 def install_tools(venv: Venv) -> None:

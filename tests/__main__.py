@@ -23,9 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     status = install.reported(lambda: install.install(dev=True))
     if status:
         return status
-    problem = chromium.provide()
+    problem = chromium.provide(install.say)
     if problem:
-        print(f"Browser tests will be skipped: {problem}", flush=True)
+        install.say(f"Browser tests will be skipped: {problem}")
     command = [str(install.OWN_VENV.python), "-m", "pytest", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment(problem), check=False).returncode
 

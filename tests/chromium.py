@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 
 PROBLEM = "TI_STUDIO_BROWSER_PROBLEM"
 """The environment variable in which `python -m tests` says why there is no browser."""
@@ -17,7 +18,7 @@ def find() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def provide() -> str:
+def provide(say: Callable[[str], None]) -> str:
     """Installs Chromium with apt where it is missing and that is possible; returns why there is none, or nothing."""
     if find():
         return ""
@@ -25,7 +26,7 @@ def provide() -> str:
         return f"{MISSING}; install Chromium or Chrome."
     if os.geteuid() != 0:
         return f"{MISSING}; install it with: sudo apt-get install chromium"
-    print("Installing Chromium for the browser tests (apt-get) …", flush=True)
+    say("Installing Chromium for the browser tests (apt-get) …")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
         status = subprocess.run(["apt-get", "-q", *arguments], env=quiet, check=False).returncode
