@@ -94,4 +94,4 @@ def _for_word(entry: Entry, winner: Entry) -> Entry:
 
 
 def _made_for(entry: Entry) -> str:
-    return f"other text encoders ({', '.join(entry.widths)})" if entry.family == "unknown" else str(entry.family)
+    return f"{' and '.join(entry.widths)} alone" if entry.family == "unknown" else str(entry.family)

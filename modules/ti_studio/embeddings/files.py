@@ -1,6 +1,6 @@
 """Reads any embedding file safely, and writes one so that it is whole or not there.
 
-Every reader gets bytes that were read once, so what is checked is what is used.
+Nothing that a file says is believed: sizes are bounded before anything is allocated, and nothing in a file is run.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import EmbeddingError, UnreadableEmbedding
 from ti_studio.embeddings.headers import Header, read_header
-from ti_studio.embeddings.layouts import Data, as_rows, rows_by_encoder, to_a1111, to_safetensors
+from ti_studio.embeddings.layouts import FLOATING, Data, as_rows, rows_by_encoder, to_a1111, to_safetensors
 from ti_studio.embeddings.metadata import FAMILY, STEP
 from ti_studio.embeddings.names import check_name, displayed
 from ti_studio.embeddings.pickles import load_pickle
@@ -144,7 +144,12 @@ def _ending(path: Path) -> str:
 
 def _outline_of_header(header: Header) -> Outline:
     rows = rows_by_encoder(header.tensors, header.metadata.get(FAMILY))
-    shapes = {encoder: tensor.shape for encoder, tensor in rows.items()}
+    for key, tensor in header.tensors.items():
+        if tensor.dtype not in FLOATING:
+            raise UnreadableEmbedding(
+                f"is not an embedding: {key!r} holds {tensor.dtype}; expected one of {', '.join(FLOATING)}"
+            )
+    shapes = {encoder: rows_of.shape for encoder, rows_of in rows.items()}
     count = max(1 if len(shape) == 1 else shape[0] for shape in shapes.values())
     widths = {encoder: shape[-1] for encoder, shape in shapes.items()}
     return Outline(widths, count, _whole_number(header.metadata.get(STEP)), header.metadata)

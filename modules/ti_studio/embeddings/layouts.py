@@ -17,6 +17,15 @@ from ti_studio.embeddings.metadata import CHECKPOINT, CHECKPOINT_SHA256
 MAX_ROWS = 1000
 MAX_WIDTH = 16_384
 EXPECTED = "emb_params; clip_l and clip_g; string_to_param; or one tensor under any name"
+FLOATING: Mapping[str, torch.dtype] = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}
+"""What rows may be stored as, by the name that a safetensors header has for it."""
 
 _ENCODERS = frozenset().union(*FAMILY_ENCODERS.values())
 _ENCODER_OF_WIDTH = {1024: "clip_h", 1280: "clip_g"}
@@ -83,7 +92,7 @@ def as_rows(key: str, tensor: object) -> Tensor:
     if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided or tensor.device.type != "cpu":
         raise UnreadableEmbedding(f"is not an embedding: {key!r} is no plain tensor")
     check_shape(key, tensor.shape)
-    if not tensor.is_floating_point():
+    if tensor.dtype not in FLOATING.values():
         raise UnreadableEmbedding(f"is not an embedding: {key!r} holds {tensor.dtype}; expected floating-point numbers")
     rows = tensor.detach().to(torch.float32, copy=True).contiguous()
     rows = rows.unsqueeze(0) if rows.dim() == 1 else rows

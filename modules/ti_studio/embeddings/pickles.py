@@ -1,11 +1,10 @@
 """Reads torch's pickle files without running what is in them.
 
-The bytes that were checked are the bytes that are loaded: nothing is opened twice. torch's own restricted unpickler
-(`weights_only=True`) builds tensors and plain containers and refuses every other global.
+The bytes that were checked are the bytes that are loaded: nothing is opened twice. First every instruction is looked
+at, then torch's restricted unpickler (`weights_only=True`) loads what passed.
 """
 
 import io
-import re
 import struct
 import threading
 import zipfile
@@ -14,13 +13,15 @@ from pickle import UnpicklingError
 import torch
 
 from ti_studio.embeddings.errors import UnreadableEmbedding
+from ti_studio.embeddings.instructions import check_instructions
 
 MAX_BYTES = 256 * 2**20
 MAX_ZIP_MEMBERS = 1000
 
 _ZIP_START = b"PK\x03\x04"
 _ZIP_MEMBER = b"PK\x01\x02"
-_REFUSED_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+_LEGACY_PICKLES = 5
+"""torch's older form: magic number, protocol, system, the object, names of the storages; then the storages' bytes."""
 
 # torch's list of allowed globals belongs to the process: two threads that changed it at once would leave it changed.
 _ALLOWED_GLOBALS = threading.Lock()
@@ -36,6 +37,7 @@ _DAMAGE = (
     OSError,
     RuntimeError,
     TypeError,
+    UnpicklingError,
     ValueError,
     struct.error,
     zipfile.BadZipFile,
@@ -57,31 +59,33 @@ def load_pickle(data: bytes) -> object:
     """
     if len(data) > MAX_BYTES:
         raise UnreadableEmbedding(f"is {len(data):,} bytes; an embedding has at most {MAX_BYTES:,}")
-    if data.startswith(_ZIP_START):
-        _check_zip(data)
     try:
+        if data.startswith(_ZIP_START):
+            _check_zip(data)
+        else:
+            _check_legacy(data)
         with _ALLOWED_GLOBALS, torch.serialization.safe_globals([_OLD_PARAMETERS]):
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        asked_for = _REFUSED_GLOBAL.search(str(error))
-        if asked_for is None:
-            raise UnreadableEmbedding("is no pickle of tensors, or damaged; it was not run") from error
-        raise UnreadableEmbedding(
-            f"asks to run {asked_for[1]}, which no embedding needs and a malicious file would; it was not run"
-        ) from error
     except _DAMAGE as error:
         raise UnreadableEmbedding(f"is damaged or no torch file ({type(error).__name__})") from error
 
 
+def _check_legacy(data: bytes) -> None:
+    file = io.BytesIO(data)
+    for _ in range(_LEGACY_PICKLES):
+        check_instructions(file)
+
+
 def _check_zip(data: bytes) -> None:
-    """Refuses a zip that would take much more memory than its own size, before anything in it is unpacked."""
+    """Checks a zip's instructions, and that it takes little more memory than its own size, before it is unpacked."""
     # Counted before `zipfile` sees it, which makes an object of each member.
     if data.count(_ZIP_MEMBER) > MAX_ZIP_MEMBERS:
         raise UnreadableEmbedding(f"is a zip of more than {MAX_ZIP_MEMBERS} members; an embedding has a handful")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-    except _DAMAGE as error:
-        raise UnreadableEmbedding(f"is a damaged zip ({error})") from error
-    if unpacked > MAX_BYTES:
-        raise UnreadableEmbedding(f"unpacks to {unpacked:,} bytes; an embedding has at most {MAX_BYTES:,}")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > MAX_BYTES:
+            raise UnreadableEmbedding(f"unpacks to {unpacked:,} bytes; an embedding has at most {MAX_BYTES:,}")
+        pickles = [name for name in archive.namelist() if name.endswith(".pkl")]
+        if len(pickles) != 1:
+            raise UnreadableEmbedding(f"is no embedding: a zip with {len(pickles)} pickles in it; expected one")
+        check_instructions(io.BytesIO(archive.read(pickles[0])))

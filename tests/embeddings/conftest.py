@@ -1,0 +1,23 @@
+"""Embeddings of each family, with rows that are easy to tell apart."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from ti_studio.embeddings.embedding import Embedding
+
+Make = Callable[..., Embedding]
+
+
+@pytest.fixture
+def make() -> Make:
+    """Makes an embedding: `make("cat", clip_l=(2, 96), step=5)`; its rows are drawn with a fixed seed."""
+
+    def made(name: str = "cat", step: int | None = None, **shapes: tuple[int, int]) -> Embedding:
+        generator = torch.Generator().manual_seed(7)
+        shapes = shapes or {"clip_l": (2, 96)}
+        vectors = {encoder: torch.randn(shape, generator=generator) for encoder, shape in shapes.items()}
+        return Embedding(name, vectors, step, {"ti_studio.trigger": name})
+
+    return made

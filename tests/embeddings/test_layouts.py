@@ -1,0 +1,110 @@
+"""What other tools write: tests/golden/README.md says which code each file follows."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
+from ti_studio.embeddings.files import outline_embedding, read_embedding
+from ti_studio.embeddings.layouts import rows_by_encoder, to_a1111, to_safetensors
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "step"),
+    [
+        ("a1111_zip.pt", {"clip_l": (2, 8)}, 1500),
+        ("a1111_legacy.pt", {"clip_l": (2, 8)}, 1500),
+        ("rinongal.pt", {"clip_l": (2, 8)}, None),
+        ("parameter_dict_today.pt", {"clip_l": (2, 8)}, None),
+        ("sd_scripts_sd2.safetensors", {"clip_h": (2, 1024)}, None),
+        ("sd_scripts.pt", {"clip_l": (2, 8)}, None),
+        ("sd_scripts_sdxl.safetensors", {"clip_l": (2, 8), "clip_g": (2, 10)}, None),
+        ("learned_embeds.bin", {"clip_l": (1, 8)}, None),
+        ("learned_embeds.safetensors", {"clip_l": (2, 8)}, None),
+        ("onetrainer.safetensors", {"clip_l": (2, 8)}, None),
+    ],
+)
+def test_a_file_of_another_tool_is_read(name: str, shapes: dict[str, tuple[int, int]], step: int | None) -> None:
+    embedding = read_embedding(GOLDEN / name)
+    assert embedding.name == Path(name).stem
+    assert embedding.step == step
+    assert embedding.vectors.keys() == shapes.keys()
+    for encoder, (count, width) in shapes.items():
+        rows = embedding.vectors[encoder]
+        assert torch.equal(rows, torch.arange(count * width, dtype=torch.float32).reshape(count, width) / 64)
+        assert rows.is_contiguous()
+        assert not rows.requires_grad
+    outline = outline_embedding(GOLDEN / name)
+    assert (outline.widths, outline.vectors_per_token, outline.step) == (
+        embedding.widths,
+        embedding.vectors_per_token,
+        embedding.step,
+    )
+
+
+def test_every_golden_file_is_tested_above() -> None:
+    tested = {case[0] for case in test_a_file_of_another_tool_is_read.pytestmark[0].args[1]}
+    assert tested == {path.name for path in GOLDEN.iterdir() if path.suffix in {".pt", ".bin", ".safetensors"}}
+
+
+def test_the_checkpoint_that_a1111_notes_is_kept() -> None:
+    metadata = read_embedding(GOLDEN / "a1111_zip.pt").metadata
+    assert metadata == {"sd_checkpoint": "6ce0161689", "sd_checkpoint_name": "v1-5-pruned-emaonly"}
+
+
+def test_a_lora_is_refused_with_the_keys_found_and_the_keys_expected() -> None:
+    data = {f"lora_te_layers_{n}.lora_down.weight": torch.zeros(4, 768) for n in range(6)}
+    with pytest.raises(UnreadableEmbedding) as error:
+        rows_by_encoder(data)
+    assert str(error.value) == (
+        "is not an embedding: found 'lora_te_layers_0.lora_down.weight', 'lora_te_layers_1.lora_down.weight', "
+        "'lora_te_layers_2.lora_down.weight', 'lora_te_layers_3.lora_down.weight' and 2 more; "
+        "expected emb_params; clip_l and clip_g; string_to_param; or one tensor under any name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({}, "found nothing"),
+        ({"string_to_param": {}}, r"string_to_param holds \[\]; expected one"),
+        ({"string_to_param": {"*": torch.zeros(1, 8), "+": torch.zeros(1, 8)}}, r"holds \['\*', '\+'\]; expected one"),
+        ({"string_to_param": torch.zeros(1, 8)}, "expected one"),
+        ({"string_to_param": {"*": torch.tensor(1.0)}}, r"'\*' has the shape \[\]"),
+        ({"emb_params": torch.zeros(0, 8)}, r"'emb_params' has the shape \[0, 8\]"),
+        ({"emb_params": torch.zeros(1001, 8)}, "expected .* with 1 to 1000 rows"),
+        ({"emb_params": torch.zeros(2, 2, 8)}, r"shape \[2, 2, 8\]"),
+        ({"clip_l": torch.zeros(2, 768), "clip_g": torch.zeros(3, 1280)}, "clip_l has 2 rows and clip_g 3"),
+    ],
+)
+def test_what_is_no_embedding_is_refused_with_what_was_found(data: dict[str, object], reason: str) -> None:
+    with pytest.raises(UnreadableEmbedding, match=reason):
+        rows_by_encoder(data)
+
+
+def test_a_family_that_the_file_names_decides_where_the_width_does_not() -> None:
+    rows = torch.zeros(1, 48)
+    assert rows_by_encoder({"emb_params": rows}).keys() == {"clip_l"}
+    assert rows_by_encoder({"emb_params": rows}, "SD 2").keys() == {"clip_h"}
+    assert rows_by_encoder({"emb_params": torch.zeros(1, 1024)}, "SD 1").keys() == {"clip_l"}
+    assert rows_by_encoder({"clip_g": torch.zeros(1, 1280)}).keys() == {"clip_g"}
+
+
+def test_a_written_file_has_the_keys_that_every_reader_knows_and_no_other() -> None:
+    small, large = torch.zeros(1, 768), torch.zeros(1, 1280)
+    assert to_safetensors(Embedding("cat", {"clip_l": small})).keys() == {"emb_params"}
+    assert to_safetensors(Embedding("cat", {"clip_l": small, "clip_g": large})).keys() == {"clip_l", "clip_g"}
+    known = {"ti_studio.checkpoint": "demo", "ti_studio.checkpoint_sha256": "0123456789abcdef"}
+    a1111 = to_a1111(Embedding("cat", {"clip_l": small}, 5, known))
+    assert a1111.pop("string_to_param") == {"*": small}
+    assert a1111 == {
+        "string_to_token": {"*": 265},
+        "name": "cat",
+        "step": 5,
+        "sd_checkpoint": "0123456789",
+        "sd_checkpoint_name": "demo",
+        "ti_studio": known,
+    }
