@@ -37,7 +37,7 @@ class Library:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._lock = threading.RLock()
-        self._walked = Walked()
+        self._walked, self._settled = Walked(), True
         self._records: dict[str, Entry] = {}
         self._positions: dict[str, int] = {}
         self._judged: tuple[Entry, ...] = ()
@@ -59,12 +59,13 @@ class Library:
         """
         with self._lock:
             walked = walk(str(self.root))
-            if walked == self._walked:
+            if self._settled and walked == self._walked:
                 return False
             for folder, problem in walked.problems.items() - self._walked.problems.items():
                 log.warning("Embeddings in %s can't be listed: %s", displayed(str(self.root / folder)), problem)
-            looked_at = {relative: self._looked_at(relative, walked) for relative in sorted(walked.files)}
-            self._walked = walked
+            names = sorted(walked.files)
+            looked_at = {relative: self._looked_at(relative, walked) for relative in names}
+            self._walked, self._settled = walked, len(walked.files) == len(names)
             return self._publish({relative: entry for relative, entry in looked_at.items() if entry is not None})
 
     def entries(
@@ -168,7 +169,7 @@ class Library:
         except OSError:
             settled = False
         if not settled or _young(found):
-            # Forgotten, so that the next refresh does not take it for unchanged.
+            # Forgotten, so that the next refresh does not take it for unchanged or never there.
             del walked.files[relative]
         if not settled:
             return known

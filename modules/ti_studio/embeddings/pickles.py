@@ -67,7 +67,7 @@ def load_pickle(data: bytes) -> object:
         with _ALLOWED_GLOBALS, torch.serialization.safe_globals([_OLD_PARAMETERS]):
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except _DAMAGE as error:
-        raise UnreadableEmbedding(f"is damaged or no torch file ({type(error).__name__})") from error
+        raise UnreadableEmbedding("is damaged or no torch file") from error
 
 
 def _check_legacy(data: bytes) -> None:

@@ -80,11 +80,18 @@ def _unseen_entries(root: str, folder: str, seen: set[tuple[int, int]], walked: 
                 embeddings[name] = state
             elif ending in PREVIEW_ENDINGS:
                 pictures[name.lower()] = name
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 yield entry
     for name, state in embeddings.items():
         preview = choose_preview(os.path.splitext(name)[0], pictures) if pictures else None
         walked.files[f"{folder}{name}"] = FoundFile(state, preview)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _regular_file(entry: os.DirEntry[str]) -> FileState | None:

@@ -1,0 +1,68 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from ti_studio.embeddings.walk import walk
+
+
+def touched(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+def test_embeddings_are_found_in_all_folders_by_any_spelling_of_their_endings(tmp_path: Path) -> None:
+    touched(
+        tmp_path, "a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt", "cat.png", "cat.pt.optim", "notes.txt"
+    )
+    assert walk(str(tmp_path)).files.keys() == {"a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt"}
+
+
+def test_hidden_files_and_folders_and_half_written_files_are_left_out(tmp_path: Path) -> None:
+    touched(tmp_path, ".hidden.pt", ".tmp-abc.pt", ".folder/a.pt", "a.pt")
+    assert walk(str(tmp_path)).files.keys() == {"a.pt"}
+
+
+def test_links_are_followed_and_a_loop_of_links_ends(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    root = tmp_path / "root"
+    touched(outside, "linked.pt")
+    touched(root, "own/a.pt")
+    (root / "0-loop").symlink_to(root)
+    (root / "own" / "up").symlink_to(root)
+    (root / "0-own").symlink_to(root / "own")
+    (root / "others").symlink_to(outside)
+    (root / "file.pt").symlink_to(outside / "linked.pt")
+    assert walk(str(root)).files.keys() == {"own/a.pt", "others/linked.pt", "file.pt"}
+
+
+def test_broken_links_and_what_is_no_file_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "broken.pt").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "itself.pt").symlink_to(tmp_path / "itself.pt")
+    (tmp_path / "folder").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.pt")
+    walked = walk(str(tmp_path))
+    assert not walked.files
+    assert not walked.problems
+
+
+def test_a_folder_that_is_missing_is_a_problem_and_no_error(tmp_path: Path) -> None:
+    walked = walk(str(tmp_path / "nowhere"))
+    assert not walked.files
+    assert walked.problems == {"": "No such file or directory"}
+
+
+@pytest.mark.parametrize(
+    ("pictures", "preview"),
+    [
+        (["cat.preview.png", "dog.png"], "cat.preview.png"),
+        (["cat.preview.png", "Cat.JPG"], "Cat.JPG"),
+        (["dog.png"], None),
+    ],
+)
+def test_the_preview_beside_an_embedding_is_found_with_it(
+    tmp_path: Path, pictures: list[str], preview: str | None
+) -> None:
+    touched(tmp_path, "sub/cat.pt", *(f"sub/{name}" for name in pictures))
+    assert walk(str(tmp_path)).files["sub/cat.pt"].preview == preview
