@@ -1,0 +1,35 @@
+// main.js – finds the places that the page leaves for these modules, and joins them.
+
+import { cardPicker } from "./cards.js";
+import { whenThere } from "./dom.js";
+import { watchKeys } from "./keys.js";
+import { trainingMonitor } from "./monitor.js";
+import { watchPrompts } from "./prompts.js";
+
+async function start() {
+  watchPrompts();
+  watchKeys();
+  const [cardsSection, cardsButton] = await Promise.all(["ti_cards", "ti_cards_button"].map(whenThere));
+  const cards = cardPicker(cardsSection);
+  document.addEventListener("click", ({ target }) => {
+    if (!target.closest("#ti_cards_button")) return;
+    document.getElementById("ti_cards_button").setAttribute("aria-expanded", String(cards.toggle()));
+  });
+  cardsButton.setAttribute("aria-expanded", "false");
+  window.addEventListener("focus", cards.refresh);
+
+  const [monitor, actions] = await Promise.all(["ti_monitor", "ti_job_actions"].map(whenThere));
+  trainingMonitor(monitor, actions, { onFinished: cards.refresh, openTxt2img });
+  nameTools();
+}
+
+function openTxt2img() {
+  document.getElementById("ti_txt2img-button")?.click();
+}
+
+/** Tools show an icon; their name is a tooltip. */
+function nameTools() {
+  for (const tool of document.querySelectorAll("button.ti-tool")) tool.title = tool.textContent.trim();
+}
+
+start();

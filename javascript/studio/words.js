@@ -1,0 +1,55 @@
+// words.js – puts words into prompts and takes them out. Pure functions on text.
+
+// A word ends where another name could not go on: "cat" is not found in "catalogue", "blue-cat" or "cat.v2".
+const BEFORE = String.raw`(?<![\p{L}\p{N}_-]|[\p{L}\p{N}]\.)`;
+const AFTER = String.raw`(?![\p{L}\p{N}_-]|\.[\p{L}\p{N}])`;
+const OPENING = /[([{<]$/;
+const CLOSING = /^[)\]}>,.;:!?]/;
+
+function escaped(word) {
+  return word.replace(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`);
+}
+
+/** A pattern for the word on its own, and for the word alone in emphasis such as `(word:1.2)`. */
+function pattern(word) {
+  const bare = `${BEFORE}${escaped(word)}${AFTER}`;
+  const weighted = String.raw`[(\[]+\s*${bare}\s*(?::\s*[\d.]+\s*)?[)\]]+`;
+  return new RegExp(`${weighted}|${bare}`, "giu");
+}
+
+/** Returns whether the prompt uses the word. */
+export function hasWord(text, word) {
+  return pattern(word).test(text);
+}
+
+/** Returns the text with the word at the caret, and where the caret is then; without a caret, at the end after a comma. */
+export function insertWord(text, word, caret = null) {
+  const at = caret ?? text.length;
+  let left = text.slice(0, at);
+  const right = text.slice(at);
+  if (caret === null && /[^\s,]\s*$/.test(left)) left = `${left.trimEnd()}, `;
+  else if (/[^\s]$/.test(left) && !OPENING.test(left)) left += " ";
+  const gap = right && !/^\s/.test(right) && !CLOSING.test(right) ? " " : "";
+  return { text: left + word + gap + right, caret: left.length + word.length };
+}
+
+/** Returns the text without the word, its commas and spaces tidied where it stood and nowhere else. */
+export function removeWord(text, word) {
+  let result = "";
+  let rest = text;
+  for (let match = pattern(word).exec(rest); match; match = pattern(word).exec(rest)) {
+    result += rest.slice(0, match.index);
+    rest = rest.slice(match.index + match[0].length);
+    [result, rest] = closeGap(result, rest);
+  }
+  return result + rest;
+}
+
+function closeGap(before, after) {
+  let left = before.replace(/[ \t]+$/, "");
+  let right = after.replace(/^[ \t]+/, "");
+  if (right.startsWith(",") && (left === "" || /[,\n]$/.test(left))) right = right.replace(/^,[ \t]*/, "");
+  if (right === "" && left.endsWith(",")) left = left.replace(/[ \t]*,$/, "");
+  const joined = left && right && !/\s$/.test(left) && !OPENING.test(left) && !/^\s/.test(right) && !CLOSING.test(right);
+  return [joined ? `${left} ` : left, right];
+}

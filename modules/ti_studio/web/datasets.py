@@ -1,0 +1,145 @@
+"""The part of the Train tab that says what is learned from: a folder of this machine, or pictures sent here."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from PIL import Image, ImageOps
+
+from ti_studio.embeddings.names import check_name
+from ti_studio.errors import StudioError
+from ti_studio.folders import Folders, inside
+from ti_studio.web.errors import shows_errors
+from ti_studio.web.pieces import QUIET, live_text
+
+MOST_THUMBNAILS = 12
+THUMBNAIL_SIDE = 160
+NOTHING_YET: dict[str, Any] = {"text": "", "problems": []}
+SUMMARY = """
+<p class="ti-note" role="status">{{value.text}}</p>
+<ul class="ti-notices">{{#each value.problems}}<li>{{this}}</li>{{/each}}</ul>
+"""
+
+
+@dataclass(frozen=True)
+class DatasetGroup:
+    """The group's controls."""
+
+    directory: gr.Textbox
+    upload: gr.UploadButton
+    summary: gr.HTML
+    thumbnails: gr.Gallery
+
+    def wire(self, folders: Folders, name: Component, width: Component, height: Component) -> None:
+        """Makes the group show what is in the folder, and keep pictures that are sent under the embedding's name."""
+
+        def look(directory: str, *size: float) -> dict[Any, Any]:
+            if not directory.strip():
+                return {self.summary: NOTHING_YET, self.thumbnails: gr.update(value=[], visible=False)}
+            text, pictures = describe_dataset(folders, directory.strip(), (int(size[0]), int(size[1])))
+            return {self.summary: text, self.thumbnails: gr.update(value=pictures, visible=bool(pictures))}
+
+        def receive(files: list[str], word: str) -> str:
+            return str(keep_pictures(folders, word, [Path(file) for file in files]))
+
+        shown: dict[str, Any] = {
+            "inputs": [self.directory, width, height],
+            "outputs": {self.summary, self.thumbnails},
+            **QUIET,
+        }
+        gr.on([self.directory.blur, self.directory.submit], shows_errors(look), **shown)
+        received = self.upload.upload(
+            shows_errors(receive), [self.upload, name], [self.directory], api_visibility="private"
+        )
+        received.success(shows_errors(look), **shown)
+
+
+def dataset_group() -> DatasetGroup:
+    """Builds the group."""
+    directory = gr.Textbox(
+        label="Dataset directory",
+        info="A folder of pictures on the server's machine. A .txt file beside a picture is its caption.",
+        elem_id="ti_dataset_directory",
+        max_lines=1,
+        placeholder="/home/me/pictures/blue-cat",
+    )
+    upload = gr.UploadButton(
+        "… or upload pictures and captions from this device",
+        file_count="multiple",
+        file_types=["image", ".txt"],
+        size="sm",
+        elem_id="ti_upload",
+    )
+    summary = live_text("ti_dataset_summary", NOTHING_YET, SUMMARY)
+    thumbnails = gr.Gallery(
+        show_label=False,
+        columns=6,
+        height="auto",
+        object_fit="cover",
+        visible=False,
+        interactive=False,
+        buttons=[],
+        elem_id="ti_thumbnails",
+    )
+    return DatasetGroup(directory, upload, summary, thumbnails)
+
+
+def describe_dataset(
+    folders: Folders, directory: str, size: tuple[int, int]
+) -> tuple[dict[str, Any], list[tuple[Image.Image, str]]]:
+    """Returns a summary of a folder and small copies of its first pictures with their captions."""
+    from ti_studio.training.dataset import scan_dataset  # noqa: PLC0415 - imports torch: the page is up before
+
+    try:
+        dataset = scan_dataset(dataset_folder(folders, directory), size)
+    except StudioError as error:
+        return {"text": "", "problems": [str(error)]}, []
+    thumbnails = [(thumbnail(sample.path), sample.caption) for sample in dataset.samples[:MOST_THUMBNAILS]]
+    text = _counted(len(dataset.samples), "picture")
+    if dataset.rejected:
+        text += f", {_counted(len(dataset.rejected), 'file')} can't be used:"
+    return {"text": text, "problems": list(dataset.rejected)}, [(image, said) for image, said in thumbnails if image]
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"1 {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def dataset_folder(folders: Folders, directory: str) -> Path:
+    """Returns the folder that a request's `dataset_directory` means.
+
+    Raises:
+        OutsideFolder: the server only lets folders below another one be used.
+    """
+    if folders.dataset_root is not None:
+        return inside(folders.dataset_root, directory)
+    return (folders.data / Path(directory).expanduser()).resolve()
+
+
+def thumbnail(path: Path) -> Image.Image | None:
+    """Returns a small upright copy of a picture, or None for one that is damaged."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+            small = ImageOps.exif_transpose(image)
+            small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+            return small.convert("RGBA" if "transparency" in small.info or "A" in small.mode else "RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def keep_pictures(folders: Folders, word: str, files: list[Path]) -> Path:
+    """Copies pictures that the browser has sent into the folder of this word's pictures, and returns it.
+
+    Raises:
+        BadName: the word can't be a folder's name.
+    """
+    check_name(word)
+    folder = inside(folders.dataset_root or folders.outputs / "datasets", word)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, inside(folder, file.name))
+    return folder

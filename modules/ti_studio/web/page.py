@@ -1,0 +1,37 @@
+"""The page: the checkpoint on top, the tabs below."""
+
+import gradio as gr
+from gradio.themes.utils.fonts import Font, LocalFont
+
+from ti_studio.web.quicksettings import quicksettings
+from ti_studio.web.services import Services
+from ti_studio.web.train_tab import train_tab
+from ti_studio.web.txt2img_tab import txt2img_tab
+
+TITLE = "Textual Inversion Studio"
+
+
+def build_page(services: Services) -> gr.Blocks:
+    """Returns the whole page."""
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400))
+    with page:
+        settings = quicksettings(services, page, TITLE)
+        with gr.Tabs(elem_id="ti_tabs"):
+            with gr.Tab("txt2img", id="txt2img", elem_id="ti_txt2img", render_children=True):
+                txt2img_tab(services, settings)
+            with gr.Tab("Train", id="train", elem_id="ti_train", render_children=True):
+                train_tab(services, settings)
+    return page
+
+
+def theme() -> gr.themes.Base:
+    """Returns A1111's density with fonts that are on this machine: the page asks no other for anything."""
+    return gr.themes.Default(
+        primary_hue="orange",
+        neutral_hue="slate",
+        spacing_size="sm",
+        radius_size="sm",
+        text_size="sm",
+        font=(LocalFont("Source Sans Pro", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"),
+        font_mono=(Font("ui-monospace"), "Consolas", "monospace"),
+    )

@@ -1,0 +1,81 @@
+"""The row above the tabs: which checkpoint everything works with."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from ti_studio.errors import StudioError
+from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.web.errors import shows_errors
+from ti_studio.web.pieces import AT_ONCE, QUIET, live_text
+from ti_studio.web.services import Services
+
+
+@dataclass(frozen=True)
+class Quicksettings:
+    """The row's controls, for the tabs that depend on them."""
+
+    page: gr.Blocks
+    services: Services
+    checkpoint: gr.Dropdown
+
+    def give_size(self, width: Component, height: Component) -> None:
+        """Makes a tab's size the checkpoint's own, at the start and whenever another one is chosen."""
+
+        def own_size() -> dict[Any, Any]:
+            try:
+                size = self.services.txt2img.checkpoint.default_size
+            except StudioError:
+                return {width: gr.skip(), height: gr.skip()}
+            return {width: size, height: size}
+
+        gr.on(
+            [self.page.load, self.checkpoint.select],
+            shows_errors(own_size),
+            outputs=[width, height],
+            **QUIET,
+        )
+
+
+def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksettings:
+    """Builds the row and wires it."""
+    with gr.Row(elem_id="ti_quicksettings"):
+        checkpoint = gr.Dropdown(
+            label="Stable Diffusion checkpoint", elem_id="ti_checkpoint", min_width=220, scale=0, interactive=True
+        )
+        refresh = gr.Button("Refresh checkpoints", elem_classes="ti-tool ti-icon-refresh", min_width=40, scale=0)
+        live_text("ti_title", {"title": title}, "<h1>{{value.title}}</h1>")
+
+    def show() -> dict[Any, Any]:
+        found = services.txt2img.checkpoints()
+        selected = _selected(services)
+        if selected is not None and selected.path not in {info.path for info in found}:
+            found = [selected, *found]
+        choices = [(info.title, _name(info, services)) for info in found]
+        return {checkpoint: gr.update(choices=choices, value=_name(selected, services) if selected else None)}
+
+    def select(chosen: str) -> None:
+        services.txt2img.select(chosen)
+
+    gr.on(
+        [page.load, refresh.click],
+        shows_errors(show),
+        outputs=[checkpoint],
+        **QUIET,
+    )
+    checkpoint.input(shows_errors(select), inputs=[checkpoint], **AT_ONCE)
+    return Quicksettings(page, services, checkpoint)
+
+
+def _selected(services: Services) -> CheckpointInfo | None:
+    try:
+        return services.txt2img.checkpoint
+    except StudioError:
+        return None
+
+
+def _name(info: CheckpointInfo, services: Services) -> str:
+    """Returns what requests call a checkpoint: its title, or the path of one that lies outside the folder."""
+    return info.title if info.path.is_relative_to(services.folders.checkpoints) else str(info.path)

@@ -1,0 +1,182 @@
+"""The Train tab: the request at the left in A1111's words, the live monitor at the right."""
+
+import html
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from ti_studio.training.captions import list_templates
+from ti_studio.training.request import TrainRequest
+from ti_studio.web.datasets import dataset_group
+from ti_studio.web.errors import shows_errors
+from ti_studio.web.form import Form
+from ti_studio.web.pieces import QUIET, place
+from ti_studio.web.quicksettings import Quicksettings
+from ti_studio.web.services import Services
+
+DEFAULT = {name: field.default for name, field in TrainRequest.model_fields.items()}
+TELL_MONITOR = "() => document.dispatchEvent(new Event('ti:job'))"
+
+
+def train_tab(services: Services, settings: Quicksettings) -> None:
+    """Builds the tab and wires it."""
+    controls: dict[str, Component] = {"checkpoint": settings.checkpoint}
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320, elem_id="ti_train_settings"):
+            controls |= _word()
+            dataset = dataset_group()
+            controls["dataset_directory"] = dataset.directory
+            controls |= _prompts(services)
+            controls |= _learning()
+            controls |= _size()
+            controls |= _records()
+        with gr.Column(scale=1, min_width=320, elem_id="ti_train_monitor"):
+            with gr.Row(elem_id="ti_train_actions"):
+                train = gr.Button(
+                    "Train Embedding", variant="primary", size="lg", elem_id="ti_train_button", min_width=160
+                )
+                place("ti_job_actions", "Stop and resume")
+            place("ti_monitor", "Training")
+    form = Form(TrainRequest, controls)
+    settings.give_size(controls["width"], controls["height"])
+    dataset.wire(services.folders, controls["name"], controls["width"], controls["height"])
+
+    def submit(values: dict[Component, Any]) -> None:
+        job = services.jobs.submit(form.read(values))
+        name, position = html.escape(job.request.name), job.summary()["queue_position"]
+        if position is None:
+            gr.Info(f"The training of {name} has started.", title="Train")
+        else:
+            gr.Info(f"Another training runs. {name} waits as number {position} and starts by itself.", title="Queued")
+
+    submitted = train.click(shows_errors(submit), inputs=form.inputs, **QUIET)
+    submitted.success(None, js=TELL_MONITOR, **QUIET)
+
+
+def _word() -> dict[str, Component]:
+    with gr.Group():
+        with gr.Row():
+            name = gr.Textbox(
+                label="Name",
+                info="The new word: prompts use it, and the file in the embeddings folder bears it.",
+                elem_id="ti_name",
+                max_lines=1,
+                placeholder="blue-cat",
+            )
+            initialization_text = gr.Textbox(
+                DEFAULT["initialization_text"],
+                label="Initialization text",
+                info="What the word means before step 1: the kind of thing it is, such as dog or oil painting.",
+                elem_id="ti_initialization_text",
+                max_lines=1,
+            )
+        vectors = gr.Slider(
+            1,
+            75,
+            value=DEFAULT["vectors_per_token"],
+            step=1,
+            label="Number of vectors per token",
+            info="Prompt positions the word takes. More learn more and leave less say to the rest; 1 to 4 is usual.",
+            elem_id="ti_vectors",
+        )
+        with gr.Row():
+            overwrite = gr.Checkbox(DEFAULT["overwrite"], label="Overwrite Old Embedding", elem_id="ti_overwrite")
+            save_as = gr.Radio(
+                ["safetensors", "pt"], value=DEFAULT["save_as"], label="File format", elem_id="ti_save_as"
+            )
+    return {
+        "name": name,
+        "initialization_text": initialization_text,
+        "vectors_per_token": vectors,
+        "overwrite": overwrite,
+        "save_as": save_as,
+    }
+
+
+def _prompts(services: Services) -> dict[str, Component]:
+    template = gr.Dropdown(
+        list_templates(services.folders.templates),
+        value=DEFAULT["template"],
+        label="Prompt template",
+        info="A line of it is drawn for each picture and step. [name] is the word, [filewords] the caption.",
+        allow_custom_value=True,
+        elem_id="ti_template",
+    )
+    return {"template": template}
+
+
+def _learning() -> dict[str, Component]:
+    with gr.Group():
+        learning_rate = gr.Textbox(
+            DEFAULT["learning_rate"],
+            label="Embedding Learning rate",
+            info="A rate, or rate:step pairs such as 0.005:100, 1e-3:1000, 1e-5. The last rate holds to the end.",
+            elem_id="ti_learning_rate",
+            max_lines=1,
+        )
+        with gr.Row():
+            batch_size = _whole("Batch size", "batch_size", "Pictures a step looks at.")
+            accumulation = _whole(
+                "Gradient accumulation steps", "gradient_accumulation_steps", "Batches summed into one step."
+            )
+        with gr.Row():
+            max_steps = _whole("Max steps", "max_steps", "The training is finished after so many.")
+            seed = _whole(
+                "Seed", "seed", "The same seed and settings give the same embedding.", elem_id="ti_train_seed"
+            )
+    return {
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "gradient_accumulation_steps": accumulation,
+        "max_steps": max_steps,
+        "seed": seed,
+    }
+
+
+def _size() -> dict[str, Component]:
+    with gr.Group():
+        with gr.Row():
+            width = gr.Slider(32, 2048, value=512, step=8, label="Width", info="Pixels.", elem_id="ti_train_width")
+            height = gr.Slider(32, 2048, value=512, step=8, label="Height", info="Pixels.", elem_id="ti_train_height")
+        flip = gr.Checkbox(
+            DEFAULT["flip"],
+            label="Flip",
+            info="Also learn from mirrored pictures. Not for anything that has a left and a right.",
+            elem_id="ti_flip",
+        )
+    return {"width": width, "height": height, "flip": flip}
+
+
+def _records() -> dict[str, Component]:
+    with gr.Group():
+        with gr.Row():
+            save_every = _whole(
+                "Save a copy of embedding every N steps, 0 to disable", "save_every", "Kept in the training's folder."
+            )
+            preview_every = _whole(
+                "Save an image every N steps, 0 to disable", "preview_every", "Always with the same seeds."
+            )
+        with gr.Row():
+            preview_prompt = gr.Textbox(
+                DEFAULT["preview_prompt"],
+                label="Preview prompt",
+                info="[name] is the word.",
+                elem_id="ti_preview_prompt",
+                max_lines=2,
+                scale=3,
+            )
+            preview_count = _whole("Preview pictures", "preview_count", "Each time.")
+    return {
+        "save_every": save_every,
+        "preview_every": preview_every,
+        "preview_prompt": preview_prompt,
+        "preview_count": preview_count,
+    }
+
+
+def _whole(label: str, field: str, info: str, *, elem_id: str | None = None) -> gr.Number:
+    """Returns a control for a whole number; the request says which numbers are allowed."""
+    return gr.Number(
+        DEFAULT[field], label=label, info=info, precision=0, min_width=120, elem_id=elem_id or f"ti_{field}"
+    )
