@@ -1,13 +1,28 @@
-"""The web application: the REST routes and the page, behind one guard."""
+"""The web server: the REST routes and the page behind one guard, on a port, with the queue of trainings kept going."""
 
-from collections.abc import Iterable
+import contextlib
+import errno
+import logging
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import gradio as gr
+import uvicorn
 from fastapi import FastAPI
 from gradio.routes import App
 from starlette.routing import Mount
 
 from ti_studio import __version__
+from ti_studio.embeddings.library import Library
+from ti_studio.errors import StudioError
+from ti_studio.folders import Folders, repository_root
+from ti_studio.generation.service import Txt2ImgService
+from ti_studio.jobs.queue import Jobs
+from ti_studio.server_options import ServerOptions
 from ti_studio.web.assets import Assets
 from ti_studio.web.embeddings_routes import embeddings_routes
 from ti_studio.web.errors import answer_errors
@@ -16,18 +31,28 @@ from ti_studio.web.jobs_routes import jobs_routes
 from ti_studio.web.page import TITLE, build_page, theme
 from ti_studio.web.services import Services
 
+logger = logging.getLogger(__name__)
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TEND_SECONDS = 1.0
+LAST_ANSWERS_SECONDS = 2
 
 
-def create_app(services: Services, *, auth: Iterable[tuple[str, str]] = (), hosts: Iterable[str] = LOOPBACK) -> FastAPI:
+class PortTaken(StudioError):
+    """The port can't be listened on."""
+
+
+def create_app(
+    services: Services, *, auth: Iterable[tuple[str, str]] | None = None, hosts: Iterable[str] = LOOPBACK
+) -> FastAPI:
     """Returns the server: REST under `/ti/`, the page everywhere else.
 
     Args:
         services: what it serves.
-        auth: user names and passwords; none: no login is asked for.
+        auth: user names and passwords; None: no login is asked for.
         hosts: the names it answers to, which keeps other sites' pages out of a server on loopback; none: any name.
     """
-    accounts = list(auth)
+    accounts = list(auth or ())
     app = FastAPI(title=TITLE, version=__version__, openapi_url="/ti/openapi.json", docs_url=None, redoc_url=None)
     app.add_middleware(Guard, accounts=accounts, hosts=list(hosts))
     answer_errors(app)
@@ -50,3 +75,95 @@ def create_app(services: Services, *, auth: Iterable[tuple[str, str]] = (), host
     )
     app.state.page = next(route.app for route in app.routes if isinstance(route, Mount) and isinstance(route.app, App))
     return app
+
+
+def serve(options: ServerOptions) -> None:
+    """Serves the studio until it is interrupted. Trainings that run then go on, and are found again by the next server.
+
+    Raises:
+        PortTaken: another program listens on the port.
+    """
+    services = build_services(options)
+    listener = _listen(options)
+    address = f"http://127.0.0.1:{options.port}/"
+    app = create_app(services, auth=options.gradio_auth, hosts=() if options.listen else LOOPBACK)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
+    server = _Server(config, lambda: _announce(address, options))
+    with _tending(services.jobs), contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    sys.stdout.write("Stopped.\n")
+
+
+def build_services(options: ServerOptions) -> Services:
+    """Makes the folders and everything that the server works with; loads no checkpoint yet."""
+    folders = Folders.under(
+        options.data_dir or repository_root(),
+        embeddings=options.embeddings_dir,
+        checkpoints=options.ckpt_dir,
+        dataset_root=options.dataset_root,
+    )
+    if options.listen and folders.dataset_root is None:
+        folders = replace(folders, dataset_root=folders.outputs / "datasets")
+    folders.make()
+    library = Library(folders.embeddings)
+    checkpoint = str(options.ckpt) if options.ckpt else None
+    return Services(folders, library, Jobs(folders, checkpoint), Txt2ImgService(folders, library, checkpoint))
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_started()
+
+
+def _listen(options: ServerOptions) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if sys.platform != "win32":  # there it would let two servers share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((options.host, options.port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise PortTaken(
+            f"Port {options.port} on {options.host} can't be used: {why}. Choose another with --port."
+        ) from error
+    return listener
+
+
+def _announce(address: str, options: ServerOptions) -> None:
+    sys.stdout.write(f"Textual Inversion Studio listens on {address}\n")
+    if options.listen:
+        sys.stdout.write(f"and on every other address of this machine, port {options.port}.\n")
+    sys.stdout.flush()
+    if not options.no_browser:
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+@contextlib.contextmanager
+def _tending(jobs: Jobs) -> Iterator[None]:
+    """Starts queued trainings for as long as the block runs."""
+    over = threading.Event()
+
+    def tend() -> None:
+        while not over.wait(TEND_SECONDS):
+            try:
+                jobs.tend()
+            except (StudioError, OSError):
+                logger.exception("The next training could not be started")
+
+    thread = threading.Thread(target=tend, name="tend-jobs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=5)

@@ -19,8 +19,10 @@ MOST_THUMBNAILS = 12
 THUMBNAIL_SIDE = 160
 NOTHING_YET: dict[str, Any] = {"text": "", "problems": []}
 SUMMARY = """
-<p class="ti-note" role="status">{{value.text}}</p>
-<ul class="ti-notices">{{#each value.problems}}<li>{{this}}</li>{{/each}}</ul>
+<div class="ti-summary">
+  <p class="ti-note" role="status">{{value.text}}</p>
+  <ul class="ti-notices">{{#each value.problems}}<li>{{this}}</li>{{/each}}</ul>
+</div>
 """
 
 
