@@ -14,9 +14,11 @@ import safetensors.torch
 import torch
 
 from ti_studio.embeddings import library as library_module
+from ti_studio.embeddings import walk as walk_module
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
 from ti_studio.embeddings.files import file_sha256, write_embedding
 from ti_studio.embeddings.library import Entry, Library, State
+from ti_studio.embeddings.walk import FileState
 from ti_studio.errors import NotFound
 
 SD1 = {"clip_l": 96}
@@ -166,17 +168,24 @@ def test_a_file_overwritten_in_place_with_its_size_and_time_kept_is_seen(
     assert library.entries()[0].step == 9
 
 
-def test_two_changes_within_one_tick_of_the_clock_are_both_seen(root: Path, library: Library, make: Make) -> None:
-    for step in range(10, 60):
+def test_two_changes_within_one_tick_of_the_clock_are_both_seen(
+    root: Path, library: Library, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns() + 60 * 10**9  # a tick that lasts as long as this test
+
+    def coarse(about: os.stat_result) -> FileState:
+        return FileState(about.st_size, now, now, about.st_ino)
+
+    monkeypatch.setattr(walk_module, "state_of", coarse)
+    monkeypatch.setattr(library_module, "state_of", coarse)
+    for step in range(10, 20):
         with (root / "cat.pt").open("wb") as file:
             torch.save({"string_to_param": {"*": torch.full((1, 96), float(step))}, "step": step}, file)
-        library.refresh()
+        assert library.refresh()
         entry = library.usable(SD1)["cat"]
         assert entry.step == step
         assert library.load(entry).vectors["clip_l"][0, 0] == step
-    settle()
-    library.refresh()
-    assert not library.refresh()
+        assert not library.refresh()
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_half_read(
@@ -259,6 +268,27 @@ def test_a_file_changed_or_deleted_since_the_last_refresh_is_not_taken_for_the_o
     (root / "cat.safetensors").unlink()
     with pytest.raises(UnreadableEmbedding, match="cat can't be read any more: No such file"):
         library.load(entry)
+
+
+def test_a_file_that_changes_while_its_rows_are_read_is_not_half_read(
+    root: Path, library: Library, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_embedding(make(step=1), root / "cat.safetensors")
+    settle()
+    library.refresh()
+    original = library_module.read_embedding
+
+    def overtaken(path: Path) -> Embedding:
+        embedding = original(path)
+        write_embedding(make(step=2), path)
+        return embedding
+
+    with monkeypatch.context() as patch:
+        patch.setattr(library_module, "read_embedding", overtaken)
+        with pytest.raises(UnreadableEmbedding, match="cat is being changed on disk"):
+            library.load(library.entries()[0])
+    library.refresh()
+    assert library.load(library.entries()[0]).step == 2
 
 
 def test_what_only_reading_shows_makes_the_entry_unreadable_for_everybody(root: Path, library: Library) -> None:

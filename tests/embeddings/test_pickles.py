@@ -65,6 +65,17 @@ def test_the_malicious_pickle_of_these_tests_does_run_where_nothing_stops_it(tmp
     assert marker.exists()
 
 
+@pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "legacy"])
+def test_torchs_own_unpickler_is_a_second_lock_behind_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_zip: bool
+) -> None:
+    marker = tmp_path / "marker"
+    monkeypatch.setattr(pickles, "check_instructions", lambda file: None)
+    with pytest.raises(UnreadableEmbedding, match="damaged or no torch file"):
+        load_pickle(saved(Call(os.system, f"touch {marker}"), as_zip=as_zip))
+    assert not marker.exists()
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_bare_pickle_of_any_protocol_is_refused_and_never_run(tmp_path: Path, protocol: int) -> None:
     marker = tmp_path / "marker"
