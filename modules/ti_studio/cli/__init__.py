@@ -1,0 +1,52 @@
+"""The command line: `python -m ti_studio train · resume · generate · create · inspect · serve`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ti_studio import __version__
+from ti_studio.cli.create import add_create
+from ti_studio.cli.generate import add_generate
+from ti_studio.cli.inspect import add_inspect
+from ti_studio.cli.serve import add_serve
+from ti_studio.cli.train import add_resume, add_train
+from ti_studio.errors import StudioError
+
+INTERRUPTED = 130
+"""The exit status of a command that was ended with Ctrl+C, as shells have it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status: 0, 1 after an error that was told, 2 for wrong arguments."""
+    options = build_parser().parse_args(arguments)
+    _calm_libraries()
+    try:
+        return int(options.run(options))
+    except StudioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ti_studio",
+        description="Teaches Stable Diffusion a new word from a folder of pictures, and lets prompts use it.",
+        epilog="Each command explains itself: python -m ti_studio train --help",
+    )
+    parser.add_argument("--version", action="version", version=f"Textual Inversion Studio {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in (add_train, add_resume, add_generate, add_create, add_inspect, add_serve):
+        add(commands)
+    return parser
+
+
+def _calm_libraries() -> None:
+    """Sets what libraries read when they are imported: no network, no progress bars of their own, no spinning
+    threads."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,0 +1,38 @@
+"""`python -m ti_studio create`: an embedding that has not been trained, which means what its initialization text
+means."""
+
+import argparse
+
+from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
+from ti_studio.models.checkpoints import find_checkpoint
+
+
+def add_create(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "create",
+        help="make an untrained embedding from an initialization text",
+        description="Makes an embedding that means what its initialization text means, and prints its path.",
+    )
+    parser.add_argument("--name", required=True, help="the word, which is the file's name")
+    parser.add_argument("--initialization-text", default="*", metavar="TEXT", help="[*]")
+    parser.add_argument("--vectors-per-token", type=int, default=1, metavar="N", help="1 to 75 [1]")
+    parser.add_argument("--overwrite", action="store_true", help="replace an embedding of this name")
+    parser.add_argument("--save-as", choices=("safetensors", "pt"), default="safetensors", help="[safetensors]")
+    parser.add_argument("--ckpt", help="the checkpoint's title or path [the first one, which is the demo]")
+    add_folder_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Creates the embedding, and returns the exit status."""
+    folders = read_folders(options)
+    info = find_checkpoint(folders.checkpoints, options.ckpt)
+    # torch takes seconds to import; the checkpoint's name is checked before.
+    from ti_studio.training.creation import NewEmbedding, create_embedding  # noqa: PLC0415
+
+    wanted = NewEmbedding(
+        options.name, options.initialization_text, options.vectors_per_token, options.overwrite, options.save_as
+    )
+    print(create_embedding(wanted, info, folders.embeddings))
+    return 0

@@ -1,0 +1,54 @@
+"""`python -m ti_studio generate`: pictures from a prompt."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ti_studio.cli.arguments import Commands, add_folder_options, add_request_options, read_folders, read_request
+from ti_studio.embeddings.library import Library
+from ti_studio.generation.events import Loading, Notice, Picture, Progress
+from ti_studio.generation.request import GenerateRequest
+from ti_studio.generation.samplers import sampler_names
+from ti_studio.generation.service import Txt2ImgService
+
+_EPILOG = f"""samplers: {", ".join(sampler_names())}
+
+example:
+  python -m ti_studio generate --prompt "a photo of my-cat in the snow" --count 4 --seed 1 --output pictures"""
+
+
+def add_generate(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "generate",
+        help="make pictures from a prompt",
+        description="Makes pictures with seeds --seed, --seed+1, … and prints their paths. The words in the embeddings "
+        "folder can be used in the prompt by their names.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_request_options(parser, GenerateRequest)
+    parser.add_argument("--ckpt", help="the checkpoint's title or path [the first one, which is the demo]")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the PNGs [outputs/txt2img/<date>]")
+    add_folder_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Paints, and returns the exit status."""
+    request = read_request(GenerateRequest, options)
+    folders = read_folders(options)
+    service = Txt2ImgService(folders, Library(folders.embeddings), options.ckpt)
+    with tqdm(unit="step", dynamic_ncols=True) as bar:
+        for event in service.generate(request, options.output):
+            match event:
+                case Progress():
+                    bar.total, bar.n = event.steps, event.step
+                    bar.refresh()
+                case Picture():
+                    bar.write(str(event.path), file=sys.stdout)
+                case Loading() | Notice():
+                    bar.write(event.text, file=sys.stderr)
+    return 0

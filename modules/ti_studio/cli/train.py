@@ -1,0 +1,131 @@
+"""`python -m ti_studio train` and `resume`: submit a training, and show how it goes until it ends."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ti_studio.cli.arguments import Commands, add_folder_options, add_request_options, read_folders, read_request
+from ti_studio.errors import NotFound
+from ti_studio.jobs.job import RESUMABLE, Job
+from ti_studio.jobs.progress import JobStatus
+from ti_studio.jobs.queue import Jobs
+from ti_studio.training.request import TrainRequest
+
+SECONDS_BETWEEN_LOOKS = 0.2
+
+_EXIT = {JobStatus.FINISHED: 0, JobStatus.STOPPED: 130}
+_ENDED = (JobStatus.FINISHED, *RESUMABLE)
+
+_EXAMPLES = """examples:
+  python -m ti_studio train --name my-cat --initialization-text cat --dataset-directory ~/pictures/my-cat
+  python -m ti_studio train --name my-cat --initialization-text "orange cat" --vectors-per-token 4 \\
+      --learning-rate "0.005:200, 1e-3" --max-steps 1000 --dataset-directory ~/pictures/my-cat
+
+Ctrl+C stops a training after its present step; `python -m ti_studio resume` goes on exactly where it was."""
+
+
+def add_train(commands: Commands) -> None:
+    """Adds the command `train`."""
+    parser = commands.add_parser(
+        "train",
+        help="learn a word from a folder of pictures",
+        description="Learns a word from a folder of pictures and writes it into the embeddings folder.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_request_options(parser, TrainRequest, {"checkpoint": "--ckpt"})
+    add_folder_options(parser)
+    parser.set_defaults(run=run_train)
+
+
+def add_resume(commands: Commands) -> None:
+    """Adds the command `resume`."""
+    parser = commands.add_parser(
+        "resume",
+        help="go on with a training that was stopped or has crashed",
+        description="Goes on with a training exactly where it was.",
+    )
+    parser.add_argument("job", nargs="?", help="the training's folder name in outputs/train (default: the newest)")
+    add_folder_options(parser)
+    parser.set_defaults(run=run_resume)
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Submits a training and follows it; returns the exit status."""
+    request = read_request(TrainRequest, options)
+    dataset = Path(request.dataset_directory).expanduser().resolve() if request.dataset_directory else ""
+    jobs = Jobs(read_folders(options))
+    return follow(jobs, jobs.submit(request.model_copy(update={"dataset_directory": str(dataset)})))
+
+
+def run_resume(options: argparse.Namespace) -> int:
+    """Resumes a training and follows it; returns the exit status."""
+    jobs = Jobs(read_folders(options))
+    if options.job:
+        return follow(jobs, jobs.resume(options.job))
+    for job in jobs.list():
+        if job.status in RESUMABLE:
+            return follow(jobs, jobs.resume(job.id))
+    raise NotFound("There is no training to resume.")
+
+
+def follow(jobs: Jobs, job: Job) -> int:
+    """Shows a job until it ends; Ctrl+C stops it, and a second one ends its process."""
+    print(f"Training {job.request.name!r} in {job.folder}", file=sys.stderr)
+    told = _Told(job.request.max_steps)
+    while True:
+        try:
+            job = jobs.get(job.id)
+            told.tell(job)
+            if job.status in _ENDED:
+                told.bar.close()
+                return _conclude(job)
+            if job.status is JobStatus.QUEUED:
+                jobs.tend()
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        except KeyboardInterrupt:
+            told.say("Stopping after this step; press Ctrl+C again to end the process at once.")
+            jobs.stop(job.id)
+
+
+class _Told:
+    """The progress bar, and what has been said already."""
+
+    def __init__(self, max_steps: int) -> None:
+        self.bar = tqdm(total=max_steps, unit="step", dynamic_ncols=True, smoothing=0.1)
+        self._said: set[str] = set()
+
+    def say(self, text: str) -> None:
+        """Writes a line above the bar, once."""
+        if text and text not in self._said:
+            self._said.add(text)
+            self.bar.write(text, file=sys.stderr)
+
+    def tell(self, job: Job) -> None:
+        """Shows what is new."""
+        summary = job.summary()
+        for warning in summary["warnings"]:
+            self.say(f"warning: {warning}")
+        self.say(summary["message"])
+        if summary["step"] and not self.bar.n:
+            self.bar.initial = job.progress.started["step"]  # the speed is that of this run
+            self.bar.unpause()
+        self.bar.n = summary["step"]
+        if summary["loss"] is not None:
+            loss, rate, norm = (summary[name] for name in ("smoothed_loss", "learning_rate", "vector_norm"))
+            self.bar.set_postfix_str(f"loss {loss:.4f}, rate {rate:g}, |v| {norm:.2f}", refresh=False)
+        self.bar.refresh()
+
+
+def _conclude(job: Job) -> int:
+    summary = job.summary()
+    if job.status is JobStatus.FINISHED:
+        print(summary["embedding"])
+    elif job.status is JobStatus.STOPPED:
+        print(f"Stopped at step {summary['step']}. Go on: python -m ti_studio resume {job.id}", file=sys.stderr)
+    else:
+        print(f"error: {summary['reason'] or summary['message']}", file=sys.stderr)
+    return _EXIT.get(job.status, 1)

@@ -1,0 +1,96 @@
+"""A loaded checkpoint that paints: requests from the page, and the previews of a training."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from PIL import Image
+from torch import Tensor
+
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.library import Library
+from ti_studio.generation.events import Notice, Picture, Progress
+from ti_studio.generation.infotext import MadeWith, build_infotext
+from ti_studio.generation.prompting import PromptEncoder, same_length
+from ti_studio.generation.request import GenerateRequest
+from ti_studio.generation.samplers import find_sampler
+from ti_studio.generation.txt2img import Painting, paint, steps_of
+from ti_studio.generation.words import PromptWords
+from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.loading import Hardware, Model, load
+
+PICTURES_AT_ONCE = 4
+"""Pictures denoised in one batch."""
+
+
+class Painter:
+    """A loaded checkpoint and its prompt encoder."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._prompts = PromptEncoder(model)
+
+    def paint(
+        self, request: GenerateRequest, seeds: Sequence[int], library: Library, should_stop: Callable[[], bool]
+    ) -> Iterator[Notice | Progress | Picture]:
+        """Paints a picture for each seed, with the words that are in the library now."""
+        library.refresh()
+        words = PromptWords(library, self.model.info, self._prompts)
+        yield from (Notice(text) for text in words.notices(request.prompt, request.negative_prompt))
+        positive, negative = words.tokenize(request.prompt, request.negative_prompt)
+        contexts = (words.encode(positive, request.clip_skip), words.encode(negative, request.clip_skip))
+        painting = self._painting(request, *contexts)
+        made_with = MadeWith(
+            model_title=self.model.info.title,
+            model_sha256=self.model.info.sha256,
+            size=(painting.width, painting.height),
+            embeddings=words.hashes(positive, negative),
+        )
+        for made in self._batches(painting, seeds, should_stop):
+            if isinstance(made, Progress):
+                yield made
+            else:
+                image, seed = made
+                yield Picture(image, build_infotext(request, seed, made_with), seed)
+
+    def preview(self, embedding: Embedding, request: GenerateRequest, seeds: Sequence[int]) -> Iterator[Image.Image]:
+        """Paints a picture for each seed with one embedding that need not be in any library: a training's live rows."""
+        index = self._prompts.index({embedding.name: embedding.vectors_per_token})
+        texts = (request.prompt, request.negative_prompt)
+        positive, negative = same_length(*(self._prompts.tokenize(text, index) for text in texts))
+        contexts = [
+            self._prompts.encode(p, {embedding.name: embedding}, request.clip_skip) for p in (positive, negative)
+        ]
+        for made in self._batches(self._painting(request, *contexts), seeds, lambda: False):
+            if not isinstance(made, Progress):
+                yield made[0]
+
+    def _painting(self, request: GenerateRequest, context: Tensor, negative_context: Tensor) -> Painting:
+        size = self.model.info.default_size
+        return Painting(
+            context=context,
+            negative_context=negative_context,
+            sampler=find_sampler(request.sampler),
+            steps=request.steps,
+            cfg_scale=request.cfg_scale,
+            width=request.width or size,
+            height=request.height or size,
+        )
+
+    def _batches(
+        self, painting: Painting, seeds: Sequence[int], should_stop: Callable[[], bool]
+    ) -> Iterator[Progress | tuple[Image.Image, int]]:
+        """Paints batch after batch; the steps are counted over all of them."""
+        starts = range(0, len(seeds), PICTURES_AT_ONCE)
+        steps = steps_of(painting, self.model)
+        for index, start in enumerate(starts):
+            batch = seeds[start : start + PICTURES_AT_ONCE]
+            unnamed = iter(batch)
+            for made in paint(self.model, painting, batch, should_stop):
+                if isinstance(made, Progress):
+                    yield Progress(index * steps + made.step, len(starts) * steps)
+                else:
+                    yield made, next(unnamed)
+
+
+def load_painter(info: CheckpointInfo) -> Painter:
+    """Loads a checkpoint onto the automatic hardware."""
+    return Painter(load(info, Hardware.automatic()))

@@ -1,0 +1,43 @@
+"""What txt2img is asked for. The page, REST and the command line carry this one model."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
+
+
+class GenerateRequest(BaseModel):
+    """Pictures from a prompt, with A1111's names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    prompt: str = ""
+    """A1111's syntax: `(emphasis:1.2)`, `[less]`, `BREAK`; a word that names an embedding is that embedding."""
+
+    negative_prompt: str = ""
+    """What to steer away from, in the same syntax."""
+
+    sampler: str = "DPM++ 2M"
+    """One of `ti_studio.generation.samplers.sampler_names()`."""
+
+    steps: int = Field(default=20, ge=1, le=150)
+    """Denoising steps."""
+
+    cfg_scale: float = Field(default=5.0, ge=1, le=30)
+    """How strongly to follow the prompt. 1 ignores the negative prompt and takes half the time."""
+
+    width: Side | None = None
+    """Pixels; None is the checkpoint's own size."""
+
+    height: Side | None = None
+    """Pixels; None is the checkpoint's own size."""
+
+    count: int = Field(default=1, ge=1, le=64)
+    """Pictures to make, with seeds `seed`, `seed`+1, …"""
+
+    seed: int = Field(default=-1, ge=-1, lt=2**32)
+    """-1 draws a seed."""
+
+    clip_skip: int = Field(default=1, ge=1, le=12)
+    """Which of the text encoder's last layers to take: 1 is the last, 2 the one before."""

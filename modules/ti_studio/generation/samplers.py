@@ -1,0 +1,65 @@
+"""A1111's sampler names, and the diffusers scheduler that each one is."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ti_studio.errors import NotFound
+
+
+class UnknownSampler(NotFound):
+    """A sampler name that is not on the list."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A sampler under the name that A1111's users know."""
+
+    name: str
+    scheduler: str
+    """A class of `diffusers`."""
+    schedule_type: str | None = None
+    """A1111's name of the sigma schedule, which its infotext states beside the sampler."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, scheduler_config: Mapping[str, Any]) -> Any:
+        """Returns the scheduler for a checkpoint's noise schedule and prediction type."""
+        # diffusers takes seconds to import, and the samplers' names are wanted before the first picture is.
+        kind = getattr(importlib.import_module("diffusers"), self.scheduler)
+        return kind.from_config(dict(scheduler_config), timestep_spacing="trailing", **self.options)
+
+
+_KARRAS = {"use_karras_sigmas": True}
+_SDE = {"algorithm_type": "sde-dpmsolver++"}
+
+SAMPLERS = (
+    Sampler("DPM++ 2M", "DPMSolverMultistepScheduler", "Uniform"),
+    Sampler("DPM++ 2M Karras", "DPMSolverMultistepScheduler", "Karras", _KARRAS),
+    Sampler("DPM++ 2M SDE", "DPMSolverMultistepScheduler", "Uniform", _SDE),
+    Sampler("DPM++ 2M SDE Karras", "DPMSolverMultistepScheduler", "Karras", {**_SDE, **_KARRAS}),
+    Sampler("Euler a", "EulerAncestralDiscreteScheduler", "Uniform"),
+    Sampler("Euler", "EulerDiscreteScheduler", "Uniform"),
+    Sampler("Heun", "HeunDiscreteScheduler", "Uniform"),
+    Sampler("DPM2", "KDPM2DiscreteScheduler", "Uniform"),
+    Sampler("DPM2 a", "KDPM2AncestralDiscreteScheduler", "Uniform"),
+    Sampler("UniPC", "UniPCMultistepScheduler"),
+    Sampler("DDIM", "DDIMScheduler", None, {"clip_sample": False, "set_alpha_to_one": False}),
+)
+
+
+def sampler_names() -> list[str]:
+    """Returns the names, the default first."""
+    return [sampler.name for sampler in SAMPLERS]
+
+
+def find_sampler(name: str) -> Sampler:
+    """Returns the sampler of this name, upper and lower case alike.
+
+    Raises:
+        UnknownSampler: there is none; the message lists those there are.
+    """
+    for sampler in SAMPLERS:
+        if sampler.name.lower() == name.strip().lower():
+            return sampler
+    raise UnknownSampler(f"There is no sampler {name!r}. There are: {', '.join(sampler_names())}.")

@@ -1,0 +1,86 @@
+"""Denoises pictures from encoded prompts. Knows no files and no page."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from inspect import signature
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ti_studio.generation.events import Progress
+from ti_studio.generation.samplers import Sampler
+from ti_studio.models.loading import Model
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What is to be painted, everything settled."""
+
+    context: Tensor
+    """The encoded prompt, [1, 77 · chunks, width]."""
+    negative_context: Tensor
+    """The encoded negative prompt, of the same shape."""
+    sampler: Sampler
+    steps: int
+    cfg_scale: float
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+
+
+@torch.no_grad()
+def paint(
+    model: Model, painting: Painting, seeds: Sequence[int], should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[Progress | Image.Image]:
+    """Denoises one batch: a `Progress` after every step, then the pictures in the order of their seeds.
+
+    Each picture's noise follows from its own seed, drawn on the CPU, so that it is the same in every batch and on every
+    device. When `should_stop` says so between two steps, nothing more is yielded.
+    """
+    device = model.hardware.device
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    scheduler = painting.sampler.build(model.scheduler_config)
+    scheduler.set_timesteps(painting.steps, device=device)
+    latents = _noise(model, painting, generators) * scheduler.init_noise_sigma
+    contexts = torch.cat(
+        [painting.negative_context.expand(len(seeds), -1, -1), painting.context.expand(len(seeds), -1, -1)]
+    )
+    options = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
+    for index, timestep in enumerate(scheduler.timesteps):
+        if should_stop():
+            return
+        scaled = scheduler.scale_model_input(latents, timestep)
+        latents = scheduler.step(_guided(model, painting, scaled, timestep, contexts), timestep, latents, **options)[0]
+        yield Progress(index + 1, len(scheduler.timesteps))
+    yield from _pictures(model, latents)
+
+
+def steps_of(painting: Painting, model: Model) -> int:
+    """Returns how many `Progress` events a batch gives: some samplers look twice at a step."""
+    scheduler = painting.sampler.build(model.scheduler_config)
+    scheduler.set_timesteps(painting.steps)
+    return len(scheduler.timesteps)
+
+
+def _noise(model: Model, painting: Painting, generators: Sequence[torch.Generator]) -> Tensor:
+    """Returns [n, 4, h, w]."""
+    factor = model.latent_factor
+    shape = (model.unet.config.in_channels, painting.height // factor, painting.width // factor)
+    noise = [torch.randn(shape, generator=generator) for generator in generators]
+    return torch.stack(noise).to(model.hardware.device)
+
+
+def _guided(model: Model, painting: Painting, latents: Tensor, timestep: Tensor, contexts: Tensor) -> Tensor:
+    """Returns the prediction after classifier-free guidance (arXiv 2207.12598)."""
+    if painting.cfg_scale == 1:
+        return model.predict(latents, timestep, contexts[len(latents) :])
+    negative, positive = model.predict(torch.cat([latents, latents]), timestep, contexts).chunk(2)
+    return negative + painting.cfg_scale * (positive - negative)
+
+
+def _pictures(model: Model, latents: Tensor) -> Iterator[Image.Image]:
+    for latent in latents:
+        pixels = model.decode(latent.unsqueeze(0))[0].permute(1, 2, 0)
+        yield Image.fromarray((pixels * 255).round().to(torch.uint8).cpu().numpy())

@@ -1,0 +1,1 @@
+"""Trainings as jobs: a folder each, a process each, one at a time."""

@@ -1,0 +1,61 @@
+"""The pictures that a training paints of its word while it learns, and the one that its card gets."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ti_studio.embeddings.cards import find_preview, preview_path
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.folders import atomic_write
+from ti_studio.generation.painter import Painter
+from ti_studio.generation.request import GenerateRequest
+from ti_studio.training.captions import NAME
+from ti_studio.training.events import Previewed
+from ti_studio.training.request import TrainRequest
+
+FIRST_SEED = 1
+PREVIEW_STEPS = 20
+
+_MARK = "ti_studio"
+"""The text chunk by which a card's picture is known as one that a training put there, and may replace."""
+
+
+def paint_previews(painter: Painter, request: TrainRequest, job: Path, embedding: Embedding) -> Iterator[Previewed]:
+    """Paints the previews of one moment into `previews/`, always with the same seeds."""
+    prompt = request.preview_prompt.replace(NAME, request.name)
+    seeds = [FIRST_SEED + index for index in range(request.preview_count)]
+    wanted = GenerateRequest(prompt=prompt, steps=PREVIEW_STEPS, width=request.width, height=request.height)
+    folder = job / "previews"
+    folder.mkdir(exist_ok=True)
+    for index, image in enumerate(painter.preview(embedding, wanted, seeds)):
+        path = folder / f"{embedding.step or 0:06d}-{index}.png"
+        atomic_write(path, _png(image, prompt))
+        yield Previewed(embedding.step or 0, index, path.relative_to(job).as_posix(), prompt, seeds[index])
+
+
+def give_card_its_picture(embedding_path: Path, job: Path) -> None:
+    """Puts the last preview beside a finished embedding, unless a person chose a picture for it."""
+    previews = sorted((job / "previews").glob("*-0.png"))
+    present = find_preview(embedding_path)
+    if previews and (present is None or _is_ours(present)):
+        atomic_write(preview_path(embedding_path), previews[-1].read_bytes())
+
+
+def _png(image: Image.Image, prompt: str) -> bytes:
+    information = PngInfo()
+    information.add_text(_MARK, "training preview")
+    information.add_text("parameters", prompt)
+    buffer = BytesIO()
+    image.save(buffer, "PNG", pnginfo=information)
+    return buffer.getvalue()
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return _MARK in image.info
+    except OSError:
+        return False

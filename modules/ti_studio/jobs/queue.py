@@ -1,0 +1,270 @@
+"""All jobs of an installation: submitted, started one at a time, stopped, resumed. What is known of them is on disk
+only, so a server, a command line and a restarted server all see the same. Imports no torch.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from ti_studio.embeddings.names import check_name
+from ti_studio.errors import Conflict, NotFound, StudioError
+from ti_studio.folders import Folders, inside
+from ti_studio.jobs.folder import JobFolder, JobPlace
+from ti_studio.jobs.job import ACTIVE, RESUMABLE, Job
+from ti_studio.jobs.progress import JobStatus, Progress
+from ti_studio.models.checkpoints import find_checkpoint
+from ti_studio.training.captions import PromptTemplate, find_template
+from ti_studio.training.dataset import scan_dataset
+from ti_studio.training.publishing import check_free
+from ti_studio.training.request import TrainRequest
+
+LEAST_FREE_BYTES = 64 * 1024 * 1024
+"""What a training wants free on the disk: snapshots, previews and state are a few megabytes."""
+
+
+log = logging.getLogger(__name__)
+
+
+class DiskFull(StudioError):
+    """There is too little room for a training's files."""
+
+    status = 507
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What has been read of a job."""
+
+    files: JobFolder
+    request: TrainRequest
+    created: float
+    progress: Progress
+
+
+class Jobs:
+    """The queue of trainings below `outputs/train/`."""
+
+    def __init__(self, folders: Folders, checkpoint: str | None = None) -> None:
+        self._folders = folders
+        self._checkpoint = checkpoint
+        self._root = folders.outputs / "train"
+        self._known: dict[str, _Known] = {}
+        self._broken: set[str] = set()
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    def submit(self, request: TrainRequest) -> Job:
+        """Checks a request, makes its job folder, and starts it if no other training runs.
+
+        Raises:
+            StudioError: the request can't work: its name, dataset, template or checkpoint, or the disk is full. Nothing
+                has been changed.
+        """
+        place = self._check(request)
+        with self._locked():
+            self._check_name_is_not_in_work(request)
+            files = JobFolder.create(self._root, request, place)
+        self.tend()
+        return self.get(files.path.name)
+
+    def list(self) -> list[Job]:
+        """Returns all jobs, the newest first."""
+        found = sorted(self._found(), key=lambda job: (job.created, job.id))
+        waiting = [job.id for job in found if job.status is JobStatus.QUEUED]
+        return [
+            replace(job, queue_position=waiting.index(job.id) + 1 if job.id in waiting else None)
+            for job in reversed(found)
+        ]
+
+    def get(self, job_id: str) -> Job:
+        """Returns one job.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        for job in self.list():
+            if job.id == job_id:
+                return job
+        raise NotFound(f"There is no training {job_id!r}.")
+
+    def current(self) -> Job | None:
+        """Returns the job that runs; else the next one to run; else the newest."""
+        jobs = self.list()
+        running = [job for job in jobs if job.status in ACTIVE]
+        waiting = [job for job in reversed(jobs) if job.status is JobStatus.QUEUED]
+        return next(iter([*running, *waiting, *jobs]), None)
+
+    def stop(self, job_id: str) -> Job:
+        """Asks a running job to stop after its present step; takes a waiting one out of the queue. A second call for a
+        job that does not stop ends its process; it can be resumed all the same.
+
+        Raises:
+            Conflict: it is not running.
+        """
+        job = self.get(job_id)
+        if job.status is JobStatus.QUEUED:
+            job.files.append({"event": "stopped", "step": job.progress.step})
+        elif job.status is JobStatus.RUNNING:
+            job.files.stop_path.touch()
+        elif job.status is JobStatus.STOPPING:
+            worker = job.files.worker()
+            if worker is not None:
+                worker.kill()
+        else:
+            raise Conflict(f"The training {job.request.name!r} is not running; it is {job.status.value}.")
+        return self.get(job_id)
+
+    def resume(self, job_id: str) -> Job:
+        """Queues a stopped, failed or crashed job again; it goes on from its last state.
+
+        Raises:
+            Conflict: it runs, waits or is finished.
+            StudioError: its dataset, template or checkpoint is gone.
+        """
+        job = self.get(job_id)
+        if job.status not in RESUMABLE:
+            raise Conflict(f"The training {job.request.name!r} can't be resumed; it is {job.status.value}.")
+        self._check(job.request)
+        with self._locked():
+            self._check_name_is_not_in_work(job.request)
+            job.files.clear_worker()
+            job.files.append({"event": "queued"})
+        self.tend()
+        return self.get(job_id)
+
+    def remove(self, job_id: str) -> None:
+        """Deletes a job's folder; the embedding that it made stays.
+
+        Raises:
+            Conflict: it runs.
+        """
+        job = self.get(job_id)
+        if job.status in ACTIVE:
+            raise Conflict(f"The training {job.request.name!r} is running; stop it first.")
+        shutil.rmtree(inside(self._root, job.id))
+        self._known.pop(job_id, None)
+
+    def tend(self) -> None:
+        """Starts the job that has waited longest, if none runs. Call it every now and then."""
+        self._workers = [worker for worker in self._workers if worker.poll() is None]  # reaps those that have ended
+        with self._locked():
+            jobs = self.list()
+            if any(job.status in ACTIVE for job in jobs):
+                return
+            waiting = [job for job in jobs if job.status is JobStatus.QUEUED]
+            if waiting:
+                self._workers.append(_start_worker(waiting[-1].files))
+
+    def _check(self, request: TrainRequest) -> JobPlace:
+        """Checks everything that can be checked before a training, and resolves what it names.
+
+        Raises:
+            StudioError: something is wrong with it.
+        """
+        check_name(request.name)
+        check_free(request.name, self._folders.embeddings, overwrite=request.overwrite)
+        info = find_checkpoint(self._folders.checkpoints, request.checkpoint or self._checkpoint)
+        template = find_template(self._folders.templates, request.template)
+        PromptTemplate.read(template)
+        dataset = self._dataset(request.dataset_directory)
+        size = info.default_size
+        scan_dataset(dataset, (request.width or size, request.height or size))
+        self._check_room()
+        return JobPlace(
+            checkpoint=str(info.path.resolve()),
+            checkpoints=str(self._folders.checkpoints),
+            embeddings=str(self._folders.embeddings),
+            dataset=str(dataset),
+            template=str(template.resolve()),
+            created=time.time(),
+        )
+
+    def _dataset(self, directory: str) -> Path:
+        if not directory.strip():
+            raise NotFound("The dataset directory is empty; expected the path of a folder of pictures.")
+        if self._folders.dataset_root is not None:
+            return inside(self._folders.dataset_root, directory)
+        return (self._folders.data / Path(directory).expanduser()).resolve()
+
+    def _check_room(self) -> None:
+        for folder in (self._folders.outputs, self._folders.embeddings):
+            folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(folder).free
+            if free < LEAST_FREE_BYTES:
+                wanted = LEAST_FREE_BYTES // 2**20
+                raise DiskFull(f"The disk of {folder} has {free // 2**20} MB left; a training wants {wanted} MB.")
+
+    def _check_name_is_not_in_work(self, request: TrainRequest) -> None:
+        for job in self.list():
+            busy = job.status in (*ACTIVE, JobStatus.QUEUED)
+            if busy and job.request.name.lower() == request.name.lower():
+                raise Conflict(f"A training of {request.name!r} is {job.status.value} already; stop it first.")
+
+    def _found(self) -> Iterator[Job]:
+        if not self._root.is_dir():
+            return
+        for path in self._root.iterdir():
+            if path.name in self._broken or not (path / "request.json").exists():
+                continue
+            try:
+                known = self._known.get(path.name) or self._read(JobFolder(path))
+                progress = known.progress.follow()
+                yield Job(known.files, known.request, known.created, progress, _status(known.files, progress))
+            except (StudioError, ValueError, OSError) as error:
+                log.warning("The job folder %s is left out: %s", path, error)
+                self._broken.add(path.name)
+
+    def _read(self, files: JobFolder) -> "_Known":
+        known = _Known(files, files.request, files.place.created, Progress(files.events_path))
+        self._known[files.path.name] = known
+        return known
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other processes from starting or submitting jobs meanwhile."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._root / ".lock"):
+            yield
+
+
+def _status(files: JobFolder, progress: Progress) -> JobStatus:
+    if progress.last in ("finished", "stopped", "failed"):
+        return JobStatus(progress.last)
+    if not files.has_worker:
+        return JobStatus.QUEUED
+    if files.worker() is None:
+        # The worker may have told its end and gone between the two looks.
+        progress.follow()
+        return JobStatus(progress.last) if progress.last in ("finished", "stopped", "failed") else JobStatus.CRASHED
+    return JobStatus.STOPPING if files.stop_path.exists() else JobStatus.RUNNING
+
+
+def _start_worker(files: JobFolder) -> "subprocess.Popen[bytes]":
+    """Starts the training process, which outlives this one, and returns it."""
+    source_root = str(Path(__file__).resolve().parents[2])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [source_root, os.environ.get("PYTHONPATH")])),
+        # Threads that spin while they wait would slow down the server's own pictures, and be slowed down by them.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+    }
+    with (files.path / "log.txt").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ti_studio.jobs.worker", str(files.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=files.path.parent,
+            start_new_session=True,
+        )
+    files.set_worker(process.pid)
+    return process

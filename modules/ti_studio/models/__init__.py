@@ -1,0 +1,1 @@
+"""Checkpoints: which there are, of what family, and how they are loaded."""

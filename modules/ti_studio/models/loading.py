@@ -1,0 +1,121 @@
+"""Loads a checkpoint for training or for pictures: frozen, in the precision that suits the device."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from accelerate import PartialState
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from ti_studio.errors import StudioError
+from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.prompts.conditioning import TextEncoder
+from ti_studio.prompts.tokens import PromptTokenizer, TokenIds
+
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+
+
+class CheckpointNotLoaded(StudioError):
+    """A checkpoint's weights do not fit its configuration."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where models live and in which precision their frozen weights are kept."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def automatic(cls) -> "Hardware":
+        """Returns accelerate's device (CUDA, MPS, … or CPU), with bfloat16 where CUDA computes in it, else float32."""
+        device = PartialState().device
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return cls(device, torch.bfloat16 if fast else torch.float32)
+
+    @property
+    def precision(self) -> str:
+        """The short name: `fp32` or `bf16`."""
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded checkpoint. Nothing in it is trainable."""
+
+    info: CheckpointInfo
+    hardware: Hardware
+    encoders: tuple[TextEncoder, ...]
+    unet: Any
+    """diffusers' `UNet2DConditionModel`, which is untyped."""
+    vae: Any
+    """diffusers' `AutoencoderKL`, which is untyped."""
+    scheduler_config: dict[str, Any]
+
+    @property
+    def latent_factor(self) -> int:
+        """Pixels of a picture's side for one of its latents."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+        """Returns the UNet's output in float32.
+
+        Args:
+            noisy: latents, [n, 4, h, w].
+            timesteps: [n].
+            context: encoded prompts, [n, 77 · chunks, width].
+        """
+        dtype = self.hardware.dtype
+        return cast(Tensor, self.unet(noisy.to(dtype), timesteps, context.to(dtype)).sample).float()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Returns pictures [n, 3, H, W] in 0…1 of scaled latents [n, 4, h, w]."""
+        decoded = self.vae.decode(latents.to(self.vae.dtype) / self.vae.config.scaling_factor).sample
+        return (cast(Tensor, decoded).float() / 2 + 0.5).clamp(0, 1)
+
+
+def load(info: CheckpointInfo, hardware: Hardware) -> Model:
+    """Loads a diffusers folder, without asking the network for anything.
+
+    Raises:
+        CheckpointNotLoaded: weights are missing, or do not fit the configuration.
+    """
+    try:
+        encoders = tuple(
+            _load_encoder(info.path, key, suffix, hardware)
+            for key, suffix in zip(info.family.encoders, ("", "_2"), strict=False)
+        )
+        unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
+        vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=hardware.dtype)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointNotLoaded(f"The checkpoint {info.path} could not be loaded: {error}") from error
+    scheduler_config = _scheduler_config(info.path)
+    return Model(info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), scheduler_config)
+
+
+def _load_encoder(path: Path, key: str, suffix: str, hardware: Hardware) -> TextEncoder:
+    tokenizer = CLIPTokenizer.from_pretrained(path / f"tokenizer{suffix}", local_files_only=True)
+    model = _load_part(CLIPTextModel, path / f"text_encoder{suffix}", dtype=hardware.dtype)
+    return TextEncoder(key, PromptTokenizer(cast(TokenIds, tokenizer)), _frozen(model, hardware))
+
+
+def _load_part(kind: Any, folder: Path, **precision: torch.dtype) -> Any:
+    """Loads one part with diffusers or transformers, neither of which minds by itself when weights are missing."""
+    part, report = kind.from_pretrained(
+        folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **precision
+    )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise CheckpointNotLoaded(f"{folder} lacks {len(missing)} of its tensors, {missing[0]} among them.")
+    return part
+
+
+def _frozen(model: AnyModel, hardware: Hardware) -> AnyModel:
+    return model.to(hardware.device).requires_grad_(False).eval()
+
+
+def _scheduler_config(path: Path) -> dict[str, Any]:
+    return dict(DDIMScheduler.load_config(path / "scheduler", local_files_only=True))

@@ -1,0 +1,94 @@
+"""What a training tells while it runs. Each event is one JSON line of a job's `events.jsonl`."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a training."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns `{"event": "step", "step": 7, …}`: the class's name in lower case, and the fields."""
+        return {"event": type(self).__name__.lower(), **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Preparing(Event):
+    """What is being done before the first step."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warned(Event):
+    """Something the person should know that does not stop the training."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The first step is about to be made, or the first after a resume."""
+
+    step: int
+    max_steps: int
+    pictures: int
+    checkpoint: str
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    """One optimizer step is done."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    vector_norm: float
+    """The mean Euclidean norm of the rows."""
+
+
+@dataclass(frozen=True)
+class Previewed(Event):
+    """A preview picture was written."""
+
+    step: int
+    index: int
+    path: str
+    """Relative to the job's folder."""
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Saved(Event):
+    """A snapshot of the embedding was written."""
+
+    step: int
+    path: str
+    """Relative to the job's folder."""
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The training made all its steps; the embedding is in its folder."""
+
+    step: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """The training was stopped by request and can be resumed."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """The training ended with an error."""
+
+    reason: str

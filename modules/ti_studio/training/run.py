@@ -1,0 +1,184 @@
+"""A whole training, from a request to a file in the embeddings folder, told as events."""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from ti_studio import __version__
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.files import write_embedding
+from ti_studio.embeddings.metadata import Provenance, header_metadata
+from ti_studio.models.loading import Model
+from ti_studio.training.captions import PromptTemplate
+from ti_studio.training.dataset import Dataset, load_pictures, scan_dataset
+from ti_studio.training.events import Event, Finished, Preparing, Previewed, Saved, Started, Stopped, Warned
+from ti_studio.training.initialization import initial_embedding
+from ti_studio.training.latents import cache_latents
+from ti_studio.training.learner import Learner
+from ti_studio.training.lesson import Lesson, fingerprint, prepare_lesson, tokenize_prompts
+from ti_studio.training.loop import optimise
+from ti_studio.training.publishing import publish
+from ti_studio.training.request import TrainRequest
+
+SECONDS_BETWEEN_STATES = 5.0
+"""At most so many seconds of work are lost when the process is killed."""
+
+LEAST_USEFUL_RATE = 1e-5
+"""Adam moves a coordinate by at most about the rate each step, and a coordinate of CLIP's rows is about 0.014 large."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a training reads and writes."""
+
+    job: Path
+    """The job's folder: `state.safetensors`, `snapshots/`, `previews/`."""
+    embeddings: Path
+    dataset: Path
+    template: Path
+    created: float
+    """When the training was asked for (Unix seconds); the date that its files carry, resumed or not."""
+
+    @property
+    def state(self) -> Path:
+        """The file to resume from."""
+        return self.job / "state.safetensors"
+
+
+Preview = Callable[[Embedding], Iterator[Previewed]]
+"""Paints previews of the word as it is at this step, and tells where they are."""
+
+
+def train(
+    request: TrainRequest, model: Model, place: Place, preview: Preview, should_stop: Callable[[], bool]
+) -> Iterator[Event]:
+    """Trains a word, or goes on with a training if the job's folder holds a state.
+
+    The last event is `Finished` or `Stopped`.
+
+    Raises:
+        StudioError: the training can't begin or go on; what has been saved stays.
+    """
+    run = _Run(request, model, place)
+    yield from run.prepare()
+    yield from run.begin()
+    if run.learner.step == 0 and request.preview_every:
+        yield from preview(run.embedding())
+    saved_at = time.monotonic()
+    for step in optimise(model, run.lesson, run.learner):
+        yield step
+        yield from run.periodic(preview)
+        if time.monotonic() - saved_at > SECONDS_BETWEEN_STATES:
+            run.save_state()
+            saved_at = time.monotonic()
+        if should_stop() and run.learner.step < request.max_steps:
+            run.save_state()
+            yield Stopped(run.learner.step)
+            return
+    run.save_state()
+    yield run.finish()
+
+
+class _Run:
+    """A training under way."""
+
+    lesson: Lesson
+    learner: Learner
+
+    def __init__(self, request: TrainRequest, model: Model, place: Place) -> None:
+        self.request = request
+        self.model = model
+        self.place = place
+        size = model.info.default_size
+        self.size = (request.width or size, request.height or size)
+
+    def prepare(self) -> Iterator[Event]:
+        """Reads the pictures and makes the lesson of them."""
+        yield Preparing("Reading the pictures")
+        pictures, self._dataset = load_pictures(scan_dataset(self.place.dataset, self.size), self.size)
+        yield from (Warned(f"Not used: {reason}") for reason in self._dataset.rejected)
+        tokenizer = self.model.encoders[0].tokenizer
+        if tokenizer.is_ordinary_word(self.request.name):
+            yield Warned(f"{self.request.name!r} is an ordinary word: prompts with it will mean the embedding instead.")
+        template = PromptTemplate.read(self.place.template)
+        vectors = self.request.vectors_per_token
+        prompts = tokenize_prompts(self._dataset, template, self.request.name, tokenizer, vectors)
+        count = len(self._dataset.samples)
+        yield Preparing(f"Encoding {count} picture{'s' if count > 1 else ''} at {self.size[0]}×{self.size[1]}")
+        latents = cache_latents(self.model, pictures, flip=self.request.flip)
+        self.lesson = prepare_lesson(self.request, self.model, latents, prompts)
+
+    def begin(self) -> Iterator[Event]:
+        """Sets the rows to the initialization text, or to the state that is resumed."""
+        request, device = self.request, self.model.hardware.device
+        start = initial_embedding(
+            request.name, self.model.encoders, request.initialization_text, request.vectors_per_token
+        )
+        self.learner = Learner(start, device)
+        self._fingerprint = fingerprint(self._dataset)
+        if self.place.state.exists():
+            notes = self.learner.restore(self.place.state)
+            if notes.get("dataset") != self._fingerprint:
+                yield Warned("The pictures or captions have changed since the training was stopped.")
+        yield Started(
+            step=self.learner.step,
+            max_steps=request.max_steps,
+            pictures=len(self._dataset.samples),
+            checkpoint=self.model.info.title,
+            device=str(device),
+            precision=self.model.hardware.precision,
+        )
+
+    def periodic(self, preview: Preview) -> Iterator[Event]:
+        """Takes the snapshot and the previews that are due at this step."""
+        step, request = self.learner.step, self.request
+        last = step == request.max_steps
+        if request.save_every and (last or step % request.save_every == 0):
+            path = self.place.job / "snapshots" / f"{request.name}-{step:06d}.{request.save_as}"
+            path.parent.mkdir(exist_ok=True)
+            write_embedding(replace(self.embedding(), name=path.stem), path)
+            self.save_state()
+            yield Saved(step, path.relative_to(self.place.job).as_posix())
+        if request.preview_every and (last or step % request.preview_every == 0):
+            yield from preview(self.embedding())
+
+    def save_state(self) -> None:
+        """Writes what a resume needs."""
+        self.learner.save(self.place.state, {"dataset": self._fingerprint})
+
+    def finish(self) -> Finished:
+        """Puts the embedding into its folder."""
+        path = publish(self.embedding(), self.request, self.place.embeddings, replaced=self.place.job / "replaced")
+        return Finished(self.learner.step, str(path))
+
+    def embedding(self) -> Embedding:
+        """Returns the word as it is now, with everything that is known about it."""
+        provenance = Provenance(
+            trigger=self.request.name,
+            family=self.model.info.family.name,
+            vectors_per_token=self.request.vectors_per_token,
+            step=self.learner.step,
+            checkpoint=self.model.info.title,
+            resolution=self.size,
+            date=datetime.fromtimestamp(self.place.created).astimezone(),
+            checkpoint_sha256=self.model.info.sha256,
+            initialization_text=self.request.initialization_text,
+            prediction_type="v" if self.model.info.prediction_type == "v_prediction" else "epsilon",
+            request=self.request.model_dump_json(),
+            dataset=_summary(self._dataset, self._fingerprint),
+            versions=_versions(),
+        )
+        return self.learner.embedding(header_metadata(provenance))
+
+
+def _summary(dataset: Dataset, digest: str) -> dict[str, object]:
+    return {"folder": dataset.folder.name, "pictures": len(dataset.samples), "sha256": digest}
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: importlib.metadata.version(name) for name in ("torch", "diffusers", "transformers")}
+    return {"ti_studio": __version__, "python": platform.python_version(), **libraries}
