@@ -23,6 +23,7 @@ def main() -> int:
     status = install.reported(lambda: install.install(reinstall_torch=options.reinstall_torch))
     if status:
         return status
+    install.say("Starting Textual Inversion Studio …")
     return become([str(install.OWN_VENV.python), "-m", "ti_studio", "serve", *for_server])
 
 
