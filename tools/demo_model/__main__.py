@@ -65,6 +65,6 @@ if __name__ == "__main__":
     parser.add_argument("output", type=Path)
     parser.add_argument("--minutes", type=float, default=110, help="for the three trainings together")
     parser.add_argument("--processes", type=int, default=2, help="one for each core")
-    parser.add_argument("--pictures", type=int, default=30_000)
+    parser.add_argument("--pictures", type=int, default=20_000)
     options = parser.parse_args()
     print(f"{build(Plan(**vars(options))):,} bytes")

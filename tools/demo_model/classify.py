@@ -57,17 +57,28 @@ def classify(pixels: Pixels) -> Guess:
     mask = figure_mask(pixels)
     if mask.sum() < SMALLEST_FIGURE:
         return Guess(None, None)
-    return Guess(nearest_colour(figure_rgb(pixels, mask)), _nearest_shape(mask))
+    rgb = figure_rgb(pixels, mask)
+    return Guess(nearest_colour(rgb), _nearest_shape(_sharpened(pixels, mask, rgb)))
 
 
 def figure_mask(pixels: Pixels) -> Mask:
     """True where the figure is: the largest connected patch that differs from the background of its row."""
-    rgb = pixels.astype(np.float32)
-    margins = np.concatenate([rgb[:, :4], rgb[:, -4:]], axis=1)
-    backdrop = np.median(margins, axis=1)
-    differs = np.linalg.norm(rgb - backdrop[:, None], axis=2) > APART
+    differs = np.linalg.norm(pixels - _backdrop(pixels), axis=2) > APART
     smooth = Image.fromarray((differs * 255).astype(np.uint8)).filter(ImageFilter.MedianFilter(3))
     return _largest_patch(np.asarray(smooth) > 0)
+
+
+def _backdrop(pixels: Pixels) -> NDArray[np.float32]:
+    """The background's colour in each row [64, 1, 3], as the left and right margins show it."""
+    margins = np.concatenate([pixels[:, :4], pixels[:, -4:]], axis=1)
+    return np.median(margins.astype(np.float32), axis=1, keepdims=True)
+
+
+def _sharpened(pixels: Pixels, mask: Mask, rgb: Colour) -> Mask:
+    """The mask without soft edges and shadows: only what is nearer to the figure's colour than to the background."""
+    to_figure = np.linalg.norm(pixels - np.float32(rgb), axis=2)
+    sharp = mask & (to_figure < np.linalg.norm(pixels - _backdrop(pixels), axis=2))
+    return sharp if sharp.sum() >= SMALLEST_FIGURE else mask
 
 
 def _largest_patch(mask: Mask) -> Mask:

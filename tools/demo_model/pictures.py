@@ -1,6 +1,6 @@
 """Draws the training pictures once and keeps them in a file.
 
-    python -m tools.demo_model.pictures WORKFOLDER --count 30000
+    python -m tools.demo_model.pictures WORKFOLDER --count 20000
 
 A picture takes about five milliseconds of one core.
 """
@@ -47,6 +47,6 @@ def held_out(count: int) -> Pixels:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=30_000)
+    parser.add_argument("--count", type=int, default=20_000)
     options = parser.parse_args()
     drawn(options.folder, options.count)

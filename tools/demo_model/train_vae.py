@@ -154,7 +154,7 @@ def main() -> None:
     """Reads the command line, trains, and says how good the result is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=30_000, help="training pictures")
+    parser.add_argument("--count", type=int, default=20_000, help="training pictures")
     parser.add_argument("--minutes", type=float, default=RECIPE.minutes)
     parser.add_argument("--samples", type=int, default=RECIPE.samples)
     parser.add_argument("--decoder-only", action="store_true")
