@@ -16,11 +16,11 @@ async function start() {
     document.getElementById("ti_cards_button").setAttribute("aria-expanded", String(cards.toggle()));
   });
   cardsButton.setAttribute("aria-expanded", "false");
+  nameTools();
   window.addEventListener("focus", cards.refresh);
 
   const [monitor, actions] = await Promise.all(["ti_monitor", "ti_job_actions"].map(whenThere));
   trainingMonitor(monitor, actions, { onFinished: cards.refresh, openTxt2img });
-  nameTools();
 }
 
 function openTxt2img() {

@@ -5,11 +5,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests import chromium
+from tests.browser.studio import Studio
 
 HERE = Path(__file__).parent
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,7 +36,7 @@ def browser() -> Iterator[Browser]:
     if executable is None:
         pytest.skip(os.environ.get(chromium.PROBLEM) or chromium.MISSING)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
         yield started
         started.close()
 
@@ -69,3 +79,42 @@ def open_page(browser: Browser, console_errors: list[str]) -> Iterator[Callable[
 def page(open_page: Callable[..., Page]) -> Page:
     """An empty page, light, 1280 × 900."""
     return open_page()
+
+
+@pytest.fixture(scope="package")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """The running studio that these tests share; each test uses names of its own in it."""
+    running = Studio(tmp_path_factory.mktemp("studio"))
+    running.start()
+    yield running
+    running.end()
+
+
+@pytest.fixture
+def own_studio(tmp_path: Path) -> Iterator[Callable[..., Studio]]:
+    """Starts a studio for one test: `own_studio("--gradio-auth", "ann:secret")`."""
+    started = []
+
+    def start(*flags: str) -> Studio:
+        running = Studio(tmp_path / "studio", flags)
+        started.append(running)
+        running.start()
+        return running
+
+    yield start
+    for running in started:
+        running.end()
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Path:
+    """A folder of six captioned drawings, and one file that is no picture."""
+    folder = tmp_path / "drawings"
+    folder.mkdir()
+    for index in range(6):
+        picture = Image.new("RGB", (96, 80), "white")
+        shift = index * 3
+        ImageDraw.Draw(picture).polygon([(20 + shift, 66), (44, 10 + shift), (84 - shift, 66)], fill=(40, 60, 200))
+        picture.save(folder / f"{index:02d}-a blue tent.png")
+    (folder / "notes.pdf").write_text("not a picture")
+    return folder

@@ -1,0 +1,89 @@
+"""What a person does on the page, in the tests' words."""
+
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.studio import Studio
+
+SOON = 20_000
+"""Milliseconds for what needs no model, on a machine that is busy."""
+PATIENCE = 150_000
+"""Milliseconds for what loads a model or trains."""
+
+
+def open_studio(page: Page, studio: Studio, tab: str = "txt2img") -> Page:
+    """Opens the page at a tab and waits until its modules have drawn their parts."""
+    page.goto(studio.url)
+    expect(page.locator("#ti_prompt textarea")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("spinbutton", name="number input for Width").first).to_have_value("64", timeout=SOON)
+    expect(page.locator("#ti_cards input")).to_be_attached(timeout=SOON)
+    if tab != "txt2img":
+        page.get_by_role("tab", name=tab).click()
+    if tab == "Train":
+        expect(page.locator("#ti_job_actions button").first).to_be_visible(timeout=SOON)
+    return page
+
+
+def fill(page: Page, elem_id: str, text: str) -> None:
+    """Types into a control."""
+    box = page.locator(f"#{elem_id}").locator("textarea, input[type=text], input[type=number]").first
+    box.fill(text)
+    box.blur()
+
+
+def fill_training(page: Page, name: str, dataset: Path | str, *, max_steps: int = 40, preview_every: int = 0) -> None:
+    """Fills in the Train tab for a quick training."""
+    fill(page, "ti_name", name)
+    fill(page, "ti_initialization_text", "triangle")
+    fill(page, "ti_dataset_directory", str(dataset))
+    fill(page, "ti_batch_size", "1")
+    fill(page, "ti_max_steps", str(max_steps))
+    fill(page, "ti_save_every", "0")
+    fill(page, "ti_preview_every", str(preview_every))
+    fill(page, "ti_preview_count", "1")
+
+
+def badge(page: Page) -> Locator:
+    """The state of the training that the monitor shows."""
+    return page.locator("#ti_monitor .ti-head .ti-badge")
+
+
+def open_cards(page: Page) -> None:
+    """Opens the extra-networks picker."""
+    if page.locator("#ti_cards").is_hidden():
+        page.get_by_role("button", name="Extra networks").click()
+    expect(page.locator("#ti_cards")).to_be_visible()
+
+
+def card(page: Page, word: str) -> Locator:
+    """The card of a usable embedding."""
+    return page.locator("#ti_cards button.ti-card").filter(has=page.get_by_text(word, exact=True))
+
+
+def prompt(page: Page) -> Locator:
+    """The prompt box."""
+    return page.locator("#ti_prompt textarea")
+
+
+def negative_prompt(page: Page) -> Locator:
+    """The negative prompt box."""
+    return page.locator("#ti_negative_prompt textarea")
+
+
+def infotext(page: Page) -> Locator:
+    """What a picture was made with."""
+    return page.locator("#ti_infotext textarea")
+
+
+def generate(page: Page, *, steps: int = 3) -> None:
+    """Makes a picture quickly and waits for it."""
+    page.get_by_role("spinbutton", name="number input for Sampling steps").fill(str(steps))
+    page.get_by_role("button", name="Generate", exact=True).click()
+    expect(page.locator(".ti-progress")).to_contain_text("1 picture in", timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Generate", exact=True)).to_be_visible(timeout=SOON)
+
+
+def toast(page: Page) -> Locator:
+    """The message that an error pops up."""
+    return page.get_by_test_id("toast-body")

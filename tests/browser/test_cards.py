@@ -1,0 +1,155 @@
+"""The extra-networks picker in a real browser."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from playwright.sync_api import Page, expect
+
+from tests.browser.pages import (
+    PATIENCE,
+    SOON,
+    card,
+    generate,
+    infotext,
+    negative_prompt,
+    open_cards,
+    open_studio,
+    prompt,
+)
+from tests.browser.studio import Studio
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.files import write_embedding
+
+HOSTILE = "<img src=x onerror=window.hacked=1> & \"b\" 'c'"
+
+
+def drop(studio: Studio, word: str, *, width: int = 96, vectors: int = 1, step: int | None = None) -> Path:
+    """Puts a random embedding into the running studio's folder."""
+    rows = torch.randn(vectors, width, generator=torch.Generator().manual_seed(len(word))) * 0.02
+    path = studio.embeddings / f"{word}.safetensors"
+    write_embedding(Embedding(name=word, vectors={"clip_l": rows}, step=step), path)
+    return path
+
+
+def test_a_file_dropped_in_while_the_server_runs_is_usable_at_once_and_under_its_new_name_when_renamed(
+    page: Page, studio: Studio
+) -> None:
+    open_studio(page, studio)
+    open_cards(page)
+    path = drop(studio, "dropped-in", vectors=3, step=700)
+    page.locator("#ti_cards").get_by_role("button", name="Refresh").click()
+    expect(card(page, "dropped-in")).to_contain_text("3 vectors · step 700", timeout=SOON)
+    card(page, "dropped-in").click()
+    generate(page)
+    expect(infotext(page)).to_have_value(_has_hash_of("dropped-in"))
+
+    path.rename(path.with_name("re-named.safetensors"))
+    page.locator("#ti_cards").get_by_role("button", name="Refresh").click()
+    expect(card(page, "re-named")).to_be_visible(timeout=SOON)
+    expect(card(page, "dropped-in")).to_have_count(0)
+    prompt(page).fill("a photo of re-named and dropped-in")
+    generate(page)
+    expect(infotext(page)).to_have_value(_has_hash_of("re-named"))
+    assert "dropped-in:" not in infotext(page).input_value()
+
+
+def test_a_second_click_takes_out_exactly_the_word(page: Page, studio: Studio) -> None:
+    for word in ("owl", "owl-night"):
+        drop(studio, word)
+    open_studio(page, studio)
+    open_cards(page)
+    prompt(page).fill("owl-night, an owlet, (owl:1.2), at dusk")
+    expect(card(page, "owl")).to_have_attribute("aria-pressed", "true", timeout=SOON)
+    expect(card(page, "owl-night")).to_have_attribute("aria-pressed", "true")
+    card(page, "owl").click()
+    expect(prompt(page)).to_have_value("owl-night, an owlet, at dusk")
+    expect(card(page, "owl")).to_have_attribute("aria-pressed", "false")
+    expect(card(page, "owl-night")).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_word_goes_to_the_caret_of_the_prompt_that_had_the_focus_last(page: Page, studio: Studio) -> None:
+    drop(studio, "caretword")
+    open_studio(page, studio)
+    open_cards(page)
+    prompt(page).fill("a photo of on a beach")
+    prompt(page).evaluate("box => box.setSelectionRange(10, 10)")
+    prompt(page).press("Shift")
+    card(page, "caretword").click()
+    expect(prompt(page)).to_have_value("a photo of caretword on a beach")
+
+    negative_prompt(page).fill("blurry")
+    card(page, "caretword").click()
+    expect(negative_prompt(page)).to_have_value("blurry caretword")
+    expect(prompt(page)).to_have_value("a photo of caretword on a beach")
+    expect(card(page, "caretword")).to_contain_text("in the prompt and in the negative prompt")
+    page.get_by_role("button", name="Generate", exact=True).press("Control+Enter")
+    expect(infotext(page)).to_have_value(_has_text("Negative prompt: blurry caretword"), timeout=PATIENCE)
+
+
+def test_what_can_not_be_used_is_greyed_with_its_reason_and_can_not_be_clicked(page: Page, studio: Studio) -> None:
+    drop(studio, "toowide", width=768)
+    (studio.embeddings / "broken-one.safetensors").write_bytes(b"no embedding")
+    (studio.embeddings / "sub").mkdir(exist_ok=True)
+    shutil.copy(drop(studio, "twice"), studio.embeddings / "sub" / "twice.safetensors")
+    open_studio(page, studio)
+    open_cards(page)
+    greyed = page.locator("#ti_cards div.ti-card")
+    for word, reason in (("toowide", "768"), ("broken-one", "Unreadable"), ("twice", "taken by")):
+        expect(greyed.filter(has_text=word)).to_contain_text(reason, timeout=SOON)
+        assert reason in (greyed.filter(has_text=word).get_attribute("title") or "")
+    greyed.filter(has_text="toowide").click()
+    expect(prompt(page)).to_have_value("")
+
+
+def test_the_search_shows_what_matches_while_it_is_typed(page: Page, studio: Studio) -> None:
+    drop(studio, "needle-7")
+    drop(studio, "haystack")
+    open_studio(page, studio)
+    open_cards(page)
+    expect(card(page, "haystack")).to_be_visible(timeout=SOON)
+    page.get_by_role("searchbox").press_sequentially("NEED")
+    expect(card(page, "needle-7")).to_be_visible()
+    expect(card(page, "haystack")).to_have_count(0)
+    page.get_by_role("searchbox").fill("no such word anywhere")
+    expect(page.locator("#ti_cards .ti-note")).to_contain_text("embeddings matches")
+
+
+def test_the_cards_open_by_keyboard_and_are_pressed_by_keyboard(page: Page, studio: Studio) -> None:
+    drop(studio, "keyword-1")
+    open_studio(page, studio)
+    button = page.get_by_role("button", name="Extra networks")
+    button.press("Enter")
+    expect(button).to_have_attribute("aria-expanded", "true")
+    page.get_by_role("searchbox").fill("keyword-1")
+    card(page, "keyword-1").press("Enter")
+    expect(prompt(page)).to_have_value("keyword-1")
+    card(page, "keyword-1").press("Space")
+    expect(prompt(page)).to_have_value("")
+    button.press("Enter")
+    expect(page.locator("#ti_cards")).to_be_hidden()
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="no file can have such a name there")
+def test_hostile_names_are_shown_as_text(page: Page, studio: Studio) -> None:
+    shutil.move(drop(studio, "harmless"), studio.embeddings / f"{HOSTILE}.safetensors")
+    open_studio(page, studio)
+    open_cards(page)
+    hostile = page.locator("#ti_cards .ti-card").filter(has=page.get_by_text(HOSTILE, exact=True))
+    expect(hostile).to_be_visible(timeout=SOON)
+    assert hostile.locator("img").count() == 0
+    hostile.click()
+    expect(prompt(page)).to_have_value(HOSTILE)
+    generate(page)
+    expect(infotext(page)).to_have_value(_has_text(HOSTILE))
+    assert page.evaluate("window.hacked") is None
+
+
+def _has_hash_of(word: str) -> "re.Pattern[str]":
+    return re.compile(rf'TI hashes: "[^"]*{re.escape(word)}: [0-9a-f]{{12}}')
+
+
+def _has_text(text: str) -> "re.Pattern[str]":
+    return re.compile(re.escape(text))

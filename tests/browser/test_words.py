@@ -1,0 +1,67 @@
+"""How words are put into a prompt's text and taken out: `javascript/studio/words.js` in a real browser."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.studio import Studio
+
+REMOVED = (
+    ("cat", "a cat on a mat", "a on a mat"),
+    ("cat", "category, catalogue", "category, catalogue"),
+    ("cat", "blue-cat, cat.v2, cat_1, cat", "blue-cat, cat.v2, cat_1"),
+    ("cat", "cat, dog", "dog"),
+    ("cat", "dog, cat, bird", "dog, bird"),
+    ("cat", "dog, cat", "dog"),
+    ("cat", "a CAT, sitting", "a, sitting"),
+    ("cat", "(cat:1.3), dog", "dog"),
+    ("cat", "((cat)), dog", "dog"),
+    ("cat", "(cat on a mat:1.3)", "(on a mat:1.3)"),
+    ("cat", "cat cat cat", ""),
+    ("cat", "one line, cat\nnext line", "one line,\nnext line"),
+    ("a.b+c", "a.b+c, axb+c", "axb+c"),
+    ("$& [x](y)", "red, $& [x](y), blue", "red, blue"),
+    ("кот", "синий кот, котёл", "синий, котёл"),
+    ("cat", "dog,  spaced   text", "dog,  spaced   text"),
+)
+INSERTED = (
+    ("cat", "", 0, "cat", 3),
+    ("cat", "a photo of", 10, "a photo of cat", 14),
+    ("cat", "a photo of ", 11, "a photo of cat", 14),
+    ("cat", "a photo of on a mat", 11, "a photo of cat on a mat", 14),
+    ("cat", "(:1.2)", 1, "(cat:1.2)", 4),
+    ("cat", "red, blue", None, "red, blue, cat", 14),
+    ("cat", "red,", None, "red, cat", 8),
+    ("cat", "", None, "cat", 3),
+)
+
+
+@pytest.fixture
+def words(page: Page, studio: Studio) -> Page:
+    """A page that has the module."""
+    page.goto(f"{studio.url}ti/embeddings")
+    scripts = page.request.get(f"{studio.url}config").json()["head"]
+    base = scripts.split('src="')[1].split("main.js")[0]
+    page.evaluate(f"import('/{base}words.js').then(words => {{ window.words = words; }})")
+    return page
+
+
+def test_removing_takes_whole_words_only_and_tidies_the_gap(words: Page) -> None:
+    found = [
+        words.evaluate("([word, text]) => words.removeWord(text, word)", [word, text]) for word, text, _ in REMOVED
+    ]
+    assert found == [expected for _, _, expected in REMOVED]
+
+
+def test_a_word_is_found_in_the_prompts_it_is_taken_out_of_and_in_no_others(words: Page) -> None:
+    for word, text, expected in REMOVED:
+        assert words.evaluate("([word, text]) => words.hasWord(text, word)", [word, text]) is (text != expected)
+
+
+def test_inserting_separates_the_word_from_its_neighbours(words: Page) -> None:
+    found: list[Any] = [
+        words.evaluate("([word, text, caret]) => words.insertWord(text, word, caret)", [word, text, caret])
+        for word, text, caret, _, _ in INSERTED
+    ]
+    assert [(made["text"], made["caret"]) for made in found] == [(text, caret) for _, _, _, text, caret in INSERTED]
