@@ -68,7 +68,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         "--dataset-root",
         type=existing_folder,
         metavar="DIR",
-        help="only folders in here may be trained on (default: any folder of this machine)",
+        help="only folders in here may be trained on (default: any folder; with --listen only OUTPUTS/datasets)",
     )
     folders.add_argument(
         "--ckpt", type=existing_path, metavar="PATH", help="the checkpoint to start with (default: the demo checkpoint)"
