@@ -1,0 +1,1 @@
+"""What `tools/measure_learning.py` measures with: concepts, pictures of them, scores, and the report."""

@@ -1,0 +1,12 @@
+"""Draws the example folder for a first training: five pictures and their captions.
+
+python -m tools.learning.examples trizebra examples/trizebra
+"""
+
+import sys
+from pathlib import Path
+
+from tools.learning.concepts import CONCEPTS, write_dataset
+
+if __name__ == "__main__":
+    write_dataset(CONCEPTS[sys.argv[1]], Path(sys.argv[2]))

@@ -1,0 +1,96 @@
+"""The studio, used as its page uses it: teaches a word, paints prompts, and tells the loss on given pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.files import read_embedding
+from ti_studio.generation.painter import Painter
+from ti_studio.generation.prompting import PromptEncoder
+from ti_studio.generation.request import GenerateRequest
+from ti_studio.models.checkpoints import identify
+from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.training.captions import find_template
+from ti_studio.training.events import Finished
+from ti_studio.training.objective import NoiseSchedule, denoising_losses
+from ti_studio.training.request import TrainRequest
+from ti_studio.training.run import Place, train
+from tools.demo_model.drawing import Pixels
+
+TIMESTEPS = 16
+"""The middles of so many equal parts of the schedule, for each held-out picture."""
+_NOISE_SEED = 7
+_NO_WORD = Embedding("nothing", {"clip_l": torch.zeros(1, 1)})
+"""Stands in for a learnt word with prompts that have none."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A way to speak of a concept: plain words, or a learnt word."""
+
+    thing: str
+    word: Embedding | None = None
+
+
+class Studio:
+    """A loaded checkpoint."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.model: Model = load(identify(checkpoint), Hardware(torch.device("cpu"), torch.float32))
+        self._painter = Painter(self.model)
+        self._prompts = PromptEncoder(self.model)
+
+    def teach(self, request: TrainRequest, folder: Path) -> Embedding:
+        """Trains a word, without previews, and returns it; the job's files and the word's go into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        place = Place(
+            job=folder,
+            embeddings=folder,
+            dataset=Path(request.dataset_directory),
+            template=find_template(folder, request.template),
+            created=0.0,
+        )
+        events = train(request, self.model, place, lambda _embedding: iter(()), lambda: False)
+        finished = [event for event in events if isinstance(event, Finished)]
+        return read_embedding(Path(finished[-1].path))
+
+    def paint(self, prompt: str, seeds: Sequence[int], word: Embedding | None = None) -> list[Pixels]:
+        """Paints a prompt by the default settings of txt2img, once for each seed."""
+        request = GenerateRequest(prompt=prompt)
+        return [np.asarray(image) for image in self._painter.preview(word or _NO_WORD, request, seeds)]
+
+    def through_autoencoder(self, pictures: Sequence[Pixels]) -> list[Pixels]:
+        """Encodes and decodes pictures: the best that this checkpoint could paint of them."""
+        with torch.no_grad():
+            decoded = self.model.decode(self._latents(pictures))
+        return [(picture.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy() for picture in decoded]
+
+    @torch.no_grad()
+    def loss(self, pictures: Sequence[Pixels], prompts: Sequence[str], word: Embedding | None = None) -> float:
+        """Returns the mean denoising loss of pictures, each with its prompt, TIMESTEPS times with fixed noise."""
+        schedule = NoiseSchedule(self.model.scheduler_config, torch.device("cpu"))
+        width = schedule.timesteps / TIMESTEPS
+        timesteps = torch.tensor([int((part + 0.5) * width) for part in range(TIMESTEPS)])
+        generator = torch.Generator().manual_seed(_NOISE_SEED)
+        losses = []
+        for latents, prompt in zip(self._latents(pictures), prompts, strict=True):
+            noise = torch.randn((TIMESTEPS, *latents.shape), generator=generator)
+            batch = schedule.add_noise(latents.expand_as(noise), noise, timesteps)
+            context = self._encode(prompt, word).expand(TIMESTEPS, -1, -1)
+            losses.append(denoising_losses(self.model, batch, context).mean())
+        return float(torch.stack(losses).mean())
+
+    def _encode(self, prompt: str, word: Embedding | None) -> torch.Tensor:
+        known = {} if word is None else {word.name: word}
+        index = self._prompts.index({name: embedding.vectors_per_token for name, embedding in known.items()})
+        return self._prompts.encode(self._prompts.tokenize(prompt, index), known)
+
+    @torch.no_grad()
+    def _latents(self, pictures: Sequence[Pixels]) -> torch.Tensor:
+        """Returns the means of the autoencoder's latents, scaled, [n, 4, h, w]."""
+        pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return self.model.vae.encode(pixels).latent_dist.mean * self.model.vae.config.scaling_factor
