@@ -1,8 +1,16 @@
 """Fixtures that tests of several packages share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
+
+from tests.checkpoints import DEMO, write_tiny_checkpoint
+from ti_studio.embeddings.library import Library
+from ti_studio.folders import Folders
+from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.models.loading import Hardware, Model, load
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -11,3 +19,58 @@ ROOT = Path(__file__).resolve().parents[1]
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> CheckpointInfo:
+    """A checkpoint with random weights that trains and paints in milliseconds."""
+    return identify(write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_checkpoint: CheckpointInfo) -> Model:
+    """The tiny checkpoint, loaded."""
+    return load(tiny_checkpoint, Hardware.automatic())
+
+
+@pytest.fixture(scope="session")
+def demo_model() -> Model:
+    """The demo checkpoint, loaded."""
+    return load(identify(DEMO), Hardware.automatic())
+
+
+@pytest.fixture
+def folders(tmp_path: Path, tiny_checkpoint: CheckpointInfo) -> Folders:
+    """A fresh data folder whose only checkpoint is the tiny one."""
+    folders = Folders.under(tmp_path / "data", checkpoints=tiny_checkpoint.path.parent)
+    folders.make()
+    return folders
+
+
+@pytest.fixture
+def library(folders: Folders) -> Library:
+    """The library of that data folder."""
+    return Library(folders.embeddings)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of three captioned pictures, 40×32 pixels."""
+    return draw_pictures(tmp_path / "pictures", ["red", "green", "blue"])
+
+
+@pytest.fixture
+def draw() -> Callable[[Path, list[str]], Path]:
+    """Draws a folder of pictures."""
+    return draw_pictures
+
+
+def draw_pictures(folder: Path, colours: list[str]) -> Path:
+    """Draws a disc of each colour, and says in a caption what colour it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, colour in enumerate(colours):
+        image = Image.new("RGB", (40, 32), "white")
+        ImageDraw.Draw(image).ellipse((8, 4, 30, 26), fill=colour)
+        image.save(folder / f"{index}.png")
+        (folder / f"{index}.txt").write_text(f"{colour}, on a white background")
+    return folder

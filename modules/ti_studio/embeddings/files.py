@@ -5,6 +5,7 @@ Nothing that a file says is believed: sizes are bounded before anything is alloc
 
 import hashlib
 import io
+import json
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,9 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 256 * 2**20
+
+_LENGTH_BYTES = 8
+"""The length of a safetensors header, at the file's beginning."""
 
 _WHOLE_NUMBER = re.compile("[0-9]{1,18}")
 
@@ -197,7 +201,18 @@ def _whole_number(value: object) -> int | None:
 
 
 def _safetensors_bytes(embedding: Embedding) -> bytes:
-    return safetensors.torch.save(to_safetensors(embedding), dict(embedding.metadata))
+    return _sorted_header(safetensors.torch.save(to_safetensors(embedding), dict(embedding.metadata)))
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """Returns a safetensors file with its header in sorted order, padded to a multiple of 8 as the format asks.
+
+    safetensors writes metadata in random order: without this, equal embeddings would have different hashes.
+    """
+    end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+    header = json.dumps(json.loads(data[_LENGTH_BYTES:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % _LENGTH_BYTES)
+    return len(header).to_bytes(_LENGTH_BYTES, "little") + header + data[end:]
 
 
 def _pickle_bytes(embedding: Embedding) -> bytes:

@@ -112,7 +112,7 @@ def identify(path: Path, root: Path | None = None) -> CheckpointInfo:
     if path.is_file():
         raise _single_file_error(path)
     index = _read_json(path / _INDEX)
-    widths = {
+    widths: dict[str, int] = {
         name: int(_read_json(path / name / "config.json").get("hidden_size", 0))
         for name in ("text_encoder", "text_encoder_2")
         if name in index
@@ -166,7 +166,7 @@ def _weights(path: Path) -> list[Path]:
 
 def _default_size(path: Path) -> int:
     factor = 2 ** (len(_read_json(path / "vae" / "config.json").get("block_out_channels", [0] * 4)) - 1)
-    return int(_read_json(path / "unet" / "config.json").get("sample_size", 64)) * factor
+    return int(_read_json(path / "unet" / "config.json").get("sample_size", 64) * factor)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

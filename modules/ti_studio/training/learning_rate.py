@@ -7,6 +7,9 @@ from ti_studio.errors import StudioError
 
 EXAMPLE = "0.005, or 0.005:100, 1e-3:1000, 1e-5"
 
+HIGHEST = 100.0
+"""A row of CLIP's token table is about 0.4 long: a rate of 100 has left it behind in one step."""
+
 
 class BadSchedule(StudioError, ValueError):
     """A learning-rate schedule that can't be followed; the message points at the place."""
@@ -85,8 +88,8 @@ def _parse_rate(text: str, place: _Place) -> float:
         rate = float(text)
     except ValueError as error:
         raise place.error(f"{text!r} is not a number; expected a rate above 0.") from error
-    if not math.isfinite(rate) or rate <= 0:
-        raise place.error(f"the rate is {text}; expected a finite number above 0.")
+    if not 0 < rate <= HIGHEST:
+        raise place.error(f"the rate is {text}; expected a number above 0, and {HIGHEST:g} at most.")
     return rate
 
 

@@ -1,0 +1,28 @@
+"""Infotext in A1111's form."""
+
+from ti_studio.generation.infotext import MadeWith, build_infotext
+from ti_studio.generation.request import GenerateRequest
+
+MADE_WITH = MadeWith("demo", "0123456789abcdef", (64, 96), {"my-cat": "f" * 64, 'a:b,"c': "e" * 64})
+
+
+def test_the_infotext_is_a1111s() -> None:
+    request = GenerateRequest(
+        prompt="a my-cat", negative_prompt="blur", sampler="DPM++ 2M Karras", steps=7, cfg_scale=6.5, clip_skip=2
+    )
+
+    assert build_infotext(request, 42, MADE_WITH) == (
+        "a my-cat\n"
+        "Negative prompt: blur\n"
+        "Steps: 7, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, Seed: 42, Size: 64x96, "
+        'Model hash: 0123456789, Model: demo, Clip skip: 2, TI hashes: "my-cat: ffffffffffff, abc: eeeeeeeeeeee", '
+        "Version: Textual Inversion Studio 0.1.0"
+    )
+
+
+def test_what_was_not_used_is_not_mentioned() -> None:
+    text = build_infotext(GenerateRequest(prompt="a cat"), 1, MadeWith("demo", "0" * 64, (64, 64)))
+
+    assert "TI hashes" not in text
+    assert "Negative prompt" not in text
+    assert "Clip skip" not in text

@@ -1,0 +1,50 @@
+"""A1111's emphasis and BREAK."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ti_studio.prompts.grammar import Break, Part, Span, literal, parse_attention
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [Span("")]),
+        ("a cat", [Span("a cat")]),
+        ("a (cat)", [Span("a "), Span("cat", 1.1)]),
+        ("a [cat]", [Span("a "), Span("cat", 1 / 1.1)]),
+        ("(a:1.3) b", [Span("a", 1.3), Span(" b")]),
+        ("(a : 1.3 ) b", [Span("a ", 1.3), Span(" b")]),
+        ("(a:-0.5)", [Span("a", -0.5)]),
+        ("((a:1.5) b)", [Span("a", 1.5 * 1.1), Span(" b", 1.1)]),
+        (r"\(a\) \[b\] \\", [Span(r"(a) [b] " + "\\")]),
+        ("a (b", [Span("a "), Span("b", 1.1)]),
+        ("a) b]", [Span("a) b]")]),
+        ("(x:.5.)", [Span("x:.5.", 1.1)]),
+        ("a:b, 3:4", [Span("a:b, 3:4")]),
+        ("a BREAK b", [Span("a"), Break(), Span("b")]),
+        ("(a BREAK b:2)", [Span("a", 2.0), Break(), Span("b", 2.0)]),
+        ("BREAKFAST", [Span("BREAKFAST")]),
+        ("(a)(b)", [Span("ab", 1.1)]),
+    ],
+)
+def test_a_prompt_is_read_as_a1111_reads_it(text: str, expected: list[Part]) -> None:
+    assert parse_attention(text) == expected
+
+
+def test_a_caption_is_literal() -> None:
+    assert literal("saber (fate), [x] BREAK") == [Span("saber (fate), [x] BREAK")]
+
+
+@given(st.text(alphabet="ab (:)[]\\.,19+-\nBREAK", max_size=40))
+def test_every_text_has_a_reading_with_finite_weights(text: str) -> None:
+    parts = parse_attention(text)
+
+    assert parts
+    assert all(isinstance(part, Break) or part.weight == part.weight for part in parts)
+
+
+@given(st.text(alphabet="abc, 12é-_", max_size=40))
+def test_a_text_without_syntax_is_one_span_of_itself(text: str) -> None:
+    assert parse_attention(text) == [Span(text)]

@@ -1,0 +1,255 @@
+"""Whole trainings on a tiny checkpoint."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.files import read_embedding
+from ti_studio.errors import StudioError
+from ti_studio.models.loading import Model
+from ti_studio.training import events
+from ti_studio.training.captions import PromptTemplate, find_template
+from ti_studio.training.dataset import load_pictures, scan_dataset
+from ti_studio.training.initialization import initial_embedding, initial_rows
+from ti_studio.training.latents import cache_latents
+from ti_studio.training.learner import Learner
+from ti_studio.training.lesson import Lesson, WordNotInPrompt, prepare_lesson, tokenize_prompts
+from ti_studio.training.loop import Diverged, batch_loss, optimise
+from ti_studio.training.publishing import NameTaken
+from ti_studio.training.request import TrainRequest
+from ti_studio.training.run import Place, train
+
+
+@pytest.fixture
+def place(tmp_path: Path, pictures: Path) -> Place:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "embeddings").mkdir()
+    return Place(
+        job=tmp_path / "job",
+        embeddings=tmp_path / "embeddings",
+        dataset=pictures,
+        template=find_template(tmp_path, "subject_filewords.txt"),
+        created=1_700_000_000.0,
+    )
+
+
+def request(**changes: object) -> TrainRequest:
+    settings = {
+        "name": "zzzz1234",
+        "initialization_text": "tree",
+        "dataset_directory": "pictures",
+        "vectors_per_token": 2,
+        "batch_size": 2,
+        "max_steps": 6,
+        "save_every": 0,
+        "preview_every": 0,
+    }
+    return TrainRequest(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def prepared(wanted: TrainRequest, model: Model, place: Place) -> Lesson:
+    """Makes the lesson of a training by hand."""
+    size = (model.info.default_size,) * 2
+    loaded, dataset = load_pictures(scan_dataset(place.dataset, size), size)
+    template = PromptTemplate.read(place.template)
+    prompts = tokenize_prompts(dataset, template, wanted.name, model.encoders[0].tokenizer, wanted.vectors_per_token)
+    return prepare_lesson(wanted, model, cache_latents(model, loaded, flip=False), prompts)
+
+
+def replace_seed(wanted: TrainRequest) -> TrainRequest:
+    return wanted.model_copy(update={"seed": wanted.seed + 1})
+
+
+def no_preview(_embedding: Embedding) -> Iterator[events.Previewed]:
+    return iter(())
+
+
+def run(wanted: TrainRequest, model: Model, place: Place, stop_after: int | None = None) -> list[events.Event]:
+    """Trains to the end, or stops after so many steps of this run."""
+    told: list[events.Event] = []
+
+    def enough() -> bool:
+        return stop_after is not None and sum(isinstance(event, events.Step) for event in told) >= stop_after
+
+    for event in train(wanted, model, place, no_preview, enough):
+        told.append(event)
+    return told
+
+
+def rows_of(place: Place) -> torch.Tensor:
+    return read_embedding(place.embeddings / "zzzz1234.safetensors").vectors["clip_l"]
+
+
+def test_a_training_makes_exactly_its_steps_and_writes_the_word(tiny_model: Model, place: Place) -> None:
+    told = run(request(), tiny_model, place)
+
+    assert [event.step for event in told if isinstance(event, events.Step)] == [1, 2, 3, 4, 5, 6]
+    assert told[-1] == events.Finished(6, str(place.embeddings / "zzzz1234.safetensors"))
+    written = read_embedding(place.embeddings / "zzzz1234.safetensors")
+    assert written.step == 6
+    assert not torch.equal(written.vectors["clip_l"], initial_rows(tiny_model.encoders[0], "tree", 2))
+
+
+def test_a_trained_word_describes_its_pictures_better_than_its_initialization_text(
+    demo_model: Model, place: Place
+) -> None:
+    wanted = request(initialization_text="tree", learning_rate="0.02", max_steps=25, batch_size=4)
+    run(wanted, demo_model, place)
+    unseen = prepared(replace_seed(wanted), demo_model, place)
+
+    def loss(rows: torch.Tensor) -> float:
+        with torch.no_grad():
+            return sum(
+                batch_loss(demo_model, unseen.batch(n, 0), {"clip_l": rows}, "zzzz1234").item() for n in range(1, 9)
+            )
+
+    assert loss(rows_of(place)) < 0.97 * loss(initial_rows(demo_model.encoders[0], "tree", 2))
+
+
+def test_nothing_but_the_rows_changes(tiny_model: Model, place: Place) -> None:
+    parts = (tiny_model.unet, tiny_model.vae, tiny_model.encoders[0].model)
+    before = [{name: value.clone() for name, value in part.state_dict().items()} for part in parts]
+
+    run(request(), tiny_model, place)
+
+    for part, values in zip(parts, before, strict=True):
+        assert all(torch.equal(value, values[name]) for name, value in part.state_dict().items())
+
+
+@pytest.mark.parametrize("stopped_after", [1, 3, 5])
+def test_stopping_and_resuming_gives_the_same_word_to_the_last_bit(
+    tiny_model: Model, place: Place, tmp_path: Path, stopped_after: int
+) -> None:
+    wanted = request(gradient_accumulation_steps=2, flip=True)
+    run(wanted, tiny_model, place)
+    uninterrupted = (place.embeddings / "zzzz1234.safetensors").read_bytes()
+    (place.embeddings / "zzzz1234.safetensors").unlink()
+    other = replace(place, job=tmp_path / "other")
+    other.job.mkdir()
+
+    stopped = run(wanted, tiny_model, other, stop_after=stopped_after)
+    resumed = run(wanted, tiny_model, other)
+
+    assert stopped[-1] == events.Stopped(stopped_after)
+    assert [event.step for event in resumed if isinstance(event, events.Step)] == list(range(stopped_after + 1, 7))
+    assert (place.embeddings / "zzzz1234.safetensors").read_bytes() == uninterrupted
+
+
+def test_another_seed_gives_another_word(tiny_model: Model, place: Place) -> None:
+    run(request(seed=0), tiny_model, place)
+    first = rows_of(place)
+    place.state.unlink()
+
+    run(request(seed=1, overwrite=True), tiny_model, place)
+
+    assert not torch.equal(first, rows_of(place))
+
+
+def test_changed_pictures_are_noticed_at_a_resume(
+    tiny_model: Model, place: Place, draw: Callable[[Path, list[str]], Path]
+) -> None:
+    run(request(), tiny_model, place, stop_after=2)
+    draw(place.dataset, ["yellow"])
+
+    resumed = run(request(), tiny_model, place)
+
+    assert any(isinstance(event, events.Warned) and "have changed" in event.text for event in resumed)
+
+
+def test_snapshots_are_taken_after_exactly_their_steps(tiny_model: Model, place: Place) -> None:
+    told = run(request(save_every=4), tiny_model, place)
+
+    saved = [event for event in told if isinstance(event, events.Saved)]
+    assert [(event.step, event.path) for event in saved] == [
+        (4, "snapshots/zzzz1234-000004.safetensors"),
+        (6, "snapshots/zzzz1234-000006.safetensors"),
+    ]
+    assert read_embedding(place.job / saved[0].path).step == 4
+
+
+def test_previews_are_asked_for_with_the_live_rows(tiny_model: Model, place: Place) -> None:
+    seen: list[Embedding] = []
+
+    def preview(embedding: Embedding) -> Iterator[events.Previewed]:
+        seen.append(embedding)
+        yield events.Previewed(embedding.step or 0, 0, "previews/x.png", "prompt", 1)
+
+    list(train(request(preview_every=3), tiny_model, place, preview, lambda: False))
+
+    assert [embedding.step for embedding in seen] == [0, 3, 6]
+    assert torch.equal(seen[0].vectors["clip_l"], initial_rows(tiny_model.encoders[0], "tree", 2))
+    assert not torch.equal(seen[1].vectors["clip_l"], seen[2].vectors["clip_l"])
+
+
+def test_the_file_says_everything_about_how_it_was_made(tiny_model: Model, place: Place) -> None:
+    run(request(), tiny_model, place)
+
+    metadata = read_embedding(place.embeddings / "zzzz1234.safetensors").metadata
+    assert metadata["ti_studio.trigger"] == "zzzz1234"
+    assert metadata["ti_studio.family"] == "SD 1"
+    assert metadata["ti_studio.checkpoint_sha256"] == tiny_model.info.sha256
+    assert TrainRequest(**json.loads(metadata["ti_studio.request"])) == request()
+    assert json.loads(metadata["ti_studio.dataset"])["pictures"] == 3
+    assert metadata["modelspec.architecture"] == "stable-diffusion-v1/textual-inversion"
+    assert metadata["modelspec.resolution"] == "32x32"
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_the_step_and_the_rate(tiny_model: Model, place: Place) -> None:
+    lesson = prepared(request(), tiny_model, place)
+    broken = replace(lesson, latents=replace(lesson.latents, mean=torch.full_like(lesson.latents.mean, torch.nan)))
+    learner = Learner(initial_embedding("zzzz1234", tiny_model.encoders, "tree", 2), tiny_model.hardware.device)
+
+    with pytest.raises(Diverged, match=r"The loss is nan at step 1, with learning rate 0\.005\. Try a lower"):
+        list(optimise(tiny_model, broken, learner))
+
+    assert learner.step == 0
+
+
+def test_a_picture_that_cannot_be_used_is_told_and_the_others_are(tiny_model: Model, place: Place) -> None:
+    (place.dataset / "notes.pdf").write_bytes(b"%PDF-1.4")
+
+    told = run(request(), tiny_model, place)
+
+    assert events.Warned("Not used: notes.pdf: is not a picture") in told
+    assert [event.pictures for event in told if isinstance(event, events.Started)] == [3]
+
+
+def test_a_name_that_is_an_ordinary_word_is_warned_about(tiny_model: Model, place: Place) -> None:
+    told = run(request(name="cat"), tiny_model, place)
+
+    assert any(isinstance(event, events.Warned) and "'cat' is an ordinary word" in event.text for event in told)
+
+
+def test_a_template_that_glues_the_word_to_its_neighbour_is_refused(
+    tiny_model: Model, place: Place, tmp_path: Path
+) -> None:
+    (tmp_path / "glued.txt").write_text("pre[name]post")
+
+    with pytest.raises(WordNotInPrompt, match="'prezzzzpost'.*does not hold the word 'zzzz'"):
+        run(request(name="zzzz"), tiny_model, replace(place, template=tmp_path / "glued.txt"))
+
+
+def test_a_replaced_word_is_kept_in_the_jobs_folder(tiny_model: Model, place: Place) -> None:
+    old = place.embeddings / "sub" / "ZZZZ1234.pt"
+    old.parent.mkdir()
+    old.write_bytes(b"precious")
+
+    with pytest.raises(NameTaken, match=r"is taken by sub/ZZZZ1234\.pt"):
+        run(request(), tiny_model, place)
+    told = run(request(overwrite=True), tiny_model, place)
+
+    assert told[-1] == events.Finished(6, str(place.embeddings / "sub" / "zzzz1234.safetensors"))
+    assert not old.exists()
+    assert (place.job / "replaced" / "ZZZZ1234.pt").read_bytes() == b"precious"
+
+
+def test_a_damaged_state_is_refused_and_named(tiny_model: Model, place: Place) -> None:
+    place.state.write_bytes(b"nothing")
+
+    with pytest.raises(StudioError, match=r"state\.safetensors can't be resumed from"):
+        run(request(), tiny_model, place)
