@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.checkpoints import DEMO
+from tests.checkpoints import DEMO, write_tiny_checkpoint
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import file_sha256, write_embedding
 from ti_studio.embeddings.library import Library
@@ -18,7 +18,7 @@ from ti_studio.generation.events import Loading, Notice, PaintingEvent, Picture,
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import UnknownSampler, sampler_names
 from ti_studio.generation.service import Txt2ImgService
-from ti_studio.models.checkpoints import CheckpointInfo, NoCheckpoint
+from ti_studio.models.checkpoints import CheckpointInfo, NoCheckpoint, identify
 from ti_studio.models.loading import Hardware, load
 from ti_studio.training.creation import NewEmbedding, create_embedding
 
@@ -166,9 +166,6 @@ def test_long_prompts_of_different_lengths_paint(service: Txt2ImgService) -> Non
 
 
 def test_a_v_prediction_checkpoint_paints(tmp_path: Path) -> None:
-    from tests.checkpoints import write_tiny_checkpoint
-    from ti_studio.models.checkpoints import identify
-
     info = identify(write_tiny_checkpoint(tmp_path / "models" / "v", prediction_type="v_prediction"))
     folders = Folders.under(tmp_path / "data", checkpoints=tmp_path / "models")
     folders.make()

@@ -141,7 +141,7 @@ def test_another_object_for_the_same_folder_sees_the_same_jobs(
 def test_a_name_that_is_in_work_is_refused(jobs: Jobs, request_for: Callable[..., TrainRequest]) -> None:
     first = jobs.submit(request_for(max_steps=100_000))
 
-    with pytest.raises(Conflict, match="A training of 'ZZZZ1234' is (running|queued) already"):
+    with pytest.raises(Conflict, match=r"A training of 'ZZZZ1234' is (running|queued) already"):
         jobs.submit(request_for("ZZZZ1234"))
 
     jobs.stop(first.id)

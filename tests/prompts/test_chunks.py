@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import CLIPTokenizer
 
 from tests.checkpoints import DEMO
 from ti_studio.prompts.chunks import CHUNK_TOKENS, PLACEHOLDER, Chunk, Placement, WordIndex, chunk_prompt
@@ -12,8 +13,6 @@ from ti_studio.prompts.tokens import PromptTokenizer
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PromptTokenizer:
-    from transformers import CLIPTokenizer
-
     return PromptTokenizer(CLIPTokenizer.from_pretrained(DEMO / "tokenizer", local_files_only=True))
 
 

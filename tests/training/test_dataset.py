@@ -53,7 +53,7 @@ def test_a_picture_that_is_cut_off_is_reported_when_it_is_loaded(pictures: Path)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="There is no folder .*nowhere"):
+    with pytest.raises(NotFound, match=r"There is no folder .*nowhere"):
         scan_dataset(tmp_path / "nowhere", SIZE)
 
 

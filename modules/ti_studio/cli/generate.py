@@ -41,12 +41,12 @@ def run(options: argparse.Namespace) -> int:
     request = read_request(GenerateRequest, options)
     folders = read_folders(options)
     service = Txt2ImgService(folders, Library(folders.embeddings), options.ckpt)
-    with tqdm(unit="step", dynamic_ncols=True) as bar:
+    with tqdm(unit="step", dynamic_ncols=True, mininterval=0.1 if sys.stderr.isatty() else 10.0) as bar:
         for event in service.generate(request, options.output):
             match event:
                 case Progress():
-                    bar.total, bar.n = event.steps, event.step
-                    bar.refresh()
+                    bar.total = event.steps
+                    bar.update(event.step - bar.n)
                 case Picture():
                     bar.write(str(event.path), file=sys.stdout)
                 case Loading() | Notice():

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -15,6 +16,7 @@ from ti_studio.jobs.queue import Jobs
 from ti_studio.training.request import TrainRequest
 
 SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_LINES = 10.0
 
 _EXIT = {JobStatus.FINISHED: 0, JobStatus.STOPPED: 130}
 _ENDED = (JobStatus.FINISHED, *RESUMABLE)
@@ -75,49 +77,59 @@ def run_resume(options: argparse.Namespace) -> int:
 def follow(jobs: Jobs, job: Job) -> int:
     """Shows a job until it ends; Ctrl+C stops it, and a second one ends its process."""
     print(f"Training {job.request.name!r} in {job.folder}", file=sys.stderr)
-    told = _Told(job.request.max_steps)
+    shown = _Shown()
     while True:
         try:
             job = jobs.get(job.id)
-            told.tell(job)
+            shown.show(job)
             if job.status in _ENDED:
-                told.bar.close()
+                shown.close()
                 return _conclude(job)
             if job.status is JobStatus.QUEUED:
                 jobs.tend()
             time.sleep(SECONDS_BETWEEN_LOOKS)
         except KeyboardInterrupt:
-            told.say("Stopping after this step; press Ctrl+C again to end the process at once.")
+            shown.say("Stopping after this step; press Ctrl+C again to end the process at once.")
             jobs.stop(job.id)
 
 
-class _Told:
-    """The progress bar, and what has been said already."""
+class _Shown:
+    """The progress bar, and what has been said already. Into a file or pipe, the bar is a line every few seconds."""
 
-    def __init__(self, max_steps: int) -> None:
-        self.bar = tqdm(total=max_steps, unit="step", dynamic_ncols=True, smoothing=0.1)
+    def __init__(self) -> None:
+        self._bar: tqdm[NoReturn] | None = None
         self._said: set[str] = set()
 
     def say(self, text: str) -> None:
         """Writes a line above the bar, once."""
         if text and text not in self._said:
             self._said.add(text)
-            self.bar.write(text, file=sys.stderr)
+            tqdm.write(text, file=sys.stderr)
 
-    def tell(self, job: Job) -> None:
+    def show(self, job: Job) -> None:
         """Shows what is new."""
         summary = job.summary()
         for warning in summary["warnings"]:
             self.say(f"warning: {warning}")
         self.say(summary["message"])
-        if summary["step"] and not self.bar.n:
-            self.bar.initial = job.progress.started["step"]  # the speed is that of this run
-            self.bar.unpause()
-        self.bar.n = summary["step"]
-        if summary["loss"] is not None:
-            loss, rate, norm = (summary[name] for name in ("smoothed_loss", "learning_rate", "vector_norm"))
-            self.bar.set_postfix_str(f"loss {loss:.4f}, rate {rate:g}, |v| {norm:.2f}", refresh=False)
-        self.bar.refresh()
+        if summary["loss"] is None or job.status is JobStatus.QUEUED:
+            return
+        if self._bar is None:
+            self._bar = tqdm(
+                total=summary["max_steps"],
+                initial=job.progress.started["step"],  # so that the speed is that of this run
+                unit="step",
+                dynamic_ncols=True,
+                mininterval=SECONDS_BETWEEN_LOOKS if sys.stderr.isatty() else SECONDS_BETWEEN_LINES,
+            )
+        loss, rate, norm = (summary[name] for name in ("smoothed_loss", "learning_rate", "vector_norm"))
+        self._bar.set_postfix_str(f"loss {loss:.4f}, rate {rate:g}, |v| {norm:.2f}", refresh=False)
+        self._bar.update(summary["step"] - self._bar.n)
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _conclude(job: Job) -> int:

@@ -135,7 +135,7 @@ def identify(path: Path, root: Path | None = None) -> CheckpointInfo:
 
 def _single_file_error(path: Path) -> StudioError:
     if path.suffix.lower() == ".safetensors":
-        names = list(read_header(path))
+        names = list(read_header(path).tensors)
         return UnknownCheckpoint(
             f"{path} is a single file of {len(names)} tensors ({', '.join(names[:2])}, …); "
             "expected a diffusers folder, with model_index.json in it."

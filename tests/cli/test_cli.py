@@ -1,0 +1,112 @@
+"""The command line, as a process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ti_studio.embeddings.files import read_embedding
+from ti_studio.models.checkpoints import CheckpointInfo
+
+PATIENCE = 600
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_checkpoint: CheckpointInfo, root: Path):  # type: ignore[no-untyped-def]
+    """Runs `python -m ti_studio …` in a fresh data folder, from a folder that is not the repository."""
+    places = {
+        "--data-dir": tmp_path / "data",
+        "--embeddings-dir": tmp_path / "words",
+        "--ckpt": tiny_checkpoint.path,
+    }
+
+    def command(*arguments: object, without: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+        given = [part for name, value in places.items() if name not in without for part in (name, str(value))]
+        environment = {**os.environ, "PYTHONPATH": str(root / "modules"), "PYTHONIOENCODING": "utf-8"}
+        return subprocess.run(
+            [sys.executable, "-m", "ti_studio", *map(str, arguments), *given],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    return command
+
+
+def test_a_word_is_trained_and_used_from_the_command_line(run, pictures: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "mine.txt").write_text("a picture of [name], [filewords]")
+
+    trained = run(
+        *("train", "--name", "zzzz1234", "--initialization-text", "tree", "--vectors-per-token", 2),
+        *("--learning-rate", "0.01:2, 0.001", "--dataset-directory", pictures.name, "--template", "mine.txt"),
+        *("--max-steps", 3, "--batch-size", 2, "--seed", 5, "--preview-every", 0),
+    )
+    painted = run(
+        *("generate", "--prompt", "a zzzz1234", "--negative-prompt", "blur", "--sampler", "Euler a", "--steps", 2),
+        *("--cfg-scale", 3.5, "--width", 32, "--height", 48, "--count", 2, "--seed", 9, "--output", tmp_path / "made"),
+    )
+
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.strip() == str(tmp_path / "words" / "zzzz1234.safetensors")
+    embedding = read_embedding(tmp_path / "words" / "zzzz1234.safetensors")
+    assert (embedding.step, embedding.vectors_per_token) == (3, 2)
+    assert painted.returncode == 0, painted.stderr
+    made = sorted((tmp_path / "made").glob("*.png"))
+    assert painted.stdout.split() == [str(path) for path in made]
+    assert [path.stem.split("-")[1] for path in made] == ["9", "10"]
+    with Image.open(made[0]) as image:
+        assert image.size == (32, 48)
+        assert 'TI hashes: "zzzz1234: ' in image.info["parameters"]
+
+
+def test_an_embedding_is_created_and_inspected(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    created = run("create", "--name", "newword", "--initialization-text", "red tree", "--vectors-per-token", 3)
+    inspected = run(
+        "inspect",
+        "--json",
+        tmp_path / "words" / "newword.safetensors",
+        without=("--data-dir", "--embeddings-dir", "--ckpt"),
+    )
+
+    assert created.returncode == 0, created.stderr
+    facts = json.loads(inspected.stdout)
+    assert (facts["name"], facts["family"], facts["vectors per token"], facts["step"]) == ("newword", "SD 1", 3, 0)
+    assert len(facts["norms"]["clip_l"]) == 3
+    assert facts["metadata"]["ti_studio.initialization_text"] == "red tree"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--vectors-per-token", 0), "--vectors-per-token: Input should be greater than or equal to 1 (found 0)"),
+        (("--vectors-per-token", 76), "--vectors-per-token: Input should be less than or equal to 75 (found 76)"),
+        (("--learning-rate", "0.1:100, 0.01:50"), "at character 10: step 50 does not come after step 100"),
+        (("--dataset-directory", "nowhere"), "There is no folder"),
+        (("--template", "nothing.txt"), "There is no prompt template 'nothing.txt'"),
+        (("--name", "a/b"), "has / in it"),
+    ],
+)
+def test_bad_input_is_answered_in_a_sentence_and_nothing_is_written(  # type: ignore[no-untyped-def]
+    run, pictures: Path, tmp_path: Path, arguments: tuple[object, ...], message: str
+) -> None:
+    answered = run("train", "--name", "zzzz1234", "--dataset-directory", pictures, *arguments)
+
+    assert answered.returncode == 1
+    assert message in answered.stderr
+    assert "Traceback" not in answered.stderr
+    assert not list((tmp_path).glob("words/*"))
+
+
+def test_every_command_explains_itself(run) -> None:  # type: ignore[no-untyped-def]
+    for command in ("train", "resume", "generate", "create", "inspect", "serve"):
+        told = run(command, "--help", without=("--data-dir", "--embeddings-dir", "--ckpt"))
+
+        assert told.returncode == 0
+        assert len(told.stdout) > 200
