@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 MODULES = Path(__file__).resolve().parents[1] / "modules"
-ALL = tuple(
-    sorted(
-        ".".join(path.relative_to(MODULES).with_suffix("").parts).removesuffix(".__init__")
-        for path in (MODULES / "ti_studio").rglob("*.py")
-        if path.name != "__main__.py"  # importing that one is running it
-    )
+NAMES = sorted(
+    ".".join(path.relative_to(MODULES).with_suffix("").parts).removesuffix(".__init__")
+    for path in (MODULES / "ti_studio").rglob("*.py")
+    if path.name != "__main__.py"  # importing that one is running it
 )
-WITHOUT_WEB = tuple(name for name in ALL if not name.startswith("ti_studio.web"))
+WEB = tuple(name for name in NAMES if name.startswith("ti_studio.web"))
+BELOW_WEB = tuple(name for name in NAMES if name not in WEB)
 WITHOUT_TORCH = (
     "ti_studio.errors",
     "ti_studio.folders",
@@ -28,8 +27,8 @@ WITHOUT_TORCH = (
     "ti_studio.generation.request",
 )
 
-# Imports what it is given and reports what our own modules did meanwhile. What a library does while it is being
-# imported is the library's: between its doings and our frame stands a frame of the import system.
+# Imports what it is given, and reports what our own modules did meanwhile and what was loaded after each. What a
+# library does while it is imported is its own affair: between that and our frame stands a frame of the import system.
 PROBE = """
 import importlib, json, os, sys, threading
 
@@ -57,14 +56,12 @@ def start(thread, start=threading.Thread.start):  # not every Python audits this
 
 threading.Thread.start = start
 sys.addaudithook(watch)
+packages = {}
 for name in sys.argv[1:]:
     importlib.import_module(name)
+    packages[name] = sorted({module.partition(".")[0] for module in sys.modules})
 torch = sys.modules.get("torch")
-print(json.dumps({
-    "done": done,
-    "cuda": bool(torch and torch.cuda.is_initialized()),
-    "packages": sorted({module.partition(".")[0] for module in sys.modules}),
-}))
+print(json.dumps({"done": done, "cuda": bool(torch and torch.cuda.is_initialized()), "packages": packages}))
 """
 
 
@@ -79,33 +76,29 @@ def imported(*names: str, path: Path = MODULES) -> dict[str, Any]:
 
 
 def test_importing_any_module_opens_nothing_writes_nothing_and_starts_nothing() -> None:
-    report = imported(*ALL)
+    report = imported(*BELOW_WEB, *WEB)
 
     assert report["done"] == []
     assert report["cuda"] is False
 
 
 def test_only_the_web_layer_imports_gradio_and_fastapi() -> None:
-    report = imported(*WITHOUT_WEB)
+    report = imported(*BELOW_WEB, *WEB)
 
-    assert {"gradio", "fastapi", "starlette", "uvicorn"} & set(report["packages"]) == set()
+    assert {"gradio", "fastapi", "starlette", "uvicorn"} & set(report["packages"][BELOW_WEB[-1]]) == set()
 
 
 def test_requests_and_grammars_import_no_torch() -> None:
     report = imported(*WITHOUT_TORCH)
 
-    assert {"torch", "diffusers", "transformers", "numpy", "gradio"} & set(report["packages"]) == set()
+    heavy = {"torch", "diffusers", "transformers", "numpy", "gradio"}
+    assert {name: heavy & set(packages) for name, packages in report["packages"].items() if heavy & set(packages)} == {}
 
 
 def test_the_flags_import_the_standard_library_alone() -> None:
-    report = imported("ti_studio.server_options")
+    before, after = imported("json", "ti_studio.server_options")["packages"].values()
 
-    assert set(report["packages"]) - sys.stdlib_module_names - {"ti_studio", "__main__"} == site_hooks()
-
-
-def site_hooks() -> set[str]:
-    """Returns what this environment's Python imports before any program runs."""
-    return set(imported("json")["packages"]) - sys.stdlib_module_names - {"__main__"}
+    assert set(after) - set(before) - sys.stdlib_module_names == {"ti_studio"}
 
 
 @pytest.mark.parametrize(
