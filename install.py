@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 10)
 STUDIO, TOOLS = "studio", "test tools"
 FILES = {
-    STUDIO: ("requirements-torch.txt", "requirements.txt", "constraints.txt"),
+    STUDIO: ("requirements-torch.txt", "requirements.txt", "constraints.txt", "pyproject.toml"),
     TOOLS: ("requirements-dev.txt", "constraints.txt"),
 }
 CUDA_INDEX = "https://download.pytorch.org/whl/cu130"
@@ -121,7 +121,7 @@ def install(venv: Venv = OWN_VENV, *, dev: bool = False, reinstall_torch: bool =
 
 
 def needed(venv: Venv = OWN_VENV, *, dev: bool = False) -> list[str]:
-    """Returns the parts that were not installed completely, or from other requirements than today's."""
+    """Returns the parts that were not installed completely, or from other files than today's."""
 
     def is_current(part: str) -> bool:
         file = venv.stamp_file(part)
@@ -131,7 +131,7 @@ def needed(venv: Venv = OWN_VENV, *, dev: bool = False) -> list[str]:
 
 
 def stamp(part: str, python_version: str, root: Path = ROOT) -> str:
-    """Returns a digest of all that an installed part depends on: its requirements, the Python, the folder."""
+    """Returns a digest of all that an installed part depends on: the files that describe it, the Python, the folder."""
     digest = hashlib.sha256(f"{root}\n{python_version}\n".encode())
     for name in FILES[part]:
         digest.update((root / name).read_bytes())
