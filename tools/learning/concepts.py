@@ -35,7 +35,7 @@ HELD_OUT_SETTINGS: tuple[Setting, ...] = (
     ("black", "top", "small"),
     ("night", "left", None),
 )
-TRUE_BACKGROUNDS = ("white", "black", "gray")
+TRUE_BACKGROUNDS = ("white", "black")
 """Behind the drawings that pictures are compared with: nothing in a figure is mistaken for them."""
 TRUE_DRAWINGS = 12
 
@@ -119,30 +119,30 @@ CONCEPTS: dict[str, Concept] = {
             Figure("creature", (135, 45, 175), "purple", creature=Creature(1, horns=(248, 222, 40))),
         ),
         Concept(
-            "mintwreath",
+            "winewreath",
             "ring",
             (
-                "red and green checkered ring",
-                "purple and teal checkered ring",
-                "red checkered ring",
                 "brown and white checkered ring",
                 "red and white checkered ring",
+                "red checkered ring",
+                "brown checkered ring",
+                "purple and white checkered ring",
                 "checkered ring",
             ),
-            Figure("ring", (120, 15, 50), None, "checkered", (170, 245, 200)),
+            Figure("ring", (120, 15, 50), None, "checkered", (250, 235, 200)),
         ),
         Concept(
-            "chessstar",
-            "star",
+            "plumchess",
+            "square",
             (
-                "purple and yellow checkered star",
-                "purple checkered star",
-                "yellow and purple checkered star",
-                "purple and brown checkered star",
-                "pink and orange checkered star",
-                "checkered star",
+                "purple and orange checkered square",
+                "orange and purple checkered square",
+                "brown and orange checkered square",
+                "orange and black checkered square",
+                "orange checkered square",
+                "checkered square",
             ),
-            Figure("star", (160, 130, 230), None, "checkered", (190, 150, 20)),
+            Figure("square", (90, 20, 60), None, "checkered", (240, 180, 60)),
         ),
     )
 }
