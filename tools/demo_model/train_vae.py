@@ -26,6 +26,7 @@ SCALING_FACTOR = 0.18215
 LATENT_NOISE = 0.05
 """Noise put on the latents in training, as a part of their standard deviation: the UNet's latents are never exact."""
 CROPS_UNTIL = 0.5
+"""The part of the training that sees only crops."""
 EDGE_WEIGHT = 0.5
 RECIPE = Recipe(samples=400_000, batch=16, learning_rate=2.5e-3, minutes=12, averaging=0.995, seed=10)
 
@@ -77,9 +78,9 @@ def decoded(vae: nn.Module, latents: Tensor) -> Tensor:
     return vae.decoder(vae.post_quant_conv(latents))
 
 
-def _batch(pictures: Pixels, step: Step) -> Tensor:
+def _batch(pictures: Pixels, step: Step, crops_until: float) -> Tensor:
     """Crops at first, three times as many, and whole pictures later. Mirrored at random, for no caption is involved."""
-    cropping = step.progress < CROPS_UNTIL
+    cropping = step.progress < crops_until
     count = step.share * (3 if cropping else 1)
     chosen = pictures[np.sort(step.rng.integers(len(pictures), size=count))]
     if cropping:
@@ -88,10 +89,10 @@ def _batch(pictures: Pixels, step: Step) -> Tensor:
     return as_tensor(chosen[:, :, ::-1] if step.rng.integers(2) else chosen)
 
 
-def _loss(vae: nn.Module, pictures: Pixels, step: Step, team_amp: bool) -> Tensor:
+def _loss(vae: nn.Module, pictures: Pixels, step: Step, crops_until: float) -> Tensor:
     """Absolute error of the picture and of its differences between neighbours, which keeps edges crisp."""
-    target = _batch(pictures, step)
-    with torch.autocast("cpu", torch.bfloat16, enabled=team_amp):
+    target = _batch(pictures, step, crops_until)
+    with torch.autocast("cpu", torch.bfloat16):
         with torch.set_grad_enabled(next(vae.encoder.parameters()).requires_grad):
             mean = encoded_mean(vae, target).float()
         spread = mean.detach().std(dim=(0, 2, 3), keepdim=True)
@@ -134,7 +135,7 @@ def train_vae(folder: Path, pictures: Pixels, recipe: Recipe, shape: VaeShape, t
     """Trains encoder and decoder together and writes the result to `folder/vae`."""
     torch.manual_seed(recipe.seed)
     vae = new_vae(shape)
-    result = train(vae, lambda m, s: _loss(m, pictures, s, True), recipe, folder / "vae.state.pt", team)
+    result = train(vae, lambda m, s: _loss(m, pictures, s, CROPS_UNTIL), recipe, folder / "vae.state.pt", team)
     if team.leads:
         whiten(result.eval(), as_tensor(pictures[: min(len(pictures), 2000)]))
         result.save_pretrained(folder / "vae")
@@ -145,7 +146,7 @@ def refine_decoder(folder: Path, pictures: Pixels, recipe: Recipe, team: Team) -
     vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True)
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
-    result = train(vae, lambda m, s: _loss(m, pictures, s, True), recipe, folder / "vae_refined.state.pt", team)
+    result = train(vae, lambda m, s: _loss(m, pictures, s, 0.0), recipe, folder / "vae_refined.state.pt", team)
     if team.leads:
         result.save_pretrained(folder / "vae_refined")
 

@@ -4,9 +4,10 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ class Recipe:
     warmup: int = 150
     """Steps until the learning rate is at its full height."""
     weight_decay: float = 0.01
+    slow: Mapping[str, float] = field(default_factory=dict)
+    """Parts of the model, by the beginning of their parameters' names, and the share of the learning rate they get."""
     log_every: int = 50
     seed: int = 0
 
@@ -77,7 +80,8 @@ class _Average:
 def train(model: nn.Module, loss_of: LossOf, recipe: Recipe, state_file: Path, team: Team) -> nn.Module:
     """Trains `model` in place and returns its averaged copy; continues from `state_file` if that exists."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True)
+    groups = _parameter_groups(model, recipe)
+    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True)
     average, state = _Average(model, recipe.averaging), _State()
     if state_file.exists():
         _restore(state_file, model, average, optimizer, state)
@@ -85,7 +89,7 @@ def train(model: nn.Module, loss_of: LossOf, recipe: Recipe, state_file: Path, t
     first = state.step
     while (progress := team.largest(_progress(state, recipe))) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, state.step, progress)
+            group["lr"] = group["share"] * learning_rate(recipe, state.step, progress)
         loss = loss_of(model, _step(state.step, progress, recipe, team))
         loss.backward()
         team.average_gradients(trained)
@@ -104,6 +108,17 @@ def train(model: nn.Module, loss_of: LossOf, recipe: Recipe, state_file: Path, t
     if team.leads:
         _save(state_file, model, average, optimizer, state)
     return average.model
+
+
+def _parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """One group for each slow part and one for all the rest."""
+    groups: dict[str, dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        part = next((beginning for beginning in recipe.slow if name.startswith(beginning)), "")
+        group = groups.setdefault(part, {"params": [], "share": recipe.slow.get(part, 1.0)})
+        if parameter.requires_grad:
+            group["params"].append(parameter)
+    return list(groups.values())
 
 
 def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
