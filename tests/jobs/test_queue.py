@@ -32,7 +32,6 @@ def jobs(folders: Folders) -> Iterator[Jobs]:
         if worker is not None:
             worker.kill()
             worker.wait(10)
-    jobs.tend()
 
 
 @pytest.fixture
@@ -154,7 +153,7 @@ def test_a_failure_in_the_worker_is_told_as_a_failure(
 ) -> None:
     (tmp_path / "glued.txt").write_text("pre[name]post")
 
-    job = jobs.submit(request_for(template=str(tmp_path / "glued.txt")))
+    job = jobs.submit(request_for("zzzz", template=str(tmp_path / "glued.txt")))
     deadline = time.monotonic() + PATIENCE
     while not is_over(job) and time.monotonic() < deadline:
         job = jobs.get(job.id)

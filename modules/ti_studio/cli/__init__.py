@@ -1,7 +1,6 @@
 """The command line: `python -m ti_studio train · resume · generate · create · inspect · serve`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -20,7 +19,6 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status: 0, 1 after an error that was told, 2 for wrong arguments."""
     options = build_parser().parse_args(arguments)
-    _calm_libraries()
     try:
         return int(options.run(options))
     except StudioError as error:
@@ -42,11 +40,3 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (add_train, add_resume, add_generate, add_create, add_inspect, add_serve):
         add(commands)
     return parser
-
-
-def _calm_libraries() -> None:
-    """Sets what libraries read when they are imported: no network, no progress bars of their own, no spinning
-    threads."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -59,7 +59,7 @@ class Jobs:
         self._root = folders.outputs / "train"
         self._known: dict[str, _Known] = {}
         self._broken: set[str] = set()
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._workers: list[_Worker] = []
 
     def submit(self, request: TrainRequest) -> Job:
         """Checks a request, makes its job folder, and starts it if no other training runs.
@@ -247,17 +247,26 @@ def _status(files: JobFolder, progress: Progress) -> JobStatus:
     return JobStatus.STOPPING if files.stop_path.exists() else JobStatus.RUNNING
 
 
-def _start_worker(files: JobFolder) -> "subprocess.Popen[bytes]":
-    """Starts the training process, which outlives this one, and returns it."""
+class _Worker(subprocess.Popen[bytes]):
+    """A training process, which may outlive the object and the process that started it."""
+
+    def __del__(self) -> None:
+        """Does not warn, as its parent class does, that the process is still running: it is meant to."""
+        self.poll()
+
+
+def _start_worker(files: JobFolder) -> _Worker:
+    """Starts the training process and returns it."""
     source_root = str(Path(__file__).resolve().parents[2])
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [source_root, os.environ.get("PYTHONPATH")])),
-        # Threads that spin while they wait would slow down the server's own pictures, and be slowed down by them.
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),  # see ti_studio.__main__
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }
     with (files.path / "log.txt").open("ab") as log:
-        process = subprocess.Popen(
+        process = _Worker(
             [sys.executable, "-m", "ti_studio.jobs.worker", str(files.path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
