@@ -154,9 +154,7 @@ def test_a_failure_in_the_worker_is_told_as_a_failure(
     (tmp_path / "glued.txt").write_text("pre[name]post")
 
     job = jobs.submit(request_for("zzzz", template=str(tmp_path / "glued.txt")))
-    deadline = time.monotonic() + PATIENCE
-    while not is_over(job) and time.monotonic() < deadline:
-        job = jobs.get(job.id)
+    job = wait(jobs, job, is_over)
 
     assert job.status is JobStatus.FAILED
     assert "does not hold the word" in job.summary()["reason"]
