@@ -111,6 +111,7 @@ def test_an_installation_that_was_killed_is_continued(installed: TinyClone) -> N
     assert installed.run("install.py").stdout == ""
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C is another thing on Windows")
 def test_an_interrupted_installation_says_how_to_go_on_and_leaves_no_stamp(installed: TinyClone) -> None:
     sleeper = "python -c \"import time; print('asleep', flush=True); time.sleep(60)\""
     process = subprocess.Popen(
@@ -186,6 +187,7 @@ def test_an_index_out_of_reach_is_said_to_be_so(installed: TinyClone) -> None:
     assert "The package index can't be reached: check the network." in result.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="an environment's Python is a copy on Windows")
 def test_an_environment_whose_python_is_gone_is_made_anew(installed: TinyClone) -> None:
     for python in (installed.folder / ".venv" / "bin").glob("python*"):
         python.unlink()
