@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ti_studio.models.checkpoints import find_checkpoint
 from ti_studio.training.dataset import scan_dataset
@@ -129,3 +130,14 @@ def test_a_tiny_run_prints_a_complete_table_and_draws_the_grid(
     assert all(row.count("|") == len(HEADINGS) + 1 and "nan" not in row for row in rows)
     assert any(line.startswith("| trizebra |") for line in lines)
     assert (tmp_path / "learning-trizebra.png").stat().st_size < 200_000
+
+
+def test_the_example_folder_is_what_the_tool_draws(root: Path, tmp_path: Path) -> None:
+    shipped = root / "examples" / "trizebra"
+    write_dataset(TRIANGLE, tmp_path)
+    assert [path.name for path in sorted(shipped.iterdir())] == [path.name for path in sorted(tmp_path.iterdir())]
+    for path in tmp_path.glob("*.txt"):
+        assert path.read_text(encoding="utf-8") == (shipped / path.name).read_text(encoding="utf-8")
+    for path, scene in zip(sorted(shipped.glob("*.png")), TRIANGLE.training, strict=True):
+        with Image.open(path) as image:
+            assert np.array_equal(np.asarray(image), draw(scene))
