@@ -52,7 +52,7 @@ class Model:
     unet: Any
     """diffusers' `UNet2DConditionModel`, which is untyped."""
     vae: Any
-    """diffusers' `AutoencoderKL`, which is untyped."""
+    """diffusers' `AutoencoderKL`, which is untyped. Always float32: it is small, and half precision shows in pictures."""
     scheduler_config: dict[str, Any]
 
     @property
@@ -89,7 +89,7 @@ def load(info: CheckpointInfo, hardware: Hardware) -> Model:
             for key, suffix in zip(info.family.encoders, ("", "_2"), strict=False)
         )
         unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
-        vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=hardware.dtype)
+        vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=torch.float32)
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointNotLoaded(f"The checkpoint {info.path} could not be loaded: {error}") from error
     scheduler_config = _scheduler_config(info.path)
