@@ -52,7 +52,7 @@ class Model:
     unet: Any
     """diffusers' `UNet2DConditionModel`, which is untyped."""
     vae: Any
-    """diffusers' `AutoencoderKL`, which is untyped. Always float32: it is small, and half precision shows in pictures."""
+    """diffusers' `AutoencoderKL`, which is untyped. Always float32: it is small, and half shows in pictures."""
     scheduler_config: dict[str, Any]
 
     @property
