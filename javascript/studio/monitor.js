@@ -145,7 +145,7 @@ function progressOf(job) {
   const parts = [`Step ${job.step} / ${job.max_steps}`];
   if (job.status === "running" && job.seconds_left !== null) parts.push(`${duration(job.seconds_left)} left`);
   if (job.status === "stopping") parts.push("stops after this step");
-  if (job.elapsed) parts.push(`${duration(job.elapsed)} so far`);
+  if (job.elapsed) parts.push(ACTIVE.has(job.status) ? `${duration(job.elapsed)} so far` : `took ${duration(job.elapsed)}`);
   return parts.join(" · ");
 }
 

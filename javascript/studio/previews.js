@@ -28,7 +28,7 @@ export function previewGrid() {
   const addressOf = (preview) => address(`jobs/${encodeURIComponent(job.id)}/previews/${encodeURIComponent(preview.url_name)}`);
   const thumbnail = (preview) => {
     const caption = `Step ${preview.step}, seed ${preview.seed}: ${preview.prompt}`;
-    const image = element("img", { src: addressOf(preview), alt: caption, title: caption, loading: "lazy" });
+    const image = element("img", { src: addressOf(preview), alt: caption, title: caption });
     return element("button", { type: "button", className: "ti-preview" }, image);
   };
 

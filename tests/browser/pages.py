@@ -25,9 +25,14 @@ def open_studio(page: Page, studio: Studio, tab: str = "txt2img") -> Page:
     return page
 
 
+def control(page: Page, elem_id: str) -> Locator:
+    """The box of a control that is typed into."""
+    return page.locator(f"#{elem_id}").locator("textarea, input[type=text], input[type=number]").first
+
+
 def fill(page: Page, elem_id: str, text: str) -> None:
     """Types into a control."""
-    box = page.locator(f"#{elem_id}").locator("textarea, input[type=text], input[type=number]").first
+    box = control(page, elem_id)
     box.fill(text)
     box.blur()
 

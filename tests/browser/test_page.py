@@ -11,6 +11,7 @@ from tests.browser.pages import (
     PATIENCE,
     SOON,
     badge,
+    control,
     fill,
     fill_training,
     open_studio,
@@ -22,31 +23,33 @@ from tests.browser.studio import Studio
 MARKUP = "<img src=x onerror=window.hacked=1>"
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "said"),
-    [
-        ("ti_name", "", "The name is empty"),
-        ("ti_name", "../escape", "has / in it"),
-        ("ti_learning_rate", "0.005:100, nan", "at character 12"),
-        ("ti_learning_rate", "0.1:2:3", "2 colons"),
-        ("ti_dataset_directory", "/no/such/folder", "There is no folder /no/such/folder"),
-        ("ti_batch_size", "0", "Batch size: input should be greater than or equal to 1; found 0"),
-        ("ti_vectors", "76", "75"),
-        ("ti_name", MARKUP, MARKUP),
-    ],
-    ids=lambda value: value if str(value).startswith("ti_") else "",
+BAD_INPUT = (
+    ("ti_name", "", "The name is empty"),
+    ("ti_name", "../escape", "has / in it"),
+    ("ti_name", MARKUP, MARKUP),
+    ("ti_learning_rate", "0.005:100, nan", "at character 12"),
+    ("ti_learning_rate", "0.1:2:3", "2 colons"),
+    ("ti_dataset_directory", "/no/such/folder", "There is no folder /no/such/folder"),
+    ("ti_batch_size", "0", "Batch size: input should be greater than or equal to 1; found 0"),
 )
+
+
 def test_bad_input_is_answered_with_what_was_found_and_changes_nothing(
-    page: Page, studio: Studio, drawings: Path, field: str, value: str, said: str
+    page: Page, studio: Studio, drawings: Path
 ) -> None:
-    before = studio.get("jobs")
+    before = [job["id"] for job in studio.get("jobs")]
     open_studio(page, studio, "Train")
     fill_training(page, "never-trained", drawings)
-    fill(page, field, value)
-    page.get_by_role("button", name="Train Embedding").click()
-    expect(toast(page)).to_contain_text(said, timeout=PATIENCE)
+    for field, value, said in BAD_INPUT:
+        right = control(page, field).input_value()
+        fill(page, field, value)
+        page.get_by_role("button", name="Train Embedding").click()
+        expect(toast(page)).to_contain_text(said, timeout=PATIENCE)
+        page.get_by_test_id("toast-close").click()
+        expect(toast(page)).to_have_count(0, timeout=SOON)
+        fill(page, field, right)
     assert page.evaluate("window.hacked") is None
-    assert [job["id"] for job in studio.get("jobs")] == [job["id"] for job in before]
+    assert [job["id"] for job in studio.get("jobs")] == before
 
 
 def test_interrupt_ends_the_work_and_keeps_what_is_finished(page: Page, studio: Studio) -> None:
