@@ -1,6 +1,7 @@
 """Events added up."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,23 @@ def test_time_between_a_stop_and_a_resume_is_not_counted_as_work(tmp_path: Path)
     write(progress.events_path, {"event": "finished", "step": 5, "path": "x", "at": 1002.0})
 
     assert progress.follow().elapsed(9999.0, alive=False) == pytest.approx(7.0)
+
+
+def test_threads_that_follow_at_once_take_in_every_event_once(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "events.jsonl")
+    progress.events_path.touch()
+    over = threading.Event()
+
+    def follow() -> None:
+        while not over.is_set():
+            progress.follow()
+
+    threads = [threading.Thread(target=follow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 1001):
+        write(progress.events_path, step(number, 1.0))
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert [point[0] for point in progress.follow().curve] == list(range(1, 1001))

@@ -46,6 +46,10 @@ class Job:
 
     def summary(self) -> dict[str, Any]:
         """Returns everything that the page shows of it, but the loss curve."""
+        with self.progress.lock:
+            return self._summary()
+
+    def _summary(self) -> dict[str, Any]:
         progress = self.progress
         alive = self.status in ACTIVE
         return {
@@ -79,11 +83,12 @@ class Job:
 
     def loss_curve(self, after_step: int = 0, most: int = 600) -> list[list[float]]:
         """Returns [step, loss, smoothed loss, learning rate] of the steps after `after_step`, thinned out to `most`."""
-        points = [
-            [step, loss, smoothed, rate]
-            for (step, loss, rate), smoothed in zip(self.progress.curve, self.progress.smoothed, strict=True)
-            if step > after_step
-        ]
+        with self.progress.lock:
+            points = [
+                [step, loss, smoothed, rate]
+                for (step, loss, rate), smoothed in zip(self.progress.curve, self.progress.smoothed, strict=True)
+                if step > after_step
+            ]
         stride = -(-len(points) // most) or 1
         return points[::-1][::stride][::-1]
 

@@ -1,6 +1,7 @@
 """What a job's events amount to: where it is, how fast it goes, what it lost and what it made. Imports no torch."""
 
 import json
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
@@ -55,20 +56,23 @@ class Progress:
     _last_at: float = 0.0
     _pace: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_RATE_STEPS))
     _read: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """Held while events are taken in, and by who reads more than one value: a server's threads share this object."""
 
     def follow(self) -> "Progress":
         """Takes in what has been appended since the last call, whole lines only."""
-        if not self.events_path.exists():
-            return self
-        with self.events_path.open("rb") as file:
-            file.seek(self._read)
-            lines = file.read()
-        complete = lines[: lines.rfind(b"\n") + 1]
-        self._read += len(complete)
-        for line in complete.splitlines():
-            event = _parsed(line)
-            if event is not None:
-                self._take_in(event)
+        with self.lock:
+            if not self.events_path.exists():
+                return self
+            with self.events_path.open("rb") as file:
+                file.seek(self._read)
+                lines = file.read()
+            complete = lines[: lines.rfind(b"\n") + 1]
+            self._read += len(complete)
+            for line in complete.splitlines():
+                event = _parsed(line)
+                if event is not None:
+                    self._take_in(event)
         return self
 
     @property

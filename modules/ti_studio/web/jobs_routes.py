@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator
 
 from ti_studio.jobs.job import Job
@@ -25,6 +25,8 @@ Number = Annotated[float | None, BeforeValidator(_finite)]
 AfterStep = Annotated[
     int, Query(ge=0, description="Only points of later steps; for a client that has the earlier ones.")
 ]
+
+PreviewName = Annotated[str, Path(pattern=r"^\d+-\d+\.png$", description="As `url_name` gives it.")]
 
 
 class PreviewView(BaseModel):
@@ -147,7 +149,7 @@ def _add_views(router: APIRouter, jobs: Jobs) -> None:
         return JobReport.of(jobs.get(job_id), after_step)
 
     @router.get("/{job_id}/previews/{name}", response_class=Response, responses=PICTURE_ANSWERS)
-    def preview(job_id: str, name: str, request: Request) -> Response:
+    def preview(job_id: str, name: PreviewName, request: Request) -> Response:
         """Sends one preview picture."""
         return send_picture(jobs.get(job_id).preview_path(name), request)
 
