@@ -93,7 +93,7 @@ class Result:
 
     concept: Concept
     initial: Score
-    by_loss: Score
+    by_loss: Wording
     """The wording with the lowest loss."""
     by_picture: Score
     """The wording with the lowest picture score; often the same one."""
@@ -135,15 +135,13 @@ class _Measurement:
     def result(self) -> Result:
         initial = self.score(Described(self.concept.initialization_text))
         wordings = [self.try_wording(thing) for thing in self.concept.wordings]
-        by_loss = self.score(Described(min(wordings, key=lambda wording: wording.loss).thing))
-        best_picture = min(wordings, key=lambda wording: wording.plain.picture).thing
-        by_picture = by_loss if best_picture == by_loss.thing else self.score(Described(best_picture))
+        best_picture = min(wordings, key=lambda wording: wording.plain.picture)
         taught = [self.teach(seed) for seed in self.plan.training_seeds]
         return Result(
             concept=self.concept,
             initial=initial,
-            by_loss=by_loss,
-            by_picture=by_picture,
+            by_loss=min(wordings, key=lambda wording: wording.loss),
+            by_picture=self.score(Described(best_picture.thing)),
             learnt=tuple(self.score(described) for described, _ in taught),
             trainings=tuple(training for _, training in taught),
             wordings=tuple(wordings),

@@ -18,7 +18,7 @@ def concept_report(result: Result) -> str:
     """Returns a concept's section: its table, how its word was trained, and every wording that was tried."""
     rows = [
         _score_row(f"(a) {_quoted(result.initial.thing)}", result.initial),
-        *(_score_row(label, score) for label, score in _wordings(result)),
+        *_wordings(result),
         *(_score_row(f"(c) learnt, seed {t.seed}", s) for t, s in zip(result.trainings, result.learnt, strict=True)),
         ["autoencoder's floor", "", *_distance(result.floor), *[""] * (len(HEADINGS) - 5)],
     ]
@@ -36,18 +36,14 @@ def summary(results: Sequence[Result]) -> str:
 
 def verdict(results: Sequence[Result]) -> str:
     """Says on how many concepts the learnt word is ahead; with several training seeds their mean counts."""
-    lines = []
-    for what, other in (("the initialization text", "initial"), ("the best plain wording", "by")):
-        ahead = [_is_ahead(result, other) for result in results]
-        loss, picture = (sum(one[index] for one in ahead) for index in (0, 1))
-        lines.append(f"- ahead of {what}: by loss on {loss} of {len(results)} concepts, by picture on {picture}.")
-    return "\n".join(lines)
-
-
-def _is_ahead(result: Result, other: str) -> tuple[bool, bool]:
-    by_loss = result.initial if other == "initial" else result.by_loss
-    by_picture = result.initial if other == "initial" else result.by_picture
-    return _mean_loss(result) < by_loss.loss, _mean_picture(result) < by_picture.plain.picture
+    by_loss_a = sum(_mean_loss(result) < result.initial.loss for result in results)
+    by_loss_b = sum(_mean_loss(result) < result.by_loss.loss for result in results)
+    by_picture_a = sum(_mean_picture(result) < result.initial.plain.picture for result in results)
+    by_picture_b = sum(_mean_picture(result) < result.by_picture.plain.picture for result in results)
+    return (
+        f"Of {len(results)} concepts, (c) is ahead of (a) on {by_loss_a} by loss and {by_picture_a} by picture, "
+        f"and ahead of (b) on {by_loss_b} by loss and {by_picture_b} by picture."
+    )
 
 
 def _summary_row(result: Result) -> list[str]:
@@ -71,12 +67,15 @@ def _mean_picture(result: Result) -> float:
     return sum(score.plain.picture for score in result.learnt) / len(result.learnt)
 
 
-def _wordings(result: Result) -> list[tuple[str, Score]]:
-    if result.by_loss.thing == result.by_picture.thing:
-        return [(f"(b) {_quoted(result.by_loss.thing)}", result.by_loss)]
+def _wordings(result: Result) -> list[list[str]]:
+    """Returns the rows of the best wordings; one that is best by loss alone was not tried with demands."""
+    by_loss, by_picture = result.by_loss, result.by_picture
+    if by_loss.thing == by_picture.thing:
+        return [_score_row(f"(b) {_quoted(by_picture.thing)}", by_picture)]
+    known = [f"(b) by loss: {_quoted(by_loss.thing)}", f"{by_loss.loss:.4f}", *_distance(by_loss.plain)]
     return [
-        (f"(b) by loss: {_quoted(result.by_loss.thing)}", result.by_loss),
-        (f"(b) by picture: {_quoted(result.by_picture.thing)}", result.by_picture),
+        known + [""] * (len(HEADINGS) - len(known)),
+        _score_row(f"(b) by picture: {_quoted(by_picture.thing)}", by_picture),
     ]
 
 
