@@ -13,7 +13,7 @@ from ti_studio.embeddings.names import check_name
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, inside
 from ti_studio.web.errors import shows_errors
-from ti_studio.web.pieces import QUIET, live_text
+from ti_studio.web.pieces import AT_ONCE, live_text
 
 MOST_THUMBNAILS = 12
 THUMBNAIL_SIDE = 160
@@ -50,7 +50,7 @@ class DatasetGroup:
         shown: dict[str, Any] = {
             "inputs": [self.directory, width, height],
             "outputs": {self.summary, self.thumbnails},
-            **QUIET,
+            **AT_ONCE,
         }
         gr.on([self.directory.blur, self.directory.submit], shows_errors(look), **shown)
         received = self.upload.upload(

@@ -1,6 +1,5 @@
 """The Train tab: the request at the left in A1111's words, the live monitor at the right."""
 
-import html
 from typing import Any
 
 import gradio as gr
@@ -11,11 +10,13 @@ from ti_studio.training.request import TrainRequest
 from ti_studio.web.datasets import dataset_group
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.form import Form
-from ti_studio.web.pieces import QUIET, place
+from ti_studio.web.pieces import AT_ONCE, QUIET, live_text, place
 from ti_studio.web.quicksettings import Quicksettings
 from ti_studio.web.services import Services
 
 DEFAULT = {name: field.default for name, field in TrainRequest.model_fields.items()}
+SILENCE = {"text": ""}
+SAID = """<p class="ti-note" role="status">{{value.text}}</p>"""
 TELL_MONITOR = "() => document.dispatchEvent(new Event('ti:job'))"
 
 
@@ -37,21 +38,27 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
                     "Train Embedding", variant="primary", size="lg", elem_id="ti_train_button", min_width=160
                 )
                 place("ti_job_actions", "Stop and resume")
+            said = live_text("ti_train_said", SILENCE, SAID)
             place("ti_monitor", "Training")
     form = Form(TrainRequest, controls)
     settings.give_size(controls["width"], controls["height"])
     dataset.wire(services.folders, controls["name"], controls["width"], controls["height"])
 
-    def submit(values: dict[Component, Any]) -> None:
-        job = services.jobs.submit(form.read(values))
-        name, position = html.escape(job.request.name), job.summary()["queue_position"]
-        if position is None:
-            gr.Info(f"The training of {name} has started.", title="Train")
-        else:
-            gr.Info(f"Another training runs. {name} waits as number {position} and starts by itself.", title="Queued")
+    def templates() -> dict[Any, Any]:
+        return {controls["template"]: gr.update(choices=list(list_templates(services.folders.templates)))}
 
-    submitted = train.click(shows_errors(submit), inputs=form.inputs, **QUIET)
-    submitted.success(None, js=TELL_MONITOR, **QUIET)
+    settings.page.load(shows_errors(templates), outputs=[controls["template"]], **QUIET)
+
+    def submit(values: dict[Component, Any]) -> dict[Any, Any]:
+        job = services.jobs.submit(form.read(values))
+        position = job.summary()["queue_position"]
+        if position is None:
+            return {said: SILENCE}
+        waits = f"Another training runs. {job.request.name} waits as number {position} and starts by itself."
+        return {said: {"text": waits}}
+
+    submitted = train.click(shows_errors(submit), inputs=form.inputs, outputs=[said], **AT_ONCE)
+    submitted.success(None, js=TELL_MONITOR, **AT_ONCE)
 
 
 def _word() -> dict[str, Component]:

@@ -1,5 +1,6 @@
 """The txt2img tab: prompts and Generate above, the cards below them, settings at the left, pictures at the right."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,14 @@ from ti_studio.generation.samplers import sampler_names
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.form import Form
 from ti_studio.web.painting import NOTHING_YET, Canvas
-from ti_studio.web.pieces import AT_ONCE, QUIET, place
+from ti_studio.web.pieces import AT_ONCE, QUIET, live_text, place
 from ti_studio.web.quicksettings import Quicksettings
 from ti_studio.web.services import Services
 
 DEFAULT = {name: field.default for name, field in GenerateRequest.model_fields.items()}
+MOST_COLUMNS = 4
+TELL_CARDS = "() => { setTimeout(() => document.dispatchEvent(new Event('input'))); }"
+"""A prompt that the server changes tells the page nothing."""
 PROGRESS = """
 <div class="ti-progress" role="status" aria-live="polite">
   <progress max="1" value="{{value.fraction}}" aria-label="Progress"></progress><span>{{value.text}}</span>
@@ -52,14 +56,13 @@ class _Results:
         """Returns what to show of a painting under way."""
         shown: dict[Component, Any] = {self.progress: canvas.progress()}
         if canvas.take_news():
-            newest = canvas.pictures[0] if canvas.pictures else None
-            shown[self.gallery] = gr.update(
-                value=[str(picture.path) for picture in canvas.pictures], selected_index=None
-            )
+            first = canvas.pictures[0] if canvas.pictures else None
+            columns = min(MOST_COLUMNS, max(1, math.ceil(math.sqrt(len(canvas.pictures)))))
+            shown[self.gallery] = gr.update(value=[str(picture.path) for picture in canvas.pictures], columns=columns)
             shown[self.made] = [(picture.infotext, picture.seed) for picture in canvas.pictures]
-            shown[self.infotext] = newest.infotext if newest else ""
-            if newest:
-                shown[self.seed] = newest.seed
+            shown[self.infotext] = first.infotext if first else ""
+            if first:
+                shown[self.seed] = first.seed
         return shown
 
 
@@ -141,13 +144,11 @@ def _guidance() -> dict[str, Component]:
 
 
 def _results() -> _Results:
-    progress = gr.HTML(
-        NOTHING_YET, html_template=PROGRESS, js_on_load=None, apply_default_css=False, elem_id="ti_progress"
-    )
+    progress = live_text("ti_progress", NOTHING_YET, PROGRESS)
     gallery = gr.Gallery(
         label="Output",
         show_label=False,
-        columns=4,
+        columns=1,
         height=512,
         object_fit="contain",
         format="png",
@@ -203,15 +204,10 @@ def _wire_seeds(seed: Component, any_seed: gr.Button, same_seed: gr.Button, resu
         lambda last: last,
         inputs=[results.seed],
         outputs=[seed],
-        queue=False,
-        **QUIET,
+        **AT_ONCE,
     )
 
 
 def _clear_prompts(clear: gr.Button, *prompts: Component) -> None:
-    clear.click(
-        lambda: [""] * len(prompts),
-        outputs=list(prompts),
-        queue=False,
-        **QUIET,
-    )
+    cleared = clear.click(lambda: [""] * len(prompts), outputs=list(prompts), **AT_ONCE)
+    cleared.then(None, js=TELL_CARDS, **AT_ONCE)
