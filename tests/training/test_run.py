@@ -230,7 +230,7 @@ def test_a_template_that_glues_the_word_to_its_neighbour_is_refused(
 ) -> None:
     (tmp_path / "glued.txt").write_text("pre[name]post")
 
-    with pytest.raises(WordNotInPrompt, match="'prezzzzpost'.*does not hold the word 'zzzz'"):
+    with pytest.raises(WordNotInPrompt, match=r"'prezzzzpost'.*does not hold the word 'zzzz'"):
         run(request(name="zzzz"), tiny_model, replace(place, template=tmp_path / "glued.txt"))
 
 
