@@ -106,7 +106,7 @@ def cut_out(pixels: Pixels) -> CutOut | None:
 def _directions() -> NDArray[np.float32]:
     """Unit vectors spread over the sphere, [3, DIRECTIONS]."""
     drawn = np.random.default_rng(0).standard_normal((3, DIRECTIONS))
-    return (drawn / np.linalg.norm(drawn, axis=0)).astype(np.float32)
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=0), dtype=np.float32)
 
 
 def _overlap(one: CutOut, other: CutOut) -> float:
