@@ -8,7 +8,7 @@ QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "pr
 """For event listeners: no overlay on the outputs, and no entry in Gradio's own API; REST is under `/ti/`."""
 
 AT_ONCE: Final[dict[str, Any]] = {**QUIET, "queue": False}
-"""The same, for what does not wait behind anything."""
+"""The same, for what waits behind nothing and never fails: Gradio shows no error of such a listener."""
 
 
 def place(elem_id: str, label: str, *, hidden: bool = False) -> None:

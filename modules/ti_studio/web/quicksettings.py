@@ -9,7 +9,7 @@ from gradio.components import Component
 from ti_studio.errors import StudioError
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.web.errors import shows_errors
-from ti_studio.web.pieces import AT_ONCE, live_text
+from ti_studio.web.pieces import AT_ONCE, QUIET, live_text
 from ti_studio.web.services import Services
 
 
@@ -65,7 +65,7 @@ def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksetti
         outputs=[checkpoint],
         **AT_ONCE,
     )
-    checkpoint.input(shows_errors(select), inputs=[checkpoint], **AT_ONCE)
+    checkpoint.input(shows_errors(select), inputs=[checkpoint], **QUIET)
     return Quicksettings(page, services, checkpoint)
 
 

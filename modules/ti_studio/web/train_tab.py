@@ -57,7 +57,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
         waits = f"Another training runs. {job.request.name} waits as number {position} and starts by itself."
         return {said: {"text": waits}}
 
-    submitted = train.click(shows_errors(submit), inputs=form.inputs, outputs=[said], **AT_ONCE)
+    submitted = train.click(shows_errors(submit), inputs=form.inputs, outputs=[said], **QUIET)
     submitted.success(None, js=TELL_MONITOR, **AT_ONCE)
 
 
