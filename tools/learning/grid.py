@@ -9,11 +9,11 @@ from tools.learning.concepts import pictures
 from tools.learning.measuring import DEMANDS, SHOWN, Result, Score
 
 CELL = PICTURE + 1
-LABELS = 92
+LABELS = 136
 """Pixels left of the rows."""
 HEADER = 16
 BETWEEN = 10
-COLOURS = 160
+COLOURS = 256
 """Of the PNG's palette: a third of the bytes, and no difference that an eye would see."""
 PAPER, INK = (255, 255, 255), (20, 20, 20)
 
