@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.checkpoints import DEMO
 from ti_studio.models.checkpoints import (
     CheckpointInfo,
     NoCheckpoint,
@@ -44,12 +45,20 @@ def test_a_checkpoint_is_found_by_title_and_by_path(copy: Path) -> None:
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(copy: Path) -> None:
-    with pytest.raises(NoCheckpoint, match="no checkpoint 'dream'.*there are: copy"):
+    with pytest.raises(NoCheckpoint, match=r"no checkpoint 'dream'.*there are: copy"):
         find_checkpoint(copy.parent, "dream")
 
 
-def test_an_empty_folder_says_where_to_put_a_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(NoCheckpoint, match="Put a diffusers folder into"):
+def test_an_empty_folder_offers_the_shipped_demo_checkpoint(tmp_path: Path) -> None:
+    assert find_checkpoint(tmp_path, None).title == "demo"
+    assert find_checkpoint(tmp_path, "demo").path == DEMO
+    assert [info.title for info in list_checkpoints(tmp_path)[0]] == ["demo"]
+
+
+def test_a_folder_with_nothing_but_broken_checkpoints_says_why_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "broken.ckpt").write_bytes(b"x")
+
+    with pytest.raises(NoCheckpoint, match=r"broken\.ckpt is no checkpoint.*Put a diffusers folder into"):
         find_checkpoint(tmp_path, None)
 
 
@@ -57,7 +66,9 @@ def test_a_truncated_file_is_refused_with_both_sizes(copy: Path) -> None:
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
 
-    with pytest.raises(BrokenFile, match=r"unet.*is cut off or damaged: its header tells of .* bytes of tensors, the file has"):
+    with pytest.raises(
+        BrokenFile, match=r"unet.*is cut off or damaged: its header tells of .* bytes"
+    ):
         identify(copy)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ti_studio.errors import NotFound, StudioError
+from ti_studio.folders import repository_root
 from ti_studio.models.families import SDXL, Family, family_of_pipeline
 from ti_studio.models.headers import BrokenFile, read_header
 
@@ -65,10 +66,15 @@ def find_candidates(folder: Path) -> Iterator[Path]:
             yield entry
 
 
+def find_candidates_or_demo(folder: Path) -> list[Path]:
+    """Returns what looks like a checkpoint in a folder; the shipped demo checkpoint when there is nothing in it."""
+    return list(find_candidates(folder)) or list(find_candidates(repository_root() / "models" / "Stable-diffusion"))
+
+
 def list_checkpoints(folder: Path) -> tuple[list[CheckpointInfo], list[str]]:
     """Returns the checkpoints in a folder, and for each file or folder that can't be loaded the reason."""
     found, reasons = [], []
-    for path in find_candidates(folder):
+    for path in find_candidates_or_demo(folder):
         try:
             found.append(identify(path, root=folder))
         except (UnknownCheckpoint, BrokenFile) as error:
@@ -77,7 +83,7 @@ def list_checkpoints(folder: Path) -> tuple[list[CheckpointInfo], list[str]]:
 
 
 def find_checkpoint(folder: Path, wanted: str | None) -> CheckpointInfo:
-    """Returns the checkpoint of this title, file name or path; None is the first one in the folder.
+    """Returns the checkpoint of this title, file name or path; None is the first one in the folder, or the demo.
 
     Raises:
         NoCheckpoint: there is none; the message lists those there are.
@@ -88,15 +94,15 @@ def find_checkpoint(folder: Path, wanted: str | None) -> CheckpointInfo:
         found, reasons = list_checkpoints(folder)
         if found:
             return found[0]
-        reason = " ".join(reasons) or f"Put a diffusers folder into {folder}, or name one with --ckpt."
-        raise NoCheckpoint(f"There is no checkpoint that can be loaded in {folder}. {reason}")
+        hint = f"Put a diffusers folder into {folder}, or name one with --ckpt."
+        raise NoCheckpoint(" ".join([f"There is no checkpoint that can be loaded in {folder}.", *reasons, hint]))
     for path in (folder / wanted, Path(wanted).expanduser()):
         if path.exists():
             return identify(path.resolve(), root=folder)
-    titles = [_title(path, folder) for path in find_candidates(folder)]
-    by_name = [title for title in titles if wanted in (Path(title).name, Path(title).stem)]
+    titles = {_title(path, folder): path for path in find_candidates_or_demo(folder)}
+    by_name = [path for path in titles.values() if wanted in (path.name, path.stem)]
     if len(by_name) == 1:
-        return identify(folder / by_name[0], root=folder)
+        return identify(by_name[0], root=folder)
     raise NoCheckpoint(f"There is no checkpoint {wanted!r}. In {folder} there are: {', '.join(titles) or 'none'}.")
 
 
