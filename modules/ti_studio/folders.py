@@ -71,8 +71,10 @@ def inside(root: Path, relative: str) -> Path:
     """Returns `root/relative` with links and `..` resolved.
 
     Raises:
-        OutsideFolder: the result is not below `root`.
+        OutsideFolder: the result is not below `root`, or can't be a path.
     """
+    if "\0" in relative:
+        raise OutsideFolder(f"{relative!r} is no path: it has a null character in it.")
     path = (root / relative).resolve()
     if not path.is_relative_to(root.resolve()):
         raise OutsideFolder(f"{relative!r} leads out of {root}; expected a path inside it.")

@@ -190,6 +190,7 @@ def test_a_job_folder_that_somebody_broke_does_not_hide_the_others(jobs: Jobs, f
         ({"name": "a:b"}, BadName, "has : in it"),
         ({"name": "con"}, BadName, "is a device on Windows"),
         ({"dataset_directory": ""}, NotFound, "The dataset directory is empty"),
+        ({"dataset_directory": "a\0b"}, NotFound, "has a null character in it"),
         ({"dataset_directory": "no/where"}, NotFound, "There is no folder .*no/where"),
         ({"template": "missing.txt"}, NotFound, "There is no prompt template 'missing.txt'"),
         ({"checkpoint": "dream"}, NotFound, "There is no checkpoint 'dream'"),

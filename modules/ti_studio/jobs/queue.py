@@ -188,8 +188,9 @@ class Jobs:
         )
 
     def _dataset(self, directory: str) -> Path:
-        if not directory.strip():
-            raise NotFound("The dataset directory is empty; expected the path of a folder of pictures.")
+        if not directory.strip() or "\0" in directory:
+            found = "has a null character in it" if directory.strip() else "is empty"
+            raise NotFound(f"The dataset directory {found}; expected the path of a folder of pictures.")
         if self._folders.dataset_root is not None:
             return inside(self._folders.dataset_root, directory)
         return (self._folders.data / Path(directory).expanduser()).resolve()
