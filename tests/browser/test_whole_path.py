@@ -1,5 +1,6 @@
 """From a folder of pictures to a picture of the new word, in a real browser, with the real server and trainer."""
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -61,8 +62,8 @@ def test_a_word_is_trained_stopped_resumed_and_finished_and_its_card_makes_a_pic
     generate(page)
     expect(infotext(page)).to_have_value(_text("a photo of bluetent7\n", 'TI hashes: "bluetent7:'))
 
-    newest = max(studio.data.glob("outputs/txt2img/*/*.png"), key=lambda path: path.stat().st_mtime_ns)
-    saved = Image.open(newest)
+    image = page.locator("#ti_gallery img").first
+    saved = Image.open(io.BytesIO(page.request.get(image.get_attribute("src") or "").body()))
     assert saved.text["parameters"] == infotext(page).input_value()  # type: ignore[attr-defined]
 
 
