@@ -14,6 +14,7 @@ from tests.browser.pages import (
     control,
     fill,
     fill_training,
+    generate,
     open_studio,
     prompt,
     toast,
@@ -63,6 +64,29 @@ def test_interrupt_ends_the_work_and_keeps_what_is_finished(page: Page, studio: 
     page.keyboard.press("Escape")
     expect(page.locator(".ti-progress")).to_contain_text("of 64 pictures finished", timeout=PATIENCE)
     expect(page.get_by_role("button", name="Generate", exact=True)).to_be_visible(timeout=SOON)
+
+
+def test_a_picture_stays_when_a_slow_browser_gets_several_messages_at_once(page: Page, studio: Studio) -> None:
+    open_studio(page, studio)
+    prompt(page).fill("a red circle")
+    generate(page)
+    open_studio(page, studio, "Train")  # afresh, now that no loading keeps the messages apart
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 8})
+    page.get_by_role("tab", name="txt2img").click()
+    prompt(page).fill("a red circle")
+    generate(page)
+    expect(page.locator("#ti_gallery img")).to_have_count(1, timeout=SOON)
+
+
+def test_several_pictures_stand_in_a_square(page: Page, studio: Studio) -> None:
+    open_studio(page, studio)
+    prompt(page).fill("a red circle")
+    page.get_by_role("spinbutton", name="number input for Batch count").fill("5")
+    page.get_by_role("spinbutton", name="number input for Sampling steps").fill("2")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    expect(page.locator("#ti_gallery img")).to_have_count(5, timeout=PATIENCE)
+    columns = page.locator("#ti_gallery .grid-container").evaluate("grid => getComputedStyle(grid).gridTemplateColumns")
+    assert len(columns.split()) == 3
 
 
 def test_the_seed_of_the_last_picture_is_used_again_and_forgotten_again(page: Page, studio: Studio) -> None:

@@ -29,7 +29,7 @@ from tools.demo_model.training import Recipe, Step, train
 from tools.demo_model.vocabulary import Vocabulary, load_vocabulary
 
 RECIPE = Recipe(
-    samples=300_000, batch=24, learning_rate=1.2e-3, minutes=80, averaging=0.9985, seed=30, slow={"text.": 0.1}
+    samples=450_000, batch=24, learning_rate=1.2e-3, minutes=80, averaging=0.9985, seed=30, slow={"text.": 0.1}
 )
 OFFSET_NOISE = 0.1
 """Std of a constant added to each channel's noise. On 16 x 16 latents the mean of the starting noise would else leak

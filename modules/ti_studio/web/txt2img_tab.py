@@ -1,6 +1,5 @@
 """The txt2img tab: prompts and Generate above, the cards below them, settings at the left, pictures at the right."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,6 @@ from ti_studio.web.quicksettings import Quicksettings
 from ti_studio.web.services import Services
 
 DEFAULT = {name: field.default for name, field in GenerateRequest.model_fields.items()}
-MOST_COLUMNS = 4
 TELL_CARDS = "() => { setTimeout(() => document.dispatchEvent(new Event('input'))); }"
 """A prompt that the server changes tells the page nothing."""
 PROGRESS = """
@@ -53,12 +51,15 @@ class _Results:
         return [self.progress, self.gallery, self.infotext, self.made, self.seed]
 
     def show(self, canvas: Canvas) -> dict[Component, Any]:
-        """Returns what to show of a painting under way."""
+        """Returns what to show of a painting under way.
+
+        The gallery gets its value alone, never with another property: Gradio 6.31's page writes the old value back when
+        it applies both to a component while the next message is already there, and the pictures are gone.
+        """
         shown: dict[Component, Any] = {self.progress: canvas.progress()}
         if canvas.take_news():
             first = canvas.pictures[0] if canvas.pictures else None
-            columns = min(MOST_COLUMNS, max(1, math.ceil(math.sqrt(len(canvas.pictures)))))
-            shown[self.gallery] = gr.update(value=[str(picture.path) for picture in canvas.pictures], columns=columns)
+            shown[self.gallery] = [str(picture.path) for picture in canvas.pictures]
             shown[self.made] = [(picture.infotext, picture.seed) for picture in canvas.pictures]
             shown[self.infotext] = first.infotext if first else ""
             if first:
@@ -148,7 +149,6 @@ def _results() -> _Results:
     gallery = gr.Gallery(
         label="Output",
         show_label=False,
-        columns=1,
         height=512,
         object_fit="contain",
         format="png",
