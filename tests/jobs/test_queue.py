@@ -104,7 +104,7 @@ def test_killed_and_stopped_and_resumed_gives_the_same_file_as_left_alone(
     worker.wait(10)
     crashed = jobs.get(job.id)
     assert crashed.status is JobStatus.CRASHED
-    assert "ended unexpectedly" in crashed.summary()["message"]
+    assert "ended unexpectedly" in crashed.summary()["reason"]
 
     jobs.resume(job.id)
     wait(jobs, job, lambda job: job.progress.step >= 20 and job.status is JobStatus.RUNNING)
