@@ -66,9 +66,7 @@ def test_a_truncated_file_is_refused_with_both_sizes(copy: Path) -> None:
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
 
-    with pytest.raises(
-        BrokenFile, match=r"unet.*is cut off or damaged: its header tells of .* bytes"
-    ):
+    with pytest.raises(BrokenFile, match=r"unet.*is cut off or damaged: its header tells of .* bytes"):
         identify(copy)
 
 

@@ -8,18 +8,24 @@ import torch
 from accelerate import PartialState
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ti_studio.errors import StudioError
 from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.prompts.conditioning import TextEncoder
+from ti_studio.prompts.conditioning import Conditioning, TextEncoder
 from ti_studio.prompts.tokens import PromptTokenizer, TokenIds
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
+PROJECTED = "clip_g"
+"""The text encoder with a projection, of whose end token SDXL makes the pooled prompt."""
+
 
 class CheckpointNotLoaded(StudioError):
     """A checkpoint's weights do not fit its configuration."""
+
+OPENCLIP_PAD = 0
+"""What OpenCLIP's encoders (`clip_h`, `clip_g`) were trained to see behind the end token; OpenAI's see end tokens."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +66,27 @@ class Model:
         """Pixels of a picture's side for one of its latents."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
-    def predict(self, noisy: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """Returns the UNet's output in float32.
 
         Args:
             noisy: latents, [n, 4, h, w].
             timesteps: [n].
-            context: encoded prompts, [n, 77 · chunks, width].
+            conditioning: n encoded prompts.
         """
         dtype = self.hardware.dtype
-        return cast(Tensor, self.unet(noisy.to(dtype), timesteps, context.to(dtype)).sample).float()
+        context = conditioning.context.to(dtype)
+        added = self._added(noisy, conditioning)
+        return cast(Tensor, self.unet(noisy.to(dtype), timesteps, context, added_cond_kwargs=added).sample).float()
+
+    def _added(self, noisy: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
+        """Returns what SDXL is told beside the context: the pooled prompts, and that the pictures are whole ones of the
+        very size that is asked for (original height and width, top and left of the crop, target height and width)."""
+        if conditioning.pooled is None:
+            return None
+        height, width = (side * self.latent_factor for side in noisy.shape[-2:])
+        sizes = torch.tensor([height, width, 0, 0, height, width], device=noisy.device, dtype=torch.float32)
+        return {"text_embeds": conditioning.pooled.to(self.hardware.dtype), "time_ids": sizes.expand(len(noisy), -1)}
 
     def decode(self, latents: Tensor) -> Tensor:
         """Returns pictures [n, 3, H, W] in 0…1 of scaled latents [n, 4, h, w]."""
@@ -85,7 +102,7 @@ def load(info: CheckpointInfo, hardware: Hardware) -> Model:
     """
     try:
         encoders = tuple(
-            _load_encoder(info.path, key, suffix, hardware)
+            _load_encoder(info, key, suffix, hardware)
             for key, suffix in zip(info.family.encoders, ("", "_2"), strict=False)
         )
         unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
@@ -96,10 +113,21 @@ def load(info: CheckpointInfo, hardware: Hardware) -> Model:
     return Model(info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), scheduler_config)
 
 
-def _load_encoder(path: Path, key: str, suffix: str, hardware: Hardware) -> TextEncoder:
-    tokenizer = CLIPTokenizer.from_pretrained(path / f"tokenizer{suffix}", local_files_only=True)
-    model = _load_part(CLIPTextModel, path / f"text_encoder{suffix}", dtype=hardware.dtype)
-    return TextEncoder(key, PromptTokenizer(cast(TokenIds, tokenizer)), _frozen(model, hardware))
+def _load_encoder(info: CheckpointInfo, key: str, suffix: str, hardware: Hardware) -> TextEncoder:
+    tokenizer = load_tokenizer(info.path / f"tokenizer{suffix}", key)
+    folder = info.path / f"text_encoder{suffix}"
+    if key == PROJECTED:
+        whole = _frozen(_load_part(CLIPTextModelWithProjection, folder, dtype=hardware.dtype), hardware)
+        return TextEncoder(key, tokenizer, whole.text_model, info.family.layer, whole.text_projection)
+    model = _load_part(CLIPTextModel, folder, dtype=hardware.dtype)
+    return TextEncoder(key, tokenizer, _frozen(model, hardware), info.family.layer)
+
+
+def load_tokenizer(folder: Path, key: str) -> PromptTokenizer:
+    """Loads CLIP's tokenizer from a folder for the text encoder of this key."""
+    # OpenCLIP's folders name "!" as the padding, and the tokenizer then takes every "!" in a prompt for padding.
+    loaded = CLIPTokenizer.from_pretrained(folder, pad_token="<|endoftext|>", local_files_only=True)
+    return PromptTokenizer(cast(TokenIds, loaded), pad=None if key == "clip_l" else OPENCLIP_PAD)
 
 
 def _load_part(kind: Any, folder: Path, **precision: torch.dtype) -> Any:
