@@ -2,13 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from tools.original_names import original_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "models" / "Stable-diffusion" / "demo"
@@ -40,7 +45,8 @@ class TinyFamily:
 TINY = {
     "SD 1": TinyFamily(),
     "SD 2": TinyFamily(
-        encoders=({"hidden_act": "gelu"},), unet={"attention_head_dim": (1, 1), "use_linear_projection": True}
+        encoders=({"hidden_act": "gelu", "num_hidden_layers": 23},),
+        unet={"attention_head_dim": (1, 1), "use_linear_projection": True},
     ),
     "SDXL": TinyFamily(
         pipeline="StableDiffusionXLPipeline",
@@ -81,6 +87,36 @@ def write_tiny_checkpoint(
     ).save_pretrained(folder / "scheduler")
     (folder / "model_index.json").write_text(json.dumps({"_class_name": tiny.pipeline}))
     return folder
+
+
+def original_tensors(folder: Path, family: str) -> dict[str, Tensor]:
+    """Returns the tensors of a diffusers folder under the names that a single file of its family has."""
+    parts = {file.parent.name: load_file(file) for file in folder.glob("*/*.safetensors")}
+    configs = {part: json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae")}
+    return original_checkpoint(family, parts, configs)
+
+
+def write_single_file(
+    folder: Path, path: Path, *, family: str, changes: Mapping[str, Tensor | None] | None = None, **metadata: str
+) -> Path:
+    """Writes a diffusers folder as one `.safetensors` or `.ckpt` file.
+
+    Args:
+        folder: the diffusers folder.
+        path: the file.
+        family: the folder's.
+        changes: tensors to put in, or with None to leave out.
+        metadata: of the header, dots in the keys as `__`.
+    """
+    tensors = {**original_tensors(folder, family), **(changes or {})}
+    kept = {name: tensor.contiguous().clone() for name, tensor in tensors.items() if tensor is not None}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".ckpt":
+        torch.save({"state_dict": kept, "global_step": 7}, path)
+    else:
+        about = {"modelspec.resolution": f"{TINY_SIZE}x{TINY_SIZE}"}
+        save_file(kept, path, {**about, **{key.replace("__", "."): value for key, value in metadata.items()}})
+    return path
 
 
 def _text_config(width: int, changes: dict[str, Any]) -> CLIPTextConfig:

@@ -66,6 +66,7 @@ class Painter:
                 yield made[0]
 
     def _notices(self, request: GenerateRequest) -> Iterator[Notice]:
+        yield from (Notice(note) for note in self.model.info.outline.notes)
         family = self.model.info.family
         if request.clip_skip > 1 and family.layer is not Layer.CHOSEN:
             yield Notice(

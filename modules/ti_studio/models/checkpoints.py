@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ti_studio.errors import NotFound, StudioError
+from ti_studio.errors import NotFound
 from ti_studio.folders import repository_root
 from ti_studio.models.diffusers_folders import INDEX, outline_of_folder
 from ti_studio.models.families import Family
-from ti_studio.models.headers import BrokenFile, read_header
+from ti_studio.models.headers import BrokenFile
 from ti_studio.models.outline import Outline, UnknownCheckpoint
+from ti_studio.models.single_files import outline_of_file
 
 __all__ = [
     "BrokenFile",
@@ -115,7 +116,7 @@ def find_checkpoint(folder: Path, wanted: str | None) -> CheckpointInfo:
         found, reasons = list_checkpoints(folder)
         if found:
             return found[0]
-        hint = f"Put a diffusers folder into {folder}, or name one with --ckpt."
+        hint = f"Put a .safetensors file or a diffusers folder into {folder}, or name one with --ckpt."
         raise NoCheckpoint(" ".join([f"There is no checkpoint that can be loaded in {folder}.", *reasons, hint]))
     for path in (folder / wanted, Path(wanted).expanduser()):
         if path.exists():
@@ -136,19 +137,14 @@ def identify(path: Path, root: Path | None = None) -> CheckpointInfo:
     """
     if not path.exists():
         raise NoCheckpoint(f"There is no checkpoint at {path}.")
-    if path.is_file():
-        raise _single_file_error(path)
-    return CheckpointInfo(_title(path, root), path, outline_of_folder(path))
-
-
-def _single_file_error(path: Path) -> StudioError:
-    if path.suffix.lower() == ".safetensors":
-        names = list(read_header(path).tensors)
-        return UnknownCheckpoint(
-            f"{path} is a single file of {len(names)} tensors ({', '.join(names[:2])}, …); "
-            "expected a diffusers folder, with model_index.json in it."
+    if path.is_dir():
+        return CheckpointInfo(_title(path, root), path, outline_of_folder(path))
+    if path.suffix.lower() not in SINGLE_FILE_ENDINGS:
+        raise UnknownCheckpoint(
+            f"{path} is no checkpoint; expected a {' or '.join(SINGLE_FILE_ENDINGS)} file, or a diffusers folder with "
+            f"{INDEX} in it."
         )
-    return UnknownCheckpoint(f"{path} is no checkpoint that can be loaded; expected a diffusers folder with {INDEX}.")
+    return CheckpointInfo(_title(path, root), path, outline_of_file(path))
 
 
 def _title(path: Path, root: Path | None) -> str:

@@ -10,19 +10,14 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ti_studio.errors import StudioError
+from ti_studio.folders import repository_root
 from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
+from ti_studio.models.diffusers_folders import ENCODER_PARTS
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
 from ti_studio.prompts.tokens import PromptTokenizer, TokenIds
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
-
-PROJECTED = "clip_g"
-"""The text encoder with a projection, of whose end token SDXL makes the pooled prompt."""
-
-
-class CheckpointNotLoaded(StudioError):
-    """A checkpoint's weights do not fit its configuration."""
 
 OPENCLIP_PAD = 0
 """What OpenCLIP's encoders (`clip_h`, `clip_g`) were trained to see behind the end token; OpenAI's see end tokens."""
@@ -95,32 +90,57 @@ class Model:
 
 
 def load(info: CheckpointInfo, hardware: Hardware) -> Model:
-    """Loads a diffusers folder, without asking the network for anything.
+    """Loads a single file or a diffusers folder, without asking the network for anything.
 
     Raises:
         CheckpointNotLoaded: weights are missing, or do not fit the configuration.
     """
     try:
-        encoders = tuple(
-            _load_encoder(info, key, suffix, hardware)
-            for key, suffix in zip(info.family.encoders, ("", "_2"), strict=False)
-        )
-        unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
-        vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=torch.float32)
+        return _load_file(info, hardware) if info.path.is_file() else _load_folder(info, hardware)
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointNotLoaded(f"The checkpoint {info.path} could not be loaded: {error}") from error
+
+
+def _load_file(info: CheckpointInfo, hardware: Hardware) -> Model:
+    file = SingleFile(info)
+    encoders = tuple(
+        _text_encoder(info, key, _frozen(file.encoder(key, hardware.dtype), hardware), shared_tokenizer_folder())
+        for key in info.family.encoders
+    )
+    unet, vae = file.unet(hardware.dtype), file.vae(torch.float32)
+    return Model(
+        info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), single_file_scheduler(info)
+    )
+
+
+def _load_folder(info: CheckpointInfo, hardware: Hardware) -> Model:
+    encoders = tuple(
+        _load_encoder(info, key, folder, hardware)
+        for key, folder in zip(info.family.encoders, ENCODER_PARTS, strict=False)
+    )
+    unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
+    vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=torch.float32)
     scheduler_config = _scheduler_config(info.path)
     return Model(info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), scheduler_config)
 
 
-def _load_encoder(info: CheckpointInfo, key: str, suffix: str, hardware: Hardware) -> TextEncoder:
-    tokenizer = load_tokenizer(info.path / f"tokenizer{suffix}", key)
-    folder = info.path / f"text_encoder{suffix}"
+def _load_encoder(info: CheckpointInfo, key: str, folder: str, hardware: Hardware) -> TextEncoder:
+    kind = CLIPTextModelWithProjection if key == PROJECTED else CLIPTextModel
+    model = _load_part(kind, info.path / folder, dtype=hardware.dtype)
+    tokenizer = info.path / folder.replace("text_encoder", "tokenizer")
+    return _text_encoder(info, key, _frozen(model, hardware), tokenizer)
+
+
+def _text_encoder(info: CheckpointInfo, key: str, model: Any, tokenizer: Path) -> TextEncoder:
     if key == PROJECTED:
-        whole = _frozen(_load_part(CLIPTextModelWithProjection, folder, dtype=hardware.dtype), hardware)
-        return TextEncoder(key, tokenizer, whole.text_model, info.family.layer, whole.text_projection)
-    model = _load_part(CLIPTextModel, folder, dtype=hardware.dtype)
-    return TextEncoder(key, tokenizer, _frozen(model, hardware), info.family.layer)
+        text_model, projection = model.text_model, model.text_projection
+        return TextEncoder(key, load_tokenizer(tokenizer, key), text_model, info.family.layer, projection)
+    return TextEncoder(key, load_tokenizer(tokenizer, key), model, info.family.layer)
+
+
+def shared_tokenizer_folder() -> Path:
+    """Returns the folder of CLIP's vocabulary, which is the same for every text encoder; single files have none."""
+    return repository_root() / "models" / "Stable-diffusion" / "demo" / "tokenizer"
 
 
 def load_tokenizer(folder: Path, key: str) -> PromptTokenizer:

@@ -29,6 +29,10 @@ class Outline:
     """`epsilon` or `v_prediction`."""
     weights: tuple[Path, ...]
     """The files that hold its tensors."""
+    zero_terminal_snr: bool = False
+    """A single file is marked as trained on a schedule that ends in pure noise; a folder's schedule says so itself."""
+    notes: tuple[str, ...] = ()
+    """What about it is a guess, for the person to know."""
 
 
 def check_channels(path: Path, channels: object) -> None:
