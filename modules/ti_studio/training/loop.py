@@ -49,5 +49,5 @@ def optimise(model: Model, lesson: Lesson, learner: Learner) -> Iterator[Step]:
 
 def batch_loss(model: Model, batch: Batch, rows: dict[str, Tensor], name: str) -> Tensor:
     """Returns the mean loss of a batch, with a graph from it to the rows."""
-    contexts = [encode(encoder, batch.prompts, {name: rows[encoder.key]}) for encoder in model.encoders]
-    return denoising_losses(model, batch.pictures, torch.cat(contexts, dim=-1)).mean()
+    conditioning = encode(model.encoders, batch.prompts, {name: rows})
+    return denoising_losses(model, batch.pictures, conditioning).mean()

@@ -9,6 +9,7 @@ from diffusers import DDPMScheduler
 from torch import Tensor
 
 from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import Conditioning
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class NoiseSchedule:
         return NoisyBatch(noisy, timesteps, noise)
 
 
-def denoising_losses(model: Model, batch: NoisyBatch, context: Tensor) -> Tensor:
+def denoising_losses(model: Model, batch: NoisyBatch, conditioning: Conditioning) -> Tensor:
     """Returns the mean squared error of each picture, [n].
 
     Args:
         model: the frozen checkpoint.
         batch: n noisy pictures.
-        context: their encoded prompts, [n, 77 · chunks, width].
+        conditioning: their n encoded prompts.
     """
-    predicted = model.predict(batch.noisy, batch.timesteps, context)
+    predicted = model.predict(batch.noisy, batch.timesteps, conditioning)
     return F.mse_loss(predicted, batch.target.float(), reduction="none").mean(dim=(1, 2, 3))

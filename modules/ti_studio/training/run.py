@@ -98,6 +98,7 @@ class _Run:
 
     def prepare(self) -> Iterator[Event]:
         """Reads the pictures and makes the lesson of them."""
+        yield from (Warned(note) for note in self.model.info.outline.notes)
         yield Preparing("Reading the pictures")
         pictures, self._dataset = load_pictures(scan_dataset(self.place.dataset, self.size), self.size)
         yield from (Warned(f"Not used: {reason}") for reason in self._dataset.rejected)
