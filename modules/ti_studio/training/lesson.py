@@ -1,8 +1,8 @@
 """Everything that the steps of a training draw from, prepared once: latents, tokenized prompts, the noise schedule."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,11 +15,15 @@ from ti_studio.prompts.tokens import PromptTokenizer
 from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import Dataset, Sample
 from ti_studio.training.latents import LatentCache
+from ti_studio.training.noise import shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch
 from ti_studio.training.randomness import generator, permutation
 from ti_studio.training.request import TrainRequest
 
 Prompt = tuple[Chunk, ...]
+
+_VALIDATED_PICTURES = 32
+"""A validation looks at no more pictures than this, evenly chosen: enough to compare by, and it stays short."""
 
 
 class WordNotInPrompt(StudioError):
@@ -33,6 +37,8 @@ class Batch:
     pictures: NoisyBatch
     prompts: list[Prompt]
     """One for each picture."""
+    other_prompts: list[Prompt] = field(default_factory=list)
+    """For each picture a prompt of another one; drawn only if `prompt_weight` asks for them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,37 @@ class Lesson:
         drawn = generator(request.seed, "batch", number)
         pictures = [self._picture(number * request.batch_size + index) for index in range(request.batch_size)]
         prompts = [self._draw(self.prompts[picture], drawn) for picture in pictures]
-        return Batch(self._noisy(pictures, drawn), prompts)
+        others = self._other_prompts(pictures, number) if request.prompt_weight else []
+        return Batch(self._noisy(pictures, drawn, number), prompts, others)
+
+    def validation_batches(self) -> Iterator[Batch]:
+        """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.
+
+        `validation_count` versions of each of 32 pictures at most, at timesteps that are spread evenly over the trained
+        ones; as many at once as a step has.
+        """
+        request, count = self.request, len(self.prompts)
+        drawn = generator(request.seed, "validation", 0)
+        chosen = sorted({index * count // _VALIDATED_PICTURES for index in range(_VALIDATED_PICTURES)})
+        pictures = (list(range(count)) if count <= _VALIDATED_PICTURES else chosen) * request.validation_count
+        prompts = [self._draw(self.prompts[picture], drawn) for picture in pictures]
+        shape = (len(pictures), *self.latents.mean.shape[1:])
+        sampling, noise = torch.randn(shape, generator=drawn), torch.randn(shape, generator=drawn)
+        timesteps = self._stratified(len(pictures), drawn)
+        device = self.latents.mean.device
+        for start in range(0, len(pictures), request.batch_size):
+            part = slice(start, start + request.batch_size)
+            indices = torch.tensor(pictures[part])
+            latents = self.latents.sample(indices.to(device), sampling[part].to(device))
+            noisy = self.noise.add_noise(latents, noise[part].to(device), timesteps[part].to(device))
+            yield Batch(noisy, prompts[part])
+
+    def _other_prompts(self, pictures: list[int], number: int) -> list[Prompt]:
+        drawn = generator(self.request.seed, "other prompts", number)
+        count = len(self.prompts)
+        shifts = torch.randint(1, max(2, count), (len(pictures),), generator=drawn).tolist()
+        others = [(picture + shift) % count for picture, shift in zip(pictures, shifts, strict=True)]
+        return [self._draw(self.prompts[other], drawn) for other in others]
 
     def _picture(self, position: int) -> int:
         count = len(self.prompts)
@@ -66,7 +102,7 @@ class Lesson:
     def _draw(self, prompts: Sequence[Prompt], drawn: torch.Generator) -> Prompt:
         return prompts[int(torch.randint(len(prompts), (1,), generator=drawn))]
 
-    def _noisy(self, pictures: list[int], drawn: torch.Generator) -> NoisyBatch:
+    def _noisy(self, pictures: list[int], drawn: torch.Generator, number: int) -> NoisyBatch:
         count, device = len(pictures), self.latents.mean.device
         orientations = len(self.latents) // len(self.prompts)
         mirrored = torch.randint(orientations, (count,), generator=drawn)
@@ -75,13 +111,33 @@ class Lesson:
         sampling = torch.randn(shape, generator=drawn)
         noise = torch.randn(shape, generator=drawn)
         latents = self.latents.sample(indices.to(device), sampling.to(device))
-        return self.noise.add_noise(latents, noise.to(device), self._timesteps(count, drawn).to(device))
+        timesteps = self._timesteps(count, drawn)
+        # Generators of their own, so that an option changes nothing else that is drawn.
+        noise = shaped_noise(noise, self.request, generator(self.request.seed, "shape of the noise", number))
+        perturbation = None
+        if gamma := self.request.ip_noise_gamma:
+            more = torch.randn(shape, generator=generator(self.request.seed, "perturbation", number))
+            perturbation = (gamma * more).to(device)
+        return self.noise.add_noise(latents, noise.to(device), timesteps.to(device), perturbation)
 
     def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
-        """Returns one timestep from each of `count` equal parts of the schedule, in random order."""
+        if self.request.timestep_sampling == "uniform":
+            first, end = self._timestep_range
+            return torch.randint(first, end, (count,), generator=drawn)
+        return self._stratified(count, drawn)
+
+    def _stratified(self, count: int, drawn: torch.Generator) -> Tensor:
+        """Returns one timestep from each of `count` equal parts of the trained ones, in random order."""
+        first, end = self._timestep_range
         within = torch.rand(count, generator=drawn)
         order = torch.randperm(count, generator=drawn)
-        return ((order + within) / count * self.noise.timesteps).long().clamp(max=self.noise.timesteps - 1)
+        return first + ((order + within) / count * (end - first)).long().clamp(max=end - first - 1)
+
+    @property
+    def _timestep_range(self) -> tuple[int, int]:
+        """The first timestep that is trained, and the one after the last."""
+        end = min(self.request.max_timestep, self.noise.timesteps)
+        return min(self.request.min_timestep, end - 1), end
 
 
 def tokenize_prompts(
@@ -123,4 +179,4 @@ def prepare_lesson(
     request: TrainRequest, model: Model, latents: LatentCache, prompts: tuple[tuple[Prompt, ...], ...]
 ) -> Lesson:
     """Puts the material together for a loaded checkpoint."""
-    return Lesson(latents, prompts, NoiseSchedule(model.scheduler_config, model.hardware.device), request)
+    return Lesson(latents, prompts, NoiseSchedule(model.scheduler_config, model.hardware.device, request), request)

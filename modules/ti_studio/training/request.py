@@ -3,15 +3,17 @@ model."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ti_studio.training.learning_rate import LearningRateSchedule
+from ti_studio.training.options import LearningOptions
 
 Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
 
 
-class TrainRequest(BaseModel):
-    """One training of one embedding, with A1111's field names where A1111 has the field."""
+class TrainRequest(LearningOptions):
+    """One training of one embedding, with A1111's field names where A1111 has the field; the options of how it learns
+    are in `options.py`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -86,6 +88,15 @@ class TrainRequest(BaseModel):
     def _schedule_is_valid(cls, text: str) -> str:
         LearningRateSchedule.parse(text)
         return text
+
+    @model_validator(mode="after")
+    def _one_rate_for_a_named_scheduler(self) -> "TrainRequest":
+        if self.lr_scheduler != "schedule" and len(LearningRateSchedule.parse(self.learning_rate).segments) > 1:
+            raise ValueError(
+                f"The learning rate {self.learning_rate!r} has steps of its own; expected one rate with the scheduler "
+                f"{self.lr_scheduler!r}."
+            )
+        return self
 
     @property
     def file_name(self) -> str:
