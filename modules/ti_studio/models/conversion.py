@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.loaders import single_file_utils
+from diffusers.loaders import single_file_utils as diffusers_converters
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from ti_studio.errors import StudioError
@@ -33,6 +33,11 @@ _SHOWN = 3
 
 Tensors = dict[str, Tensor]
 
+# diffusers is untyped.
+_CONVERTERS: Any = diffusers_converters
+_UNET: Any = UNet2DConditionModel
+_VAE: Any = AutoencoderKL
+
 
 class CheckpointNotLoaded(StudioError):
     """A checkpoint's weights do not fit its configuration."""
@@ -49,7 +54,7 @@ class SingleFile:
         self._path = info.path
         self._family = info.family
 
-    def unet(self, dtype: torch.dtype) -> nn.Module:
+    def unet(self, dtype: torch.dtype) -> Any:
         """Returns the `UNet2DConditionModel`.
 
         Raises:
@@ -61,27 +66,27 @@ class SingleFile:
             pooled_width = open_clip_config(_shapes(self._tensors(SECOND_TEXT_PREFIX)))["projection_dim"]
         config = self._derived("UNet", lambda: unet_config(_shapes(tensors), self._family, pooled_width))
         named = {UNET + name: tensor for name, tensor in tensors.items()}
-        converted = self._derived("UNet", lambda: single_file_utils.convert_ldm_unet_checkpoint(named, config))
+        converted = self._derived("UNet", lambda: _CONVERTERS.convert_ldm_unet_checkpoint(named, config))
         self._check_all_used("UNet", named, converted)
-        return self._filled("UNet", lambda: UNet2DConditionModel(**config), converted, dtype)
+        return self._filled("UNet", lambda: _UNET(**config), converted, dtype)
 
-    def vae(self, dtype: torch.dtype) -> nn.Module:
+    def vae(self, dtype: torch.dtype) -> Any:
         """Returns the `AutoencoderKL`; raises as `unet` does."""
         tensors = {name: tensor for name, tensor in self._tensors(VAE).items() if not name.startswith(_UNUSED_VAE)}
         config = self._derived("VAE", lambda: vae_config(_shapes(tensors), self._family))
         named = {VAE + name: tensor for name, tensor in tensors.items()}
-        converted = self._derived("VAE", lambda: single_file_utils.convert_ldm_vae_checkpoint(named, config))
+        converted = self._derived("VAE", lambda: _CONVERTERS.convert_ldm_vae_checkpoint(named, config))
         self._check_all_used("VAE", named, converted)
-        return self._filled("VAE", lambda: AutoencoderKL(**config), converted, dtype)
+        return self._filled("VAE", lambda: _VAE(**config), converted, dtype)
 
-    def encoder(self, key: str, dtype: torch.dtype) -> nn.Module:
+    def encoder(self, key: str, dtype: torch.dtype) -> Any:
         """Returns a text encoder: `CLIPTextModelWithProjection` for `clip_g`, else `CLIPTextModel`; raises as `unet`
         does."""
         if key == "clip_l":
             return self._clip(dtype)
         return self._open_clip(key, dtype)
 
-    def _clip(self, dtype: torch.dtype) -> nn.Module:
+    def _clip(self, dtype: torch.dtype) -> Any:
         tensors = {
             name.removeprefix("text_model."): tensor
             for name, tensor in self._tensors(TEXT_PREFIXES[self._family.name]).items()
@@ -90,7 +95,7 @@ class SingleFile:
         config = self._derived("clip_l", lambda: clip_config(_shapes(tensors)))
         return self._filled("clip_l", lambda: CLIPTextModel(CLIPTextConfig(**config)), tensors, dtype)
 
-    def _open_clip(self, key: str, dtype: torch.dtype) -> nn.Module:
+    def _open_clip(self, key: str, dtype: torch.dtype) -> Any:
         prefix = SECOND_TEXT_PREFIX if key == PROJECTED else TEXT_PREFIXES[self._family.name]
         tensors = {name: t for name, t in self._tensors(prefix).items() if not name.endswith(_UNUSED_OPEN_CLIP)}
         kind: Any = CLIPTextModelWithProjection
@@ -103,7 +108,7 @@ class SingleFile:
         with init_empty_weights(include_buffers=False):
             empty = kind(config)
         converted = self._derived(
-            key, lambda: single_file_utils.convert_open_clip_checkpoint(empty, named, prefix=prefix)
+            key, lambda: _CONVERTERS.convert_open_clip_checkpoint(empty, named, prefix=prefix)
         )
         self._check_all_used(key, named, converted)
         if kind is CLIPTextModel:
