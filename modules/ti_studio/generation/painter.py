@@ -1,7 +1,9 @@
 """A loaded checkpoint that paints: requests from the page, and the previews of a training."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
 from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding
@@ -106,3 +108,10 @@ class Painter:
 def load_painter(info: CheckpointInfo) -> Painter:
     """Loads a checkpoint onto the automatic hardware."""
     return Painter(load(info, Hardware.automatic()))
+
+
+def return_memory() -> None:
+    """Gives the memory of painters that are no longer there back to the device, for other processes to use."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

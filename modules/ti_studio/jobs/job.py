@@ -76,7 +76,7 @@ class Job:
             "previews": [_preview(event) for event in progress.previews],
             "snapshots": [{"step": event["step"], "path": event["path"]} for event in progress.snapshots],
             "embedding": progress.embedding,
-            "reason": progress.reason,
+            "reason": self._message() if self.status is JobStatus.CRASHED else progress.reason,
             "can_resume": self.status in RESUMABLE,
             "queue_position": self.queue_position,
         }
