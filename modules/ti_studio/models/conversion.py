@@ -17,7 +17,7 @@ from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.families import SDXL
 from ti_studio.models.headers import BrokenFile
 from ti_studio.models.pickled import read_pickled
-from ti_studio.models.single_files import SECOND_TEXT_PREFIX, TEXT_PREFIXES, UNET, VAE
+from ti_studio.models.single_files import SECOND_TEXT_PREFIX, TEXT_PREFIXES, UNET, VAE, contents_of
 
 PROJECTED = "clip_g"
 """The text encoder with a projection, of whose end token SDXL makes the pooled prompt."""
@@ -63,7 +63,8 @@ class SingleFile:
         tensors = self._tensors(UNET)
         pooled_width = None
         if self._family is SDXL:
-            pooled_width = open_clip_config(_shapes(self._tensors(SECOND_TEXT_PREFIX)))["projection_dim"]
+            second = contents_of(self._path).part(SECOND_TEXT_PREFIX)
+            pooled_width = self._derived(PROJECTED, lambda: open_clip_config(second))["projection_dim"]
         config = self._derived("UNet", lambda: unet_config(_shapes(tensors), self._family, pooled_width))
         named = {UNET + name: tensor for name, tensor in tensors.items()}
         converted = self._derived("UNet", lambda: _CONVERTERS.convert_ldm_unet_checkpoint(named, config))
