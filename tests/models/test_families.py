@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.checkpoints import TINY, TINY_WIDTH, TINY_WIDTH_G
 from ti_studio.models.checkpoints import CheckpointInfo, UnknownCheckpoint, identify
 from ti_studio.models.families import SD1, SD2, SDXL, family_of_pipeline
-from ti_studio.models.loading import Model
+from ti_studio.models.loading import Hardware, Model, load
 from ti_studio.prompts.conditioning import Conditioning
 
 
@@ -105,3 +106,27 @@ def test_the_vae_of_each_family_has_its_own_scaling(
 
     assert model.vae.config.scaling_factor == (0.13025 if name == "SDXL" else 0.18215)
     assert model.vae.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_folder_of_half_precision_weights_alone_is_loaded(
+    tiny_families: dict[str, CheckpointInfo], tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_families[name].path, tmp_path / "half"))
+    for file in list(folder.glob("*/*.safetensors")):
+        tensors = {key: tensor.half() for key, tensor in load_file(file).items()}
+        save_file(tensors, file.with_name(f"{file.stem}.fp16.safetensors"), {"format": "pt"})
+        file.unlink()
+
+    model = load(identify(folder), Hardware.automatic())
+
+    whole = load_file(tiny_families[name].path / "unet" / "diffusion_pytorch_model.safetensors")
+    assert model.unet.dtype == torch.float32
+    assert torch.equal(model.unet.conv_in.weight, whole["conv_in.weight"].half().float())
+
+
+def test_weights_in_half_precision_beside_the_full_ones_are_left(sdxl_copy: Path) -> None:
+    before = identify(sdxl_copy).sha256
+    (sdxl_copy / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(b"never read")
+
+    assert identify(sdxl_copy).sha256 == before

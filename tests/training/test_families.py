@@ -15,6 +15,7 @@ from ti_studio.models.loading import Hardware, Model, load
 from ti_studio.training import events
 from ti_studio.training.captions import find_template
 from ti_studio.training.initialization import initial_embedding
+from ti_studio.training.objective import NoiseSchedule
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.run import Place, train
 
@@ -81,9 +82,16 @@ def test_sdxl_resumes_with_the_rows_of_both_encoders(tiny_sdxl: Model, place: Pl
 
 def test_a_v_prediction_sd2_trains_towards_the_velocity(tmp_path: Path, place: Place) -> None:
     checkpoint = write_tiny_checkpoint(tmp_path / "v", family="SD 2", prediction_type="v_prediction")
+    model = load(identify(checkpoint), Hardware.automatic())
+    latents, noise, timesteps = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8), torch.tensor([400])
+    schedule = NoiseSchedule(model.scheduler_config, model.hardware.device)
 
-    told = run(request(), load(identify(checkpoint), Hardware.automatic()), place)
+    told = run(request(), model, place)
 
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    kept = (1 - betas).cumprod(0)[400]
+    velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
+    assert torch.allclose(schedule.add_noise(latents, noise, timesteps).target, velocity, atol=1e-4)
     assert isinstance(told[-1], events.Finished)
     written = read_embedding(place.embeddings / "zzzz1234.safetensors")
     assert written.metadata["modelspec.prediction_type"] == "v"

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.loaders import single_file_utils
+from diffusers.loaders import single_file_utils as diffusers_converters
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from ti_studio.errors import StudioError
@@ -17,7 +17,7 @@ from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.families import SDXL
 from ti_studio.models.headers import BrokenFile
 from ti_studio.models.pickled import read_pickled
-from ti_studio.models.single_files import SECOND_TEXT_PREFIX, TEXT_PREFIXES, UNET, VAE
+from ti_studio.models.single_files import SECOND_TEXT_PREFIX, TEXT_PREFIXES, UNET, VAE, contents_of
 
 PROJECTED = "clip_g"
 """The text encoder with a projection, of whose end token SDXL makes the pooled prompt."""
@@ -32,6 +32,11 @@ _UNUSED_VAE = ("loss.", "model_ema.")
 _SHOWN = 3
 
 Tensors = dict[str, Tensor]
+
+# diffusers is untyped.
+_CONVERTERS: Any = diffusers_converters
+_UNET: Any = UNet2DConditionModel
+_VAE: Any = AutoencoderKL
 
 
 class CheckpointNotLoaded(StudioError):
@@ -49,7 +54,7 @@ class SingleFile:
         self._path = info.path
         self._family = info.family
 
-    def unet(self, dtype: torch.dtype) -> nn.Module:
+    def unet(self, dtype: torch.dtype) -> Any:
         """Returns the `UNet2DConditionModel`.
 
         Raises:
@@ -58,30 +63,31 @@ class SingleFile:
         tensors = self._tensors(UNET)
         pooled_width = None
         if self._family is SDXL:
-            pooled_width = open_clip_config(_shapes(self._tensors(SECOND_TEXT_PREFIX)))["projection_dim"]
+            second = contents_of(self._path).part(SECOND_TEXT_PREFIX)
+            pooled_width = self._derived(PROJECTED, lambda: open_clip_config(second))["projection_dim"]
         config = self._derived("UNet", lambda: unet_config(_shapes(tensors), self._family, pooled_width))
         named = {UNET + name: tensor for name, tensor in tensors.items()}
-        converted = self._derived("UNet", lambda: single_file_utils.convert_ldm_unet_checkpoint(named, config))
+        converted = self._derived("UNet", lambda: _CONVERTERS.convert_ldm_unet_checkpoint(named, config))
         self._check_all_used("UNet", named, converted)
-        return self._filled("UNet", lambda: UNet2DConditionModel(**config), converted, dtype)
+        return self._filled("UNet", lambda: _UNET(**config), converted, dtype)
 
-    def vae(self, dtype: torch.dtype) -> nn.Module:
+    def vae(self, dtype: torch.dtype) -> Any:
         """Returns the `AutoencoderKL`; raises as `unet` does."""
         tensors = {name: tensor for name, tensor in self._tensors(VAE).items() if not name.startswith(_UNUSED_VAE)}
         config = self._derived("VAE", lambda: vae_config(_shapes(tensors), self._family))
         named = {VAE + name: tensor for name, tensor in tensors.items()}
-        converted = self._derived("VAE", lambda: single_file_utils.convert_ldm_vae_checkpoint(named, config))
+        converted = self._derived("VAE", lambda: _CONVERTERS.convert_ldm_vae_checkpoint(named, config))
         self._check_all_used("VAE", named, converted)
-        return self._filled("VAE", lambda: AutoencoderKL(**config), converted, dtype)
+        return self._filled("VAE", lambda: _VAE(**config), converted, dtype)
 
-    def encoder(self, key: str, dtype: torch.dtype) -> nn.Module:
+    def encoder(self, key: str, dtype: torch.dtype) -> Any:
         """Returns a text encoder: `CLIPTextModelWithProjection` for `clip_g`, else `CLIPTextModel`; raises as `unet`
         does."""
         if key == "clip_l":
             return self._clip(dtype)
         return self._open_clip(key, dtype)
 
-    def _clip(self, dtype: torch.dtype) -> nn.Module:
+    def _clip(self, dtype: torch.dtype) -> Any:
         tensors = {
             name.removeprefix("text_model."): tensor
             for name, tensor in self._tensors(TEXT_PREFIXES[self._family.name]).items()
@@ -90,7 +96,7 @@ class SingleFile:
         config = self._derived("clip_l", lambda: clip_config(_shapes(tensors)))
         return self._filled("clip_l", lambda: CLIPTextModel(CLIPTextConfig(**config)), tensors, dtype)
 
-    def _open_clip(self, key: str, dtype: torch.dtype) -> nn.Module:
+    def _open_clip(self, key: str, dtype: torch.dtype) -> Any:
         prefix = SECOND_TEXT_PREFIX if key == PROJECTED else TEXT_PREFIXES[self._family.name]
         tensors = {name: t for name, t in self._tensors(prefix).items() if not name.endswith(_UNUSED_OPEN_CLIP)}
         kind: Any = CLIPTextModelWithProjection
@@ -103,7 +109,7 @@ class SingleFile:
         with init_empty_weights(include_buffers=False):
             empty = kind(config)
         converted = self._derived(
-            key, lambda: single_file_utils.convert_open_clip_checkpoint(empty, named, prefix=prefix)
+            key, lambda: _CONVERTERS.convert_open_clip_checkpoint(empty, named, prefix=prefix)
         )
         self._check_all_used(key, named, converted)
         if kind is CLIPTextModel:

@@ -13,6 +13,10 @@ INDEX = "model_index.json"
 ENCODER_PARTS = ("text_encoder", "text_encoder_2")
 """The folders of the text encoders, in the order of `Family.encoders`."""
 
+HALF_VARIANT = "fp16"
+HALF_MARK = f".{HALF_VARIANT}."
+"""In the names of weights that a folder may have beside, or in place of, those in full precision."""
+
 
 def outline_of_folder(path: Path) -> Outline:
     """Finds out what a folder holds.
@@ -52,8 +56,14 @@ def _prediction_type(path: Path) -> str:
     return found
 
 
+def half_precision_only(part: Path) -> bool:
+    """Tells whether a part's only weights are diffusers' half precision ones, `*.fp16.safetensors`."""
+    return not any(HALF_MARK not in file.name for file in part.glob("*.safetensors"))
+
+
 def _weights(part: Path) -> list[Path]:
-    found = sorted(part.glob("*.safetensors"))
+    only_half = half_precision_only(part)
+    found = sorted(file for file in part.glob("*.safetensors") if only_half or HALF_MARK not in file.name)
     if not found:
         raise UnknownCheckpoint(f"{part} has no .safetensors file; expected the {part.name}'s weights there.")
     return found

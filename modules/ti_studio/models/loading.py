@@ -13,7 +13,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from ti_studio.folders import repository_root
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
-from ti_studio.models.diffusers_folders import ENCODER_PARTS
+from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
 from ti_studio.prompts.tokens import PromptTokenizer, TokenIds
 
@@ -153,7 +153,12 @@ def load_tokenizer(folder: Path, key: str) -> PromptTokenizer:
 def _load_part(kind: Any, folder: Path, **precision: torch.dtype) -> Any:
     """Loads one part with diffusers or transformers, neither of which minds by itself when weights are missing."""
     part, report = kind.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **precision
+        folder,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+        variant=HALF_VARIANT if half_precision_only(folder) else None,
+        **precision,
     )
     missing = sorted(report["missing_keys"])
     if missing:
