@@ -21,6 +21,8 @@ class NoisyBatch:
     """[n], 0 … 999"""
     target: Tensor
     """The noise (ε-prediction) or the velocity (v-prediction, arXiv 2202.00512), [n, 4, h, w]."""
+    mask: Tensor | None = None
+    """[n, 1, h, w], 0…1: how much an error counts at each place; None where all count alike."""
 
 
 class NoiseSchedule:
@@ -48,4 +50,7 @@ def denoising_losses(model: Model, batch: NoisyBatch, context: Tensor) -> Tensor
         context: their encoded prompts, [n, 77 · chunks, width].
     """
     predicted = model.predict(batch.noisy, batch.timesteps, context)
-    return F.mse_loss(predicted, batch.target.float(), reduction="none").mean(dim=(1, 2, 3))
+    errors = F.mse_loss(predicted, batch.target.float(), reduction="none")
+    if batch.mask is not None:
+        errors = errors * batch.mask
+    return errors.mean(dim=(1, 2, 3))

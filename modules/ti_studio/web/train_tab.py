@@ -40,7 +40,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
                 place("ti_job_actions", "Stop and resume")
             said = live_text("ti_train_said", SILENCE, SAID)
             place("ti_monitor", "Training")
-    form = Form(TrainRequest, controls)
+    form = Form(TrainRequest, controls, fixed={field: DEFAULT[field] for field in DEFAULT if field not in controls})
     settings.give_size(controls["width"], controls["height"])
     dataset.wire(services.folders, controls["name"], controls["width"], controls["height"])
 
