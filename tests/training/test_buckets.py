@@ -37,6 +37,10 @@ def test_no_bucket_is_larger_than_the_trainings_area() -> None:
     assert all(width * height <= 1024 * 1024 for width, height in bucket_sizes((1024, 1024), BUCKETS))
 
 
+def test_a_training_smaller_than_a_step_has_one_bucket_which_is_its_size() -> None:
+    assert bucket_sizes((32, 48), BUCKETS) == [(32, 48)]
+
+
 def test_sides_that_cross_are_refused() -> None:
     with pytest.raises(ValueError, match="min_bucket_reso 512 is above max_bucket_reso 256"):
         DatasetOptions(min_bucket_reso=512, max_bucket_reso=256)

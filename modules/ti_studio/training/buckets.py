@@ -24,8 +24,8 @@ def bucket_of(picture: Size, training: Size, options: DatasetOptions) -> Size:
 def bucket_sizes(training: Size, options: DatasetOptions) -> list[Size]:
     """Returns every bucket of at most the training's area, from narrow to wide."""
     area, steps = training[0] * training[1], options.bucket_reso_steps
-    square = max(steps, int(math.sqrt(area) // steps) * steps)
-    sizes = {(square, square)}
+    square = int(math.sqrt(area) // steps) * steps
+    sizes = {(square, square) if square else training}
     for width in range(options.min_bucket_reso, options.max_bucket_reso + 1, steps):
         height = min(options.max_bucket_reso, area // width // steps * steps)
         if height >= options.min_bucket_reso:
