@@ -54,7 +54,7 @@ export function trainingMonitor(section, actions, { onFinished, openTxt2img }) {
   const show = () => {
     view.show(job);
     if (!job) return;
-    plot.show([...curve.values()].sort((a, b) => a.step - b.step));
+    plot.show([...curve.values()].sort((a, b) => a.step - b.step), job.validations);
     previews.show(job);
   };
   const poll = async () => {
@@ -153,6 +153,7 @@ function showFacts(list, job) {
   const facts = {
     Loss: number(job.loss, 4),
     "Smoothed loss": number(job.smoothed_loss, 4),
+    "Validation loss": number(job.validations.at(-1)?.loss ?? null, 4),
     "Learning rate": number(job.learning_rate, 3),
     "Vector norm": number(job.vector_norm, 3),
     "Steps per second": number(job.steps_per_second, 3),

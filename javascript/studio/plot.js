@@ -1,24 +1,29 @@
-// plot.js – the live loss plot: faint points for each step, a smoothed line over them, and the values under the pointer.
+// plot.js – the live loss plot: faint points for each step, a smoothed line over them, the validations as a dotted line,
+// and the values under the pointer.
 
 import { drawing, element, setText } from "./dom.js";
 
 const HEIGHT = 220;
 const MARGIN = { left: 54, right: 10, top: 8, bottom: 34 };
 
-/** Returns `{ root, show }`; `show` takes points `{ step, loss, smoothed_loss, learning_rate }` in the order of their steps. */
+/**
+ * Returns `{ root, show }`; `show` takes points `{ step, loss, smoothed_loss, learning_rate }` and validations
+ * `{ step, loss }`, both in the order of their steps.
+ */
 export function lossPlot() {
   const svg = drawing("svg", { class: "ti-plot", role: "img", "aria-label": "Loss by step" });
   const readout = element("p", { className: "ti-readout" });
   const root = element("figure", { className: "ti-figure" }, svg, readout);
   let points = [];
+  let validations = [];
   let scales = null;
 
   const draw = () => {
     const width = svg.clientWidth;
     if (!width) return;
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    scales = scalesOf(points, width);
-    svg.replaceChildren(...axes(scales, width), ...curves(points, scales));
+    scales = scalesOf(points, validations, width);
+    svg.replaceChildren(...axes(scales, width), ...curves(points, scales), ...marks(validations, scales));
     setText(readout, points.length ? "Point at the plot to read a step." : "The loss of each step will be drawn here.");
   };
   svg.addEventListener("pointermove", (event) => {
@@ -28,23 +33,24 @@ export function lossPlot() {
     svg.querySelector(".ti-plot-cursor")?.remove();
     const x = scales.x(nearest.step);
     svg.append(drawing("line", { class: "ti-plot-cursor", x1: x, x2: x, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }));
-    setText(readout, describe(nearest));
+    setText(readout, describe(nearest, validations.filter((made) => made.step <= nearest.step).at(-1)));
   });
   svg.addEventListener("pointerleave", draw);
   new ResizeObserver(draw).observe(svg);
 
-  const show = (newPoints) => {
+  const show = (newPoints, newValidations) => {
     points = newPoints.filter((point) => point.loss !== null && point.smoothed_loss !== null);
+    validations = newValidations.filter((made) => made.loss !== null);
     if (!svg.matches(":hover")) draw();
   };
   return { root, show };
 }
 
-function scalesOf(points, width) {
+function scalesOf(points, validations, width) {
   const last = Math.max(1, points.at(-1)?.step ?? 1);
-  const first = Math.min(points[0]?.step ?? 0, last - 1);
+  const first = Math.min(points[0]?.step ?? 0, validations[0]?.step ?? last, last - 1);
   const losses = points.map((point) => point.loss).sort((a, b) => a - b);
-  const highest = Math.max(losses[Math.floor(losses.length * 0.98)] ?? 0, ...points.map((point) => point.smoothed_loss)) * 1.08 || 1;
+  const highest = Math.max(losses[Math.floor(losses.length * 0.98)] ?? 0, ...[...points.map((point) => point.smoothed_loss), ...validations.map((made) => made.loss)]) * 1.08 || 1;
   const inner = { width: width - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
   return {
     first,
@@ -60,6 +66,13 @@ function curves(points, scales) {
   const spots = points.map((p) => `M${scales.x(p.step).toFixed(1)} ${scales.y(p.loss).toFixed(1)}h0`).join("");
   const line = points.map((p, i) => `${i ? "L" : "M"}${scales.x(p.step).toFixed(1)} ${scales.y(p.smoothed_loss).toFixed(1)}`).join("");
   return [drawing("path", { class: "ti-plot-raw", d: spots }), drawing("path", { class: "ti-plot-smooth", d: line })];
+}
+
+/** The validations: a line of its own with a dot for each. */
+function marks(validations, scales) {
+  const line = validations.map((made, i) => `${i ? "L" : "M"}${scales.x(made.step).toFixed(1)} ${scales.y(made.loss).toFixed(1)}`).join("");
+  const dot = (made) => drawing("circle", { class: "ti-plot-validation-dot", cx: scales.x(made.step), cy: scales.y(made.loss), r: 3 });
+  return [drawing("path", { class: "ti-plot-validation", d: line }), ...validations.map(dot)];
 }
 
 function axes(scales, width) {
@@ -92,7 +105,9 @@ function ticks(low, high, count) {
   return values;
 }
 
-function describe({ step, loss, smoothed_loss: smooth, learning_rate: rate }) {
+function describe({ step, loss, smoothed_loss: smooth, learning_rate: rate }, validation) {
   const values = [`step ${step}`, `loss ${loss.toFixed(4)}`, `smoothed ${smooth.toFixed(4)}`];
-  return [...values, ...(rate ? [`rate ${Number(rate.toPrecision(3))}`] : [])].join(" · ");
+  if (rate) values.push(`rate ${Number(rate.toPrecision(3))}`);
+  if (validation) values.push(`validated ${validation.loss.toFixed(4)} at step ${validation.step}`);
+  return values.join(" · ");
 }

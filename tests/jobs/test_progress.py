@@ -57,6 +57,16 @@ def test_steps_that_are_made_again_after_a_resume_replace_those_before(tmp_path:
     assert progress.step == 4
 
 
+def test_validations_after_the_state_that_a_resume_goes_on_from_are_taken_back(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "events.jsonl")
+    validated = [{"event": "validated", "step": number, "loss": 1.0 - number / 10, "best": 0.5} for number in (0, 2, 4)]
+    write(progress.events_path, *validated, {"event": "started", "step": 3})
+
+    assert [made["step"] for made in progress.follow().validations] == [0, 2]
+    write(progress.events_path, *validated[1:])
+    assert [(made["step"], made["loss"]) for made in progress.follow().validations] == [(0, 1.0), (2, 0.8), (4, 0.6)]
+
+
 def test_the_speed_is_that_of_the_last_steps(tmp_path: Path) -> None:
     progress = Progress(tmp_path / "events.jsonl")
     write(progress.events_path, *(step(n, 0.5, at=n * 0.5) for n in range(1, 100)))

@@ -15,7 +15,7 @@ from ti_studio.embeddings.files import read_embedding
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
 from ti_studio.training import events
-from ti_studio.training.captions import PromptTemplate, find_template
+from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import scan_folders
 from ti_studio.training.initialization import initial_embedding, initial_rows
 from ti_studio.training.latents import LatentCache, cache_latents
@@ -26,19 +26,6 @@ from ti_studio.training.prompts import WordNotInPrompt, tokenize_prompts
 from ti_studio.training.publishing import NameTaken
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.run import Place, train
-
-
-@pytest.fixture
-def place(tmp_path: Path, pictures: Path) -> Place:
-    (tmp_path / "job").mkdir()
-    (tmp_path / "embeddings").mkdir()
-    return Place(
-        job=tmp_path / "job",
-        embeddings=tmp_path / "embeddings",
-        dataset=pictures,
-        template=find_template(tmp_path, "subject_filewords.txt"),
-        created=1_700_000_000.0,
-    )
 
 
 def request(**changes: object) -> TrainRequest:

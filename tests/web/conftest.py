@@ -83,6 +83,7 @@ def finished_job(services: Services, dataset: Path) -> JobFolder:
     for step, loss in ((1, 0.5), (2, float("nan")), (3, 0.25)):
         numbers = {"loss": loss, "learning_rate": 0.005, "grad_norm": 0.1, "vector_norm": 0.4}
         job.append({"event": "step", "step": step, **numbers})
+    job.append({"event": "validated", "step": 2, "loss": 0.375, "best": 0.375, "best_step": 2, "vector_norms": {}})
     (job.path / "previews").mkdir()
     Image.new("RGB", (8, 8), "blue").save(job.path / "previews" / "000003-0.png")
     shown = {"path": "previews/000003-0.png", "prompt": "a photo of blue-cat", "seed": 1, "index": 0}

@@ -18,6 +18,7 @@ def test_a_job_is_reported_with_its_curve_and_previews(client: Client, finished_
     assert (job["id"], job["name"], job["status"], job["step"]) == (finished_job.path.name, "blue-cat", "finished", 3)
     assert (job["can_resume"], job["pictures"], job["checkpoint"]) == (False, 2, "demo")
     assert job["embedding"].endswith("blue-cat.safetensors")
+    assert job["validations"] == [{"step": 2, "loss": 0.375}]
     assert [preview["url_name"] for preview in job["previews"]] == ["000003-0.png"]
     assert [(point["step"], point["loss"]) for point in report["curve"]] == [(1, 0.5), (2, None), (3, 0.25)]
 
@@ -69,6 +70,8 @@ WRONG: tuple[tuple[dict[str, Any], int, str], ...] = (
     ({"dataset_directory": "/no/such/folder"}, 404, "There is no folder /no/such/folder"),
     ({"template": "missing.txt"}, 404, "missing.txt"),
     ({"checkpoint": "missing"}, 404, "There is no checkpoint 'missing'"),
+    ({"optimizer": "sgdd"}, 422, "There is no optimizer 'sgdd'; expected adamw"),
+    ({"min_timestep": 600, "max_timestep": 500}, 422, "min_timestep 600 is not below max_timestep 500"),
     ({"batch": 3}, 422, "Batch: extra inputs are not permitted; found 3."),
 )
 

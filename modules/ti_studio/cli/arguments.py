@@ -85,6 +85,8 @@ def _reading(field: FieldInfo) -> dict[str, Any]:
     required = {"required": field.is_required(), "default": None}
     if get_origin(field.annotation) is Literal:
         return {"choices": get_args(field.annotation), **required}
+    if get_origin(field.annotation) is tuple:
+        return {"nargs": "*", "metavar": "TEXT", **required}
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction, "default": None}
     if get_origin(kind) is not None:
@@ -100,7 +102,7 @@ def _holds_models(field: FieldInfo) -> bool:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return ""
-    return f" [{field.default}]" if field.default not in (None, "", False) else ""
+    return f" [{field.default}]" if field.default not in (None, "", False, ()) else ""
 
 
 def _told(problem: Any) -> str:

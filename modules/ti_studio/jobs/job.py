@@ -74,6 +74,7 @@ class Job:
             "message": self._message(),
             "warnings": list(progress.warnings),
             "previews": [_preview(event) for event in progress.previews],
+            "validations": [{"step": event["step"], "loss": event["loss"]} for event in progress.validations],
             "snapshots": [{"step": event["step"], "path": event["path"]} for event in progress.snapshots],
             "embedding": progress.embedding,
             "reason": progress.reason,

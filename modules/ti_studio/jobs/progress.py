@@ -41,6 +41,8 @@ class Progress:
     """Step, loss and learning rate of every step."""
     smoothed: list[float] = field(default_factory=list)
     """The smoothed loss at every step of the curve."""
+    validations: list[dict[str, Any]] = field(default_factory=list)
+    """The `validated` events, in the order of their steps."""
     latest: dict[str, Any] = field(default_factory=dict)
     """The last `step` event."""
     started: dict[str, Any] = field(default_factory=dict)
@@ -125,6 +127,7 @@ class Progress:
         self._pace.clear()
         keep = next((i for i, point in enumerate(self.curve) if point[0] > self.step), len(self.curve))
         del self.curve[keep:], self.smoothed[keep:]
+        self.validations = [made for made in self.validations if made["step"] <= self.step]
 
     def _on_step(self, event: dict[str, Any]) -> None:
         self.latest, self.step = event, event["step"]
@@ -134,6 +137,10 @@ class Progress:
         # A plain average at first, so that the first steps' noise does not linger in the smoothed loss.
         weight = max(1 - SMOOTHING, 1 / len(self.curve))
         self.smoothed.append(before + weight * (event["loss"] - before))
+
+    def _on_validated(self, event: dict[str, Any]) -> None:
+        # A crash may come between a validation and the state that belongs to it: the step is then validated again.
+        self.validations = [made for made in self.validations if made["step"] != event["step"]] + [event]
 
     def _on_previewed(self, event: dict[str, Any]) -> None:
         self.previews = [made for made in self.previews if made["path"] != event["path"]] + [event]

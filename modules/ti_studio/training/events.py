@@ -49,6 +49,21 @@ class Step(Event):
     grad_norm: float
     vector_norm: float
     """The mean Euclidean norm of the rows."""
+    penalty: float = 0.0
+    """What the options that keep the rows and the rest of the prompt in check added to the loss."""
+
+
+@dataclass(frozen=True)
+class Validated(Event):
+    """The word was validated: the plain loss at the same pictures, prompts, noise and timesteps as every time."""
+
+    step: int
+    loss: float
+    best: float
+    """The lowest loss of the validations so far, this one included. Before the first step, this one's."""
+    best_step: int
+    vector_norms: dict[str, list[float]]
+    """The Euclidean norm of each row, by text encoder."""
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.errors import StudioError
-from ti_studio.folders import atomic_write
+from ti_studio.training.averaging import RowAverage
+from ti_studio.training.optimizer_state import optimizer_state, restore_optimizer
+from ti_studio.training.optimizers import averaged_rows, make_optimizer
+from ti_studio.training.options import LearningOptions
+from ti_studio.training.parametrization import Rows, parametrize
+from ti_studio.training.state import BadState, State
 
-BETAS = (0.9, 0.999)
-EPSILON = 1e-8
-
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 _STEP = "step"
-
-
-class BadState(StudioError):
-    """A saved state that a training can't go on from."""
 
 
 @dataclass(frozen=True)
@@ -35,79 +28,95 @@ class Norms:
 
 
 class Learner:
-    """The learned rows, float32, with AdamW over them. No weight decay: it would pull a word towards no word at all."""
+    """The learned rows, float32, with an optimizer over them."""
 
-    def __init__(self, embedding: Embedding, device: torch.device) -> None:
+    def __init__(
+        self,
+        embedding: Embedding,
+        device: torch.device,
+        options: LearningOptions | None = None,
+        vocabulary_norms: Mapping[str, float] | None = None,
+    ) -> None:
+        """Takes the rows to begin with, and how they are to learn (by plain AdamW if nothing is said).
+
+        Raises:
+            BadOptimizer: the optimizer isn't installed, or does not take its arguments.
+            NoDirection: directions are to be learned, and the initial rows have none.
+        """
         self._name = embedding.name
-        self.rows = {
-            encoder: rows.to(device, torch.float32).clone().requires_grad_(True)
-            for encoder, rows in embedding.vectors.items()
+        self._options = options or LearningOptions()
+        self.initial: Rows = {
+            encoder: rows.to(device, torch.float32).clone() for encoder, rows in embedding.vectors.items()
         }
+        """The rows before the first step."""
+        self._parametrization = parametrize(self._options, self.initial, vocabulary_norms or {})
+        self._optimizer, self.warnings = make_optimizer(self._options, self._parameters)
+        self._average = RowAverage(self.rows, self._options.ema_decay) if self._options.ema_decay else None
         self.step = 0
-        self._optimizer = torch.optim.AdamW(self.rows.values(), betas=BETAS, eps=EPSILON, weight_decay=0.0)
+
+    @property
+    def rows(self) -> Rows:
+        """The rows as they are trained, with a graph to what the optimizer moves."""
+        return self._parametrization.rows_of(self._parametrization.parameters)
+
+    @property
+    def shown_rows(self) -> Rows:
+        """A copy of the rows as they are used: averaged, where an average was asked for."""
+        if self._average is not None:
+            return self._parametrization.mean({encoder: rows.clone() for encoder, rows in self._average.rows.items()})
+        used = averaged_rows(self._optimizer, self._parameters)
+        return self._parametrization.rows_of(dict(zip(self.initial, used, strict=True)))
+
+    @property
+    def _parameters(self) -> list[Tensor]:
+        return list(self._parametrization.parameters.values())
 
     def update(self, learning_rate: float) -> Norms:
         """Makes one optimizer step with the gradients that have been summed up, and forgets them."""
-        gradients = [rows.grad for rows in self.rows.values() if rows.grad is not None]
+        self._parametrization.before_step()
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         gradient_norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        if self._options.max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._options.max_grad_norm)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        self._parametrization.after_step()
         self.step += 1
+        if self._average is not None:
+            self._average.take_in(self.rows, self.step)
         vector_norm = torch.stack([rows.detach().norm(dim=-1).mean() for rows in self.rows.values()]).mean()
         gradient, vector = torch.stack([gradient_norm, vector_norm]).tolist()
         return Norms(gradient, vector)
 
     def embedding(self, metadata: Mapping[str, str] | None = None) -> Embedding:
         """Returns a copy of the word as it is now."""
-        vectors = {encoder: rows.detach().cpu().clone() for encoder, rows in self.rows.items()}
+        vectors = {encoder: rows.detach().cpu().clone() for encoder, rows in self.shown_rows.items()}
         return Embedding(self._name, vectors, step=self.step, metadata=metadata or {})
 
-    def save(self, path: Path, notes: Mapping[str, str]) -> None:
-        """Writes everything that is needed to go on exactly from here: kilobytes, in one file that is replaced whole.
+    def state(self) -> State:
+        """Returns everything that is needed to go on exactly from here."""
+        state = State(
+            {encoder: parameter.detach().clone() for encoder, parameter in self._parametrization.parameters.items()},
+            {_STEP: str(self.step)},
+        )
+        state |= optimizer_state(self._optimizer)
+        return state if self._average is None else state | self._average.state()
 
-        The numbers drawn at a step depend only on the seed and the step (`training.randomness`), so no generator's
-        state is among it.
-        """
-        tensors: dict[str, Tensor] = {}
-        for encoder, rows in self.rows.items():
-            moments = self._optimizer.state[rows]
-            tensors[encoder] = rows.detach().cpu().contiguous()
-            for name in _MOMENTS:
-                tensors[f"{encoder}.{name}"] = moments.get(name, torch.zeros_like(rows)).detach().cpu().contiguous()
-        atomic_write(path, save_safetensors(tensors, {**notes, _STEP: str(self.step)}))
-
-    def restore(self, path: Path) -> dict[str, str]:
-        """Goes back to a saved state, and returns the notes that were saved with it.
+    def restore(self, state: State) -> None:
+        """Goes back to a saved state.
 
         Raises:
-            BadState: the file is damaged, or of a word of another shape.
+            BadState: the state is of a word of another shape, or of another optimizer.
         """
-        try:
-            with safe_open(path, "pt") as file:
-                notes = dict(file.metadata() or {})
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (OSError, SafetensorError) as error:
-            raise BadState(f"{path} can't be resumed from: {error}") from error
-        step = notes.pop(_STEP, "")
-        for encoder, rows in self.rows.items():
-            shapes = [list(tensors[name].shape) for name in _names(encoder) if name in tensors]
-            if shapes != [list(rows.shape)] * len(_names(encoder)) or not step.isdecimal():
-                raise BadState(f"{path} holds {shapes} for {encoder}; expected rows and moments of {list(rows.shape)}.")
-        self._take_over(tensors, int(step))
-        return notes
-
-    def _take_over(self, tensors: Mapping[str, Tensor], step: int) -> None:
-        self.step = step
-        for encoder, rows in self.rows.items():
+        step = state.notes.get(_STEP, "")
+        if not step.isdecimal():
+            raise BadState(f"The saved state's step is {step!r}; expected a whole number.")
+        for encoder, parameter in self._parametrization.parameters.items():
             with torch.no_grad():
-                rows.copy_(tensors[encoder])
-            moments = {name: tensors[f"{encoder}.{name}"].to(rows.device) for name in _MOMENTS}
-            if step:
-                self._optimizer.state[rows] = {"step": torch.tensor(float(step)), **moments}
-
-
-def _names(encoder: str) -> list[str]:
-    """Returns the names of an encoder's tensors in a state file."""
-    return [encoder, *(f"{encoder}.{moment}" for moment in _MOMENTS)]
+                parameter.copy_(state.tensor(encoder, parameter))
+        restore_optimizer(self._optimizer, state)
+        if self._average is not None:
+            self._average.restore(state)
+        self.step = int(step)

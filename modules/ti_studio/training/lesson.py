@@ -1,7 +1,9 @@
 """Everything that the steps of a training draw from, prepared once: latents, tokenized prompts, the noise schedule."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
 
 import torch
 from torch import Tensor
@@ -9,11 +11,15 @@ from torch import Tensor
 from ti_studio.models.loading import Model
 from ti_studio.training.dataset import Dataset, repeats_of
 from ti_studio.training.latents import Latents
+from ti_studio.training.noise import shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch
 from ti_studio.training.order import Order
 from ti_studio.training.prompts import PicturePrompts, Prompt
 from ti_studio.training.randomness import generator
 from ti_studio.training.request import TrainRequest
+
+_VALIDATED_PICTURES = 32
+"""A validation looks at no more pictures than this, evenly chosen: enough to compare by, and it stays short."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,8 @@ class Batch:
     pictures: NoisyBatch
     prompts: list[Prompt]
     """One for each picture."""
+    other_prompts: list[Prompt] = field(default_factory=list)
+    """For each picture a prompt of another one; drawn only if `prompt_weight` asks for them."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +57,81 @@ class Lesson:
         drawn = generator(request.seed, "batch", number)
         pictures = self.order.batch(number)
         prompts = [self.prompts[picture].draw(drawn) for picture in pictures]
-        return Batch(self._noisy(pictures, drawn), prompts)
+        others = self._other_prompts(pictures, number) if request.prompt_weight else []
+        return Batch(self._noisy(pictures, drawn, number), prompts, others)
 
-    def _noisy(self, pictures: list[int], drawn: torch.Generator) -> NoisyBatch:
+    def validation_batches(self) -> Iterator[Batch]:
+        """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.
+
+        `validation_count` versions of each of 32 pictures at most, at timesteps that are spread evenly over the trained
+        ones; as many at once as a step has, those of one size together. Regularisation pictures are not among them.
+        """
+        request = self.request
+        drawn = generator(request.seed, "validation", 0)
+        learned = [index for index, picture in enumerate(self.prompts) if not picture.sample.options.is_reg]
+        count = len(learned)
+        chosen = sorted({index * count // _VALIDATED_PICTURES for index in range(_VALIDATED_PICTURES)})
+        pictures = [learned[index] for index in (range(count) if count <= _VALIDATED_PICTURES else chosen)]
+        pictures *= request.validation_count
+        timesteps = self._stratified(len(pictures), drawn)
+        for part in self._parts_of_a_size(pictures):
+            shown = [pictures[index] for index in part]
+            prompts = [self.prompts[picture].draw(drawn) for picture in shown]
+            found = self.latents.draw(shown, drawn)
+            device = found.latents.device
+            noise = torch.randn(found.latents.shape, generator=drawn).to(device)
+            noisy = self.noise.add_noise(found.latents, noise, timesteps[torch.tensor(part)].to(device))
+            yield Batch(replace(noisy, mask=found.mask), prompts)
+
+    def _parts_of_a_size(self, pictures: list[int]) -> Iterator[list[int]]:
+        """Yields the places of pictures in the list, as many at once as a batch has, those of one size together."""
+
+        def size(place: int) -> tuple[int, int]:
+            return self.prompts[pictures[place]].sample.size
+
+        for _, group in groupby(sorted(range(len(pictures)), key=size), key=size):
+            while part := list(islice(group, self.request.batch_size)):
+                yield part
+
+    def _other_prompts(self, pictures: list[int], number: int) -> list[Prompt]:
+        drawn = generator(self.request.seed, "other prompts", number)
+        count = len(self.prompts)
+        shifts = torch.randint(1, max(2, count), (len(pictures),), generator=drawn).tolist()
+        others = [(picture + shift) % count for picture, shift in zip(pictures, shifts, strict=True)]
+        return [self.prompts[other].draw(drawn) for other in others]
+
+    def _noisy(self, pictures: list[int], drawn: torch.Generator, number: int) -> NoisyBatch:
         found = self.latents.draw(pictures, drawn)
-        noise = torch.randn(found.latents.shape, generator=drawn).to(found.latents.device)
-        timesteps = self._timesteps(len(pictures), drawn).to(found.latents.device)
-        return replace(self.noise.add_noise(found.latents, noise, timesteps), mask=found.mask)
+        shape, device = found.latents.shape, found.latents.device
+        noise = torch.randn(shape, generator=drawn)
+        timesteps = self._timesteps(len(pictures), drawn)
+        # Generators of their own, so that an option changes nothing else that is drawn.
+        noise = shaped_noise(noise, self.request, generator(self.request.seed, "shape of the noise", number))
+        perturbation = None
+        if gamma := self.request.ip_noise_gamma:
+            more = torch.randn(shape, generator=generator(self.request.seed, "perturbation", number))
+            perturbation = (gamma * more).to(device)
+        noisy = self.noise.add_noise(found.latents, noise.to(device), timesteps.to(device), perturbation)
+        return replace(noisy, mask=found.mask)
 
     def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
-        """Returns one timestep from each of `count` equal parts of the schedule, in random order."""
+        if self.request.timestep_sampling == "uniform":
+            first, end = self._timestep_range
+            return torch.randint(first, end, (count,), generator=drawn)
+        return self._stratified(count, drawn)
+
+    def _stratified(self, count: int, drawn: torch.Generator) -> Tensor:
+        """Returns one timestep from each of `count` equal parts of the trained ones, in random order."""
+        first, end = self._timestep_range
         within = torch.rand(count, generator=drawn)
         order = torch.randperm(count, generator=drawn)
-        return ((order + within) / count * self.noise.timesteps).long().clamp(max=self.noise.timesteps - 1)
+        return first + ((order + within) / count * (end - first)).long().clamp(max=end - first - 1)
+
+    @property
+    def _timestep_range(self) -> tuple[int, int]:
+        """The first timestep that is trained, and the one after the last."""
+        end = min(self.request.max_timestep, self.noise.timesteps)
+        return min(self.request.min_timestep, end - 1), end
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -79,4 +149,5 @@ def prepare_lesson(
     """Puts the material together for a loaded checkpoint."""
     samples = [picture.sample for picture in prompts]
     order = Order.of([sample.size for sample in samples], repeats_of(samples), request.batch_size, request.seed)
-    return Lesson(latents, prompts, order, NoiseSchedule(model.scheduler_config, model.hardware.device), request)
+    noise = NoiseSchedule(model.scheduler_config, model.hardware.device, request)
+    return Lesson(latents, prompts, order, noise, request)

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import encode
 from ti_studio.training.events import Step
+from ti_studio.training.keeping import Rows, context_penalty, contexts, distance_penalty, prompt_penalty
 from ti_studio.training.learner import Learner
-from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.lesson import Batch, Lesson
 from ti_studio.training.objective import denoising_losses
+from ti_studio.training.schedulers import RateOfSteps
 
 
 class Diverged(StudioError):
@@ -29,28 +29,66 @@ def optimise(model: Model, lesson: Lesson, learner: Learner) -> Iterator[Step]:
         Diverged: the loss is infinite or not a number; the rows are as they were before that step.
     """
     request = lesson.request
-    schedule = LearningRateSchedule.parse(request.learning_rate)
-    parts = request.gradient_accumulation_steps
+    rates = RateOfSteps.of(request)
     for step in range(learner.step + 1, request.max_steps + 1):
-        loss = torch.zeros((), device=model.hardware.device)
-        for part in range(parts):
-            part_loss = batch_loss(model, lesson.batch(step, part), learner.rows, request.name) / parts
-            part_loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            loss += part_loss.detach()
-        rate = schedule.rate(step)
-        value = loss.item()
-        if not math.isfinite(value):
+        loss, penalty = _sum_gradients(model, lesson, learner, step)
+        rate = rates.rate(step)
+        if not math.isfinite(loss + penalty):
             raise Diverged(
-                f"The loss is {value} at step {step}, with learning rate {rate:g}. Try a lower learning rate."
+                f"The loss is {loss + penalty} at step {step}, with learning rate {rate:g}. Try a lower learning rate."
             )
         norms = learner.update(rate)
-        yield Step(step, value, rate, norms.gradient, norms.vector)
+        yield Step(step, loss, rate, norms.gradient, norms.vector, penalty)
 
 
-def batch_loss(model: Model, batch: Batch, rows: dict[str, Tensor], name: str) -> Tensor:
-    """Returns the mean loss of a batch, with a graph from it to the rows."""
-    contexts = [encode(encoder, batch.prompts, {name: rows[encoder.key]}) for encoder in model.encoders]
-    loss = denoising_losses(model, batch.pictures, torch.cat(contexts, dim=-1)).mean()
-    if not loss.requires_grad:  # no prompt of the batch holds the word
-        loss = loss + sum(encoder_rows.sum() * 0 for encoder_rows in rows.values())
-    return loss
+def batch_loss(model: Model, batch: Batch, rows: Rows, name: str) -> Tensor:
+    """Returns the plain mean squared error of a batch, with a graph from it to the rows."""
+    return denoising_losses(model, batch.pictures, contexts(model, batch.prompts, rows, name)).mean()
+
+
+@torch.no_grad()
+def validation_loss(model: Model, lesson: Lesson, rows: Rows) -> float:
+    """Returns the plain mean squared error of what every validation looks at."""
+    losses, count = torch.zeros((), device=model.hardware.device), 0
+    for batch in lesson.validation_batches():
+        losses += batch_loss(model, batch, rows, lesson.request.name) * len(batch.prompts)
+        count += len(batch.prompts)
+    return (losses / count).item()
+
+
+def _sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> tuple[float, float]:
+    """Adds up the gradients of a step's batches; returns the mean loss, and the penalties that were added to it."""
+    request = lesson.request
+    parts = request.gradient_accumulation_steps
+    sums = torch.zeros(2, device=model.hardware.device)
+    for part in range(parts):
+        batch, rows = lesson.batch(step, part), learner.rows
+        context = contexts(model, batch.prompts, rows, request.name)
+        loss = denoising_losses(model, batch.pictures, context, request).mean() / parts
+        penalties = _penalties(model, lesson, batch, context, (rows, learner.initial))
+        penalty = sum(penalties, start=torch.zeros_like(loss)) / parts
+        total = loss + penalty if penalties else loss
+        if not total.requires_grad:  # no prompt of the batch holds the word
+            total = total + sum(values.sum() * 0 for values in rows.values())
+        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        sums += torch.stack([loss.detach(), penalty.detach()])
+    mean_loss, mean_penalty = sums.tolist()
+    return mean_loss, mean_penalty
+
+
+def _penalties(
+    model: Model, lesson: Lesson, batch: Batch, context: Tensor, rows_and_initial: tuple[Rows, Rows]
+) -> list[Tensor]:
+    """Returns the penalties that the request asks for, weighted."""
+    request = lesson.request
+    rows, initial = rows_and_initial
+    penalties = []
+    if request.init_weight:
+        penalties.append(request.init_weight * distance_penalty(rows, initial))
+    if request.context_weight:
+        with torch.no_grad():
+            initial_context = contexts(model, batch.prompts, initial, request.name)
+        penalties.append(request.context_weight * context_penalty(context, initial_context, batch.prompts))
+    if request.prompt_weight:
+        penalties.append(request.prompt_weight * prompt_penalty(model, lesson, batch, rows, initial))
+    return penalties

@@ -7,10 +7,12 @@ from pydantic import Field, field_validator, model_validator
 
 from ti_studio.training.dataset_options import DatasetFolder, DatasetOptions, Side
 from ti_studio.training.learning_rate import LearningRateSchedule
+from ti_studio.training.options import LearningOptions
 
 
-class TrainRequest(DatasetOptions):
-    """One training of one embedding, with A1111's field names where A1111 has the field."""
+class TrainRequest(LearningOptions, DatasetOptions):
+    """One training of one embedding, with A1111's field names where A1111 has the field; the options of how it learns
+    are in `options.py`, those of the pictures in `dataset_options.py`."""
 
     name: str
     """The word to teach. It becomes the file's name in `embeddings/`, and that name is what prompts use."""
@@ -111,6 +113,15 @@ class TrainRequest(DatasetOptions):
     def _schedule_is_valid(cls, text: str) -> str:
         LearningRateSchedule.parse(text)
         return text
+
+    @model_validator(mode="after")
+    def _one_rate_for_a_named_scheduler(self) -> "TrainRequest":
+        if self.lr_scheduler != "schedule" and len(LearningRateSchedule.parse(self.learning_rate).segments) > 1:
+            raise ValueError(
+                f"The learning rate {self.learning_rate!r} has steps of its own; expected one rate with the scheduler "
+                f"{self.lr_scheduler!r}."
+            )
+        return self
 
     def dataset_folders(self, directory: str) -> tuple[DatasetFolder, ...]:
         """Returns the folders to learn from: those given, or the one at `directory` with the training's options."""

@@ -15,22 +15,39 @@ from ti_studio.embeddings.metadata import Provenance, header_metadata
 from ti_studio.models.loading import Model
 from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import Dataset, scan_folders
-from ti_studio.training.events import Event, Finished, Preparing, Previewed, Saved, Started, Stopped, Warned
+from ti_studio.training.events import (
+    Event,
+    Finished,
+    Preparing,
+    Previewed,
+    Saved,
+    Started,
+    Stopped,
+    Validated,
+    Warned,
+)
 from ti_studio.training.initialization import starting_embedding
 from ti_studio.training.latent_files import LatentFiles
 from ti_studio.training.latents import FreshLatents, Latents, cache_latents, check_pictures
 from ti_studio.training.learner import Learner
+from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.lesson import Lesson, fingerprint, prepare_lesson
-from ti_studio.training.loop import optimise
+from ti_studio.training.loop import optimise, validation_loss
+from ti_studio.training.parametrization import vocabulary_norms
 from ti_studio.training.prompts import CAPTION_ALONE, PromptReader, keep_captions_with_word, tokenize_prompts
 from ti_studio.training.publishing import publish
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.state import State
+from ti_studio.training.validation import LEAST_IMPROVEMENT, Validations
 
 SECONDS_BETWEEN_STATES = 5.0
 """At most so many seconds of work are lost when the process is killed."""
 
 LEAST_USEFUL_RATE = 1e-5
 """Adam moves a coordinate by at most about the rate each step, and a coordinate of CLIP's rows is about 0.014 large."""
+
+LEAST_FACTOR = 0.1
+"""Optimizers that find the rate by themselves take a factor, and one below this holds them back."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +90,14 @@ def train(
     if run.learner.step == 0 and request.preview_every:
         yield from preview(run.embedding())
     saved_at = time.monotonic()
-    for step in optimise(model, run.lesson, run.learner):
-        yield step
+    steps = optimise(model, run.lesson, run.learner)
+    while not run.is_over():
+        yield next(steps)
         yield from run.periodic(preview)
         if time.monotonic() - saved_at > SECONDS_BETWEEN_STATES:
             run.save_state()
             saved_at = time.monotonic()
-        if should_stop() and run.learner.step < request.max_steps:
+        if should_stop() and not run.is_over():
             run.save_state()
             yield Stopped(run.learner.step)
             return
@@ -137,11 +155,16 @@ class _Run:
         """Sets the rows to the initialization text, or to the state that is resumed."""
         request, device = self.request, self.model.hardware.device
         start = starting_embedding(request, self.model.encoders)
-        self.learner = Learner(start, device)
+        self.learner = Learner(start, device, request, self._vocabulary_norms())
+        self.validations = Validations(self.learner.initial)
+        yield from (Warned(text) for text in (*self.learner.warnings, *self._doubts()))
         self._fingerprint = fingerprint(self._dataset)
         if self.place.state.exists():
-            notes = self.learner.restore(self.place.state)
-            if notes.get("dataset") != self._fingerprint:
+            state = State.read(self.place.state)
+            self.learner.restore(state)
+            if request.validation_every:
+                self.validations.restore(state)
+            if state.notes.get("dataset") != self._fingerprint:
                 yield Warned("The pictures or captions have changed since the training was stopped.")
         yield Started(
             step=self.learner.step,
@@ -151,36 +174,97 @@ class _Run:
             device=str(device),
             precision=self.model.hardware.precision,
         )
+        if request.validation_every and self.learner.step == 0:
+            yield from self._validate()
+
+    def _vocabulary_norms(self) -> dict[str, float]:
+        """Returns the vocabulary's mean norms, for options that need them."""
+        needed = self.request.parametrization == "direction" or self.request.norm_limit is not None
+        return vocabulary_norms(self.model.encoders) if needed else {}
+
+    def is_over(self) -> bool:
+        """Returns whether there is no step to make any more: all are made, or they no longer make the word better."""
+        patience = self.request.patience
+        tired = bool(patience) and self.validations.since_improvement >= patience
+        return tired or self.learner.step >= self.request.max_steps
 
     def periodic(self, preview: Preview) -> Iterator[Event]:
-        """Takes the snapshot and the previews that are due at this step."""
+        """Makes the validation, and takes the snapshot and the previews, that are due at this step."""
         step, request = self.learner.step, self.request
-        last = step == request.max_steps
+        if request.validation_every and (step == request.max_steps or step % request.validation_every == 0):
+            yield from self._validate()
+        last = self.is_over()
         if request.save_every and (last or step % request.save_every == 0):
-            path = self.place.job / "snapshots" / f"{request.name}-{step:06d}.{request.save_as}"
-            path.parent.mkdir(exist_ok=True)
-            write_embedding(replace(self.embedding(), name=path.stem), path)
-            self.save_state()
-            yield Saved(step, path.relative_to(self.place.job).as_posix())
+            yield self._snapshot(f"{request.name}-{step:06d}.{request.save_as}")
         if request.preview_every and (last or step % request.preview_every == 0):
             yield from preview(self.embedding())
+        if last and step < request.max_steps:
+            yield Warned(
+                f"Finished early at step {step}: the last {request.patience} validations brought no improvement by "
+                f"{LEAST_IMPROVEMENT:.1%}. The best was at step {self.validations.best_step}."
+            )
+
+    def _validate(self) -> Iterator[Event]:
+        """Compares the word with how it was, and keeps it if it is the best so far."""
+        rows, step = self.learner.shown_rows, self.learner.step
+        loss = validation_loss(self.model, self.lesson, rows)
+        best = False
+        if step:
+            best = self.validations.take_in(step, loss, rows)
+        else:
+            self.validations.begin(loss)
+        least = loss if self.validations.best_loss is None else self.validations.best_loss
+        norms = {encoder: values.norm(dim=-1).tolist() for encoder, values in rows.items()}
+        yield Validated(step, loss, least, self.validations.best_step, norms)
+        if best:
+            yield self._snapshot(f"{self.request.name}-best.safetensors")
+
+    def _snapshot(self, name: str) -> Saved:
+        """Writes the word as it is now, and the state that belongs to it."""
+        path = self.place.job / "snapshots" / name
+        path.parent.mkdir(exist_ok=True)
+        write_embedding(replace(self.embedding(), name=path.stem), path)
+        self.save_state()
+        return Saved(self.learner.step, path.relative_to(self.place.job).as_posix())
+
+    def _doubts(self) -> Iterator[str]:
+        """Tells of options that can't do what they are for."""
+        request = self.request
+        if request.zero_terminal_snr and not self.lesson.noise.predicts_velocity:
+            yield "zero_terminal_snr is for v-prediction; a checkpoint that predicts noise learns nothing of it."
+        rate = LearningRateSchedule.parse(request.learning_rate).segments[0].rate
+        if request.optimizer in ("prodigy", "dadapt") and rate < LEAST_FACTOR:
+            yield (
+                f"{request.optimizer} finds the learning rate by itself and multiplies it by the one given, {rate:g}; "
+                "1 is usual."
+            )
 
     def save_state(self) -> None:
         """Writes what a resume needs."""
-        self.learner.save(self.place.state, {"dataset": self._fingerprint})
+        state = self.learner.state() | State({}, {"dataset": self._fingerprint})
+        if self.request.validation_every:
+            state |= self.validations.state()
+        state.write(self.place.state)
 
     def finish(self) -> Finished:
         """Puts the embedding into its folder."""
-        path = publish(self.embedding(), self.request, self.place.embeddings, replaced=self.place.job / "replaced")
+        embedding = self._best() if self.request.keep_best else self.embedding()
+        path = publish(embedding, self.request, self.place.embeddings, replaced=self.place.job / "replaced")
         return Finished(self.learner.step, str(path))
 
-    def embedding(self) -> Embedding:
-        """Returns the word as it is now, with everything that is known about it."""
+    def _best(self) -> Embedding:
+        """Returns the word as it was at its best validation."""
+        vectors = {encoder: rows.cpu() for encoder, rows in self.validations.best_rows.items()}
+        step = self.validations.best_step
+        return replace(self.embedding(step), vectors=vectors, step=step)
+
+    def embedding(self, step: int | None = None) -> Embedding:
+        """Returns the word as it is now, with everything that is known about it; `step` is said to be its step."""
         provenance = Provenance(
             trigger=self.request.name,
             family=self.model.info.family.name,
             vectors_per_token=self.request.vectors_per_token,
-            step=self.learner.step,
+            step=self.learner.step if step is None else step,
             checkpoint=self.model.info.title,
             resolution=self.size,
             date=datetime.fromtimestamp(self.place.created).astimezone(),

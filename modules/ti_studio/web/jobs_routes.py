@@ -48,6 +48,14 @@ class SnapshotView(BaseModel):
     """Relative to the job's folder."""
 
 
+class ValidationView(BaseModel):
+    """What a validation found."""
+
+    step: int
+    loss: Number
+    """The plain loss at the same pictures, prompts, noise and timesteps each time."""
+
+
 class JobView(BaseModel):
     """What is known about one training."""
 
@@ -77,6 +85,7 @@ class JobView(BaseModel):
     """What the worker is doing before its first step."""
     warnings: list[str]
     previews: list[PreviewView]
+    validations: list[ValidationView]
     snapshots: list[SnapshotView]
     embedding: str | None
     """The finished file."""

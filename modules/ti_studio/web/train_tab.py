@@ -7,6 +7,7 @@ from gradio.components import Component
 
 from ti_studio.training.captions import list_templates
 from ti_studio.training.request import TrainRequest
+from ti_studio.web.advanced_options import advanced_options, unshown_options
 from ti_studio.web.datasets import dataset_group
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.form import Form
@@ -32,6 +33,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
             controls |= _learning()
             controls |= _size()
             controls |= _records()
+            controls |= advanced_options()
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_monitor"):
             with gr.Row(elem_id="ti_train_actions"):
                 train = gr.Button(
@@ -40,7 +42,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
                 place("ti_job_actions", "Stop and resume")
             said = live_text("ti_train_said", SILENCE, SAID)
             place("ti_monitor", "Training")
-    form = Form(TrainRequest, controls, fixed={field: DEFAULT[field] for field in DEFAULT if field not in controls})
+    form = Form(TrainRequest, controls, fixed=unshown_options(controls))
     settings.give_size(controls["width"], controls["height"])
     dataset.wire(services.folders, controls["name"], controls["width"], controls["height"])
 

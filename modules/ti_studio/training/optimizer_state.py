@@ -1,0 +1,89 @@
+"""An optimizer's state as tensors and text, whichever optimizer it is."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ti_studio.training.state import BadState, State
+
+_PLAIN = (bool, int, float, str, type(None), list, tuple)
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
+    """Returns the state: tensors as `optimizer.<parameter>.<name>`, everything else as JSON in one note.
+
+    Raises:
+        BadState: the optimizer keeps something that is neither a tensor nor JSON.
+    """
+    saved = optimizer.state_dict()
+    parts = {**{str(key): value for key, value in saved["state"].items()}, **_groups(saved)}
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, dict[str, Any]] = {part: {} for part in parts}
+    for part, values in parts.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{part}.{name}"] = value.detach().cpu().clone()
+            elif isinstance(value, _PLAIN):
+                plain[part][name] = value
+            else:
+                raise BadState(
+                    f"{type(optimizer).__name__} keeps a {type(value).__name__} as {name!r}, which can't be saved, so "
+                    "a training with it could not be resumed. Choose another optimizer."
+                )
+    return State(tensors, {"optimizer": json.dumps(plain)})
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Puts a state back.
+
+    Raises:
+        BadState: it is of another optimizer or other parameters.
+    """
+    parts = _parts(state)
+    saved = optimizer.state_dict()
+    groups = _groups(saved)
+    if not set(groups) <= set(parts):
+        raise BadState(f"The saved state is not of a {type(optimizer).__name__}.")
+    for name, group in groups.items():
+        if set(group) != set(parts[name]):
+            raise BadState(f"The saved state is not of a {type(optimizer).__name__}: it holds {sorted(parts[name])}.")
+        saved["param_groups"][int(name[1:])].update(parts[name])
+    values = {int(name): value for name, value in parts.items() if name not in groups}
+    _check_shapes(optimizer, values)
+    optimizer.load_state_dict({**saved, "state": values})
+
+
+def _parts(state: State) -> dict[str, dict[str, Any]]:
+    """Returns the values of each parameter ("0", "1", …) and each group ("g0", …), tuples as lists."""
+    try:
+        parts: dict[str, dict[str, Any]] = json.loads(state.notes.get("optimizer", ""))
+    except ValueError as error:
+        raise BadState(f"The saved state's optimizer can't be read: {error}") from error
+    for name, tensor in state.tensors.items():
+        head, _, rest = name.partition(".")
+        if head == "optimizer":
+            part, _, value = rest.partition(".")
+            parts.setdefault(part, {})[value] = tensor
+    return parts
+
+
+def _groups(saved: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"g{index}": {name: value for name, value in group.items() if name != "params"}
+        for index, group in enumerate(saved["param_groups"])
+    }
+
+
+def _check_shapes(optimizer: torch.optim.Optimizer, values: Mapping[int, Mapping[str, Any]]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if not set(values) <= set(range(len(parameters))):
+        raise BadState(f"The saved state is of {len(values)} parameters; expected {len(parameters)}.")
+    for index, named in values.items():
+        moment = named.get("exp_avg")
+        if moment is not None and moment.shape != parameters[index].shape:
+            raise BadState(
+                f"The saved state holds moments of {list(moment.shape)}; expected {list(parameters[index].shape)}."
+            )

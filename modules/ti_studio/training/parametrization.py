@@ -1,0 +1,134 @@
+"""What the optimizer moves: the rows themselves, or their directions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ti_studio.errors import StudioError
+from ti_studio.prompts.conditioning import TextEncoder
+from ti_studio.training.options import RowOptions
+
+Rows = dict[str, Tensor]
+"""Rows by text encoder, each [n, width]."""
+
+
+class NoDirection(StudioError):
+    """Initial rows of zeros, which point nowhere."""
+
+
+class Parametrization(Protocol):
+    """Parameters, and how rows follow from them."""
+
+    parameters: Rows
+    """What the optimizer moves: float32 leaves, [n, width] for each encoder."""
+
+    def rows_of(self, parameters: Rows) -> Rows:
+        """Returns the rows that these parameters stand for, with a graph to them."""
+
+    def before_step(self) -> None:
+        """Changes the gradients before the optimizer sees them."""
+
+    def after_step(self) -> None:
+        """Brings the parameters back to where they may be."""
+
+    def mean(self, rows: Mapping[str, Tensor]) -> Rows:
+        """Brings an average of rows back to where rows may be."""
+
+
+class FreeRows:
+    """The rows themselves, each no longer than a limit."""
+
+    def __init__(self, initial: Mapping[str, Tensor], limits: Mapping[str, float]) -> None:
+        """Takes the initial rows, and the greatest norm of a row for those encoders that have one."""
+        self.parameters: Rows = {encoder: rows.clone().requires_grad_(True) for encoder, rows in initial.items()}
+        self._limits = limits
+
+    def rows_of(self, parameters: Rows) -> Rows:
+        """Returns the parameters."""
+        return parameters
+
+    def before_step(self) -> None:
+        """Leaves the gradients as they are."""
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Shortens rows that are too long."""
+        for encoder, limit in self._limits.items():
+            rows = self.parameters[encoder]
+            rows.mul_((limit / rows.norm(dim=-1, keepdim=True)).clamp(max=1.0))
+
+    def mean(self, rows: Mapping[str, Tensor]) -> Rows:
+        """Returns the rows: an average is no longer than what it averages."""
+        return dict(rows)
+
+
+class Directions:
+    """Directions on the unit sphere; the rows are the directions times a fixed norm (arXiv 2512.13672).
+
+    The prior is von Mises-Fisher's, around the initial directions: its gradient is the same everywhere.
+    """
+
+    def __init__(self, initial: Mapping[str, Tensor], norms: Mapping[str, float], prior_weight: float) -> None:
+        """Takes the initial rows and the norm of rows for each encoder.
+
+        Raises:
+            NoDirection: an initial row is zero.
+        """
+        if any(bool((rows.norm(dim=-1) == 0).any()) for rows in initial.values()):
+            raise NoDirection("The initialization text is empty, so the word has no direction to begin with.")
+        self._start = {encoder: _unit(rows) for encoder, rows in initial.items()}
+        self.parameters: Rows = {encoder: unit.clone().requires_grad_(True) for encoder, unit in self._start.items()}
+        self._norms = norms
+        self._prior_weight = prior_weight
+
+    def rows_of(self, parameters: Rows) -> Rows:
+        """Returns the directions at their norm."""
+        return {encoder: directions * self._norms[encoder] for encoder, directions in parameters.items()}
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        """Adds the prior, and leaves of each gradient what is tangent to the sphere."""
+        for encoder, directions in self.parameters.items():
+            gradient = directions.grad
+            if gradient is not None:
+                gradient.sub_(self._start[encoder], alpha=self._prior_weight)
+                gradient.sub_((gradient * directions).sum(dim=-1, keepdim=True) * directions)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Brings the directions back to the sphere."""
+        for directions in self.parameters.values():
+            directions.copy_(_unit(directions))
+
+    def mean(self, rows: Mapping[str, Tensor]) -> Rows:
+        """Brings an average of rows back to their norm."""
+        return {encoder: _unit(average) * self._norms[encoder] for encoder, average in rows.items()}
+
+
+def parametrize(
+    options: RowOptions, initial: Mapping[str, Tensor], vocabulary_norms: Mapping[str, float]
+) -> Parametrization:
+    """Returns the parametrization that is asked for.
+
+    Args:
+        options: what is asked for.
+        initial: the rows to begin with, float32 on the training device.
+        vocabulary_norms: the mean norm of each encoder's vocabulary; needed for `direction` and `norm_limit` alone.
+    """
+    if options.parametrization == "direction":
+        return Directions(initial, vocabulary_norms, options.prior_weight)
+    if options.norm_limit is None:
+        return FreeRows(initial, {})
+    return FreeRows(initial, {encoder: options.norm_limit * vocabulary_norms[encoder] for encoder in initial})
+
+
+def vocabulary_norms(encoders: Sequence[TextEncoder]) -> dict[str, float]:
+    """Returns the mean Euclidean norm of the rows of each encoder's token table (about 0.4 for SD 1's)."""
+    return {encoder.key: float(encoder.token_embedding.weight.float().norm(dim=-1).mean()) for encoder in encoders}
+
+
+def _unit(rows: Tensor) -> Tensor:
+    lengths: Tensor = rows.norm(dim=-1, keepdim=True)
+    return rows / lengths

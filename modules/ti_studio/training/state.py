@@ -1,0 +1,64 @@
+"""What a training can go on from: tensors and notes, kilobytes, in one file that is replaced whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from ti_studio.errors import StudioError
+from ti_studio.folders import atomic_write
+
+
+class BadState(StudioError):
+    """A saved state that a training can't go on from."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The parts of a training that change, each under its own name.
+
+    The numbers drawn at a step depend only on the seed and the step (`training.randomness`), so no generator's state is
+    among them.
+    """
+
+    tensors: Mapping[str, Tensor]
+    notes: Mapping[str, str]
+    """What is no tensor, as text."""
+
+    def __or__(self, other: "State") -> "State":
+        """Returns both states in one; their names differ."""
+        return State({**self.tensors, **other.tensors}, {**self.notes, **other.notes})
+
+    def write(self, path: Path) -> None:
+        """Writes the state into a safetensors file."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        atomic_write(path, save_safetensors(tensors, dict(self.notes)))
+
+    @classmethod
+    def read(cls, path: Path) -> "State":
+        """Reads a state back, onto the CPU.
+
+        Raises:
+            BadState: the file is damaged.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                return cls(tensors, dict(file.metadata() or {}))
+        except (OSError, SafetensorError) as error:
+            raise BadState(f"{path} can't be resumed from: {error}") from error
+
+    def tensor(self, name: str, like: Tensor) -> Tensor:
+        """Returns a tensor that has the shape of another one.
+
+        Raises:
+            BadState: there is none, or one of another shape.
+        """
+        found = self.tensors.get(name)
+        if found is None or found.shape != like.shape:
+            shape = None if found is None else list(found.shape)
+            raise BadState(f"The saved state holds {shape} as {name!r}; expected {list(like.shape)}.")
+        return found

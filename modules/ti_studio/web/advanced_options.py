@@ -1,0 +1,114 @@
+"""The Train tab's closed section for those who know what they want to change about how a word learns."""
+
+from typing import Any, get_args
+
+import gradio as gr
+from gradio.components import Component
+
+from ti_studio.training.options import LearningOptions, OptimizerName, Scheduler
+
+DEFAULT = {name: field.default for name, field in LearningOptions.model_fields.items()}
+
+
+def advanced_options() -> dict[str, Component]:
+    """Builds the section; returns its controls by the request's fields."""
+    with gr.Accordion("Advanced", open=False, elem_id="ti_advanced"):
+        gr.Markdown("Plain Textual Inversion unless changed. docs/training.md says when each is worth a try.")
+        return _validation() | _rows() | _optimizer() | _objective()
+
+
+def unshown_options(controls: dict[str, Component]) -> dict[str, Any]:
+    """Returns the values of the options that the page does not show; the command line and REST have them all."""
+    return {name: value for name, value in DEFAULT.items() if name not in controls}
+
+
+def _validation() -> dict[str, Component]:
+    with gr.Group(), gr.Row():
+        every = _number("validation_every", "Validate every N steps, 0 to disable", "The plain loss of a fixed set.")
+        patience = _number("patience", "Patience", "Finish after so many validations without an improvement; 0 never.")
+        best = gr.Checkbox(
+            DEFAULT["keep_best"],
+            label="Keep the best",
+            info="Finish with the best validated rows, not the last ones.",
+            elem_id="ti_keep_best",
+        )
+    return {"validation_every": every, "patience": patience, "keep_best": best}
+
+
+def _rows() -> dict[str, Component]:
+    with gr.Group():
+        with gr.Row():
+            parametrization = gr.Radio(
+                ["rows", "direction"],
+                value=DEFAULT["parametrization"],
+                label="Parametrization",
+                info="direction holds the rows at the vocabulary's norm: the rest of the prompt keeps more say.",
+                elem_id="ti_parametrization",
+            )
+            prior = _number("prior_weight", "Prior weight", "Of direction: the pull to the initial one, 1e-4.")
+        with gr.Row():
+            limit = _number("norm_limit", "Norm limit", "Times the vocabulary's mean norm; empty sets none.")
+            init = _number("init_weight", "Initialization weight", "The pull to the initialization text.")
+            average = _number("ema_decay", "EMA decay", "Show and save the rows' average, 0.99; 0 is off.")
+        with gr.Row():
+            context = _number("context_weight", "Context weight", "Keeps what the prompt's other tokens mean.")
+            prompt = _number("prompt_weight", "Prompt weight", "Keeps other prompts' layout; steps take longer.")
+    return {
+        "parametrization": parametrization,
+        "prior_weight": prior,
+        "norm_limit": limit,
+        "init_weight": init,
+        "ema_decay": average,
+        "context_weight": context,
+        "prompt_weight": prompt,
+    }
+
+
+def _optimizer() -> dict[str, Component]:
+    with gr.Group():
+        with gr.Row():
+            optimizer = gr.Dropdown(
+                list(get_args(OptimizerName)),
+                value=DEFAULT["optimizer"],
+                label="Optimizer",
+                info="Or a class, such as torch.optim.RMSprop.",
+                allow_custom_value=True,
+                elem_id="ti_optimizer",
+            )
+            arguments = gr.Textbox(
+                "",
+                label="Optimizer arguments",
+                info="name=value, one a line.",
+                elem_id="ti_optimizer_args",
+                lines=1,
+                max_lines=4,
+            )
+        with gr.Row():
+            scheduler = gr.Dropdown(
+                list(get_args(Scheduler)),
+                value=DEFAULT["lr_scheduler"],
+                label="Learning-rate scheduler",
+                info="schedule follows the learning rate's own steps.",
+                elem_id="ti_lr_scheduler",
+            )
+            warmup = _number("lr_warmup_steps", "Warm-up steps", "The rate rises over them.")
+    return {
+        "optimizer": optimizer,
+        "optimizer_args": arguments,
+        "lr_scheduler": scheduler,
+        "lr_warmup_steps": warmup,
+    }
+
+
+def _objective() -> dict[str, Component]:
+    with gr.Group(), gr.Row():
+        snr = _number("min_snr_gamma", "Min-SNR gamma", "Less weight for clean timesteps, 5; 0 is off.")
+        first = _number("min_timestep", "Min timestep", "0 to 999; low ones teach texture.")
+        end = _number("max_timestep", "Max timestep", "1 to 1000; high ones decide layout.")
+    return {"min_snr_gamma": snr, "min_timestep": first, "max_timestep": end}
+
+
+def _number(field: str, label: str, info: str) -> gr.Number:
+    """Returns a control for a number; the request says which numbers are allowed."""
+    whole = 0 if isinstance(DEFAULT[field], int) else None
+    return gr.Number(DEFAULT[field], label=label, info=info, precision=whole, min_width=120, elem_id=f"ti_{field}")

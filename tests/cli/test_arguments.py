@@ -1,0 +1,35 @@
+"""Options that follow from the request models."""
+
+import argparse
+
+import pytest
+
+from ti_studio.cli.arguments import WrongArguments, add_request_options, read_request
+from ti_studio.training.request import TrainRequest
+
+
+def read(*words: str) -> TrainRequest:
+    parser = argparse.ArgumentParser()
+    add_request_options(parser, TrainRequest)
+    return read_request(TrainRequest, parser.parse_args(["--name", "x", "--dataset-directory", "y", *words]))
+
+
+def test_every_learning_option_has_an_option_of_its_kind() -> None:
+    asked = read(
+        *("--optimizer", "lion", "--optimizer-args", "betas=(0.9, 0.99)", "weight_decay=0.1"),
+        *("--parametrization", "direction", "--prior-weight", "1e-4", "--validation-every", "10", "--keep-best"),
+    )
+
+    assert asked.optimizer_args == ("betas=(0.9, 0.99)", "weight_decay=0.1")
+    assert (asked.optimizer, asked.parametrization, asked.prior_weight) == ("lion", "direction", 1e-4)
+    assert (asked.validation_every, asked.keep_best) == (10, True)
+
+
+def test_nothing_given_is_the_requests_own_defaults() -> None:
+    assert read() == TrainRequest(name="x", dataset_directory="y")
+    assert read("--norm-limit", "1.5").norm_limit == 1.5
+
+
+def test_options_that_do_not_go_together_are_answered_in_a_sentence() -> None:
+    with pytest.raises(WrongArguments, match="keep_best and patience need validation_every"):
+        read("--patience", "3")

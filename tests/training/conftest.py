@@ -1,0 +1,21 @@
+"""Fixtures of whole trainings."""
+
+from pathlib import Path
+
+import pytest
+
+from ti_studio.training.captions import find_template
+from ti_studio.training.run import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path, pictures: Path) -> Place:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "embeddings").mkdir()
+    return Place(
+        job=tmp_path / "job",
+        embeddings=tmp_path / "embeddings",
+        dataset=pictures,
+        template=find_template(tmp_path, "subject_filewords.txt"),
+        created=1_700_000_000.0,
+    )

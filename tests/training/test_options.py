@@ -1,0 +1,84 @@
+"""The options of how a word learns, and the rates that follow from them."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from ti_studio.training.options import read_arguments
+from ti_studio.training.request import TrainRequest
+from ti_studio.training.schedulers import RateOfSteps
+
+
+def request(**changes: object) -> TrainRequest:
+    return TrainRequest(**{"name": "word", "dataset_directory": "x", **changes})  # type: ignore[arg-type]
+
+
+def rates(*steps: int, **changes: object) -> list[float]:
+    rate = RateOfSteps.of(request(learning_rate="1", max_steps=10, **changes))
+    return [rate.rate(step) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"optimizer": "adam w"}, "There is no optimizer 'adam w'; expected adamw, adamw8bit"),
+        ({"optimizer": "os;x.y"}, "There is no optimizer"),
+        ({"optimizer_args": ["betas"]}, "'betas' is no name=value pair"),
+        ({"optimizer_args": ["eps=open('x')"]}, "is no Python literal"),
+        ({"prior_weight": 0.1}, "prior_weight is for parametrization direction"),
+        ({"parametrization": "direction", "norm_limit": 1.0}, "norm_limit has no meaning"),
+        ({"min_timestep": 500, "max_timestep": 500}, "min_timestep 500 is not below max_timestep 500"),
+        ({"keep_best": True}, "need validation_every"),
+        ({"patience": 3}, "need validation_every"),
+        ({"optimizer": "schedulefree", "ema_decay": 0.9}, "schedulefree averages the rows by itself"),
+        ({"lr_scheduler": "cosine", "learning_rate": "1:5, 0.1"}, "has steps of its own; expected one rate"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_with_the_reason(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        request(**wrong)
+
+    assert message in str(refused.value)
+
+
+def test_arguments_are_python_literals() -> None:
+    texts = ("betas=(0.9, 0.99)", "eps = 1e-6", "amsgrad=True", "mode='max'")
+
+    assert read_arguments(texts) == {"betas": (0.9, 0.99), "eps": 1e-6, "amsgrad": True, "mode": "max"}
+
+
+def test_the_pages_lines_are_arguments() -> None:
+    assert request(optimizer_args="eps=1e-6\n\nbetas=(0.9, 0.99)").optimizer_args == ("eps=1e-6", "betas=(0.9, 0.99)")
+
+
+def test_a1111s_schedule_is_the_default() -> None:
+    rate = RateOfSteps.of(request(learning_rate="0.5:3, 0.1"))
+
+    assert [rate.rate(step) for step in (1, 3, 4, 999)] == [0.5, 0.5, 0.1, 0.1]
+
+
+def test_the_rate_rises_over_the_warm_up_and_no_step_is_wasted() -> None:
+    for scheduler in ("schedule", "constant_with_warmup", "linear"):
+        assert rates(1, 2, 3, 4, lr_scheduler=scheduler, lr_warmup_steps=3) == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_each_scheduler_bends_the_rate_its_own_way() -> None:
+    assert rates(1, 6, 10, lr_scheduler="constant") == [1, 1, 1]
+    assert rates(1, 6, 10, lr_scheduler="linear") == pytest.approx([1, 0.5, 0.1])
+    assert rates(1, 6, 10, lr_scheduler="polynomial", lr_power=2) == pytest.approx([1, 0.25, 0.01])
+    assert rates(1, 6, lr_scheduler="cosine") == pytest.approx([1, 0.5])
+    assert rates(1, 5, 6, 10, lr_scheduler="cosine_with_restarts", lr_num_cycles=2) == pytest.approx(
+        [1, 0.0955, 1, 0.0955], abs=1e-3
+    )
+
+
+def test_the_rates_agree_with_torchs_own_cosine() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10)
+    expected = []
+    for _ in range(10):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+
+    assert rates(*range(1, 11), lr_scheduler="cosine") == pytest.approx(expected)
