@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.checkpoints import DEMO, write_tiny_checkpoint
+from tests.checkpoints import DEMO, TINY, write_tiny_checkpoint
 from ti_studio.embeddings.library import Library
 from ti_studio.folders import Folders
 from ti_studio.models.checkpoints import CheckpointInfo, identify
@@ -31,6 +31,25 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> CheckpointInfo:
 def tiny_model(tiny_checkpoint: CheckpointInfo) -> Model:
     """The tiny checkpoint, loaded."""
     return load(tiny_checkpoint, Hardware.automatic())
+
+
+@pytest.fixture(scope="session")
+def tiny_families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CheckpointInfo]:
+    """A tiny checkpoint of each family, by the family's name."""
+    folder = tmp_path_factory.mktemp("families")
+    return {name: identify(write_tiny_checkpoint(folder / name, family=name)) for name in TINY}
+
+
+@pytest.fixture(scope="session")
+def tiny_sd2(tiny_families: dict[str, CheckpointInfo]) -> Model:
+    """A tiny SD 2, loaded."""
+    return load(tiny_families["SD 2"], Hardware.automatic())
+
+
+@pytest.fixture(scope="session")
+def tiny_sdxl(tiny_families: dict[str, CheckpointInfo]) -> Model:
+    """A tiny SDXL, loaded."""
+    return load(tiny_families["SDXL"], Hardware.automatic())
 
 
 @pytest.fixture(scope="session")

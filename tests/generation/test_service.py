@@ -182,3 +182,18 @@ def few_threads() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def test_a_released_checkpoint_is_loaded_anew_for_the_next_picture(service: Txt2ImgService) -> None:
+    assert any(isinstance(event, Loading) for event in events_of(service, "a circle"))
+    assert not any(isinstance(event, Loading) for event in events_of(service, "a circle"))
+    service.release()
+    assert any(isinstance(event, Loading) for event in events_of(service, "a circle"))
+
+
+def test_a_checkpoint_that_is_released_while_it_paints_finishes_the_picture_first(service: Txt2ImgService) -> None:
+    painting = service.generate(GenerateRequest(prompt="a circle", steps=3, seed=1))
+    next(event for event in painting if isinstance(event, Progress))
+    service.release()
+    assert isinstance(list(painting)[-1], Picture)
+    assert any(isinstance(event, Loading) for event in events_of(service, "a circle"))

@@ -65,6 +65,19 @@ def is_over(job: Job) -> bool:
     return job.status not in (JobStatus.QUEUED, *ACTIVE)
 
 
+def test_room_is_made_before_a_training_starts_and_not_while_one_waits(
+    folders: Folders, request_for: Callable[..., TrainRequest]
+) -> None:
+    asked: list[int] = []
+    jobs = Jobs(folders, make_room=lambda: asked.append(len(jobs.list())))
+    first = jobs.submit(request_for(max_steps=100_000))
+    jobs.submit(request_for("yyyy5678"))
+    assert asked == [1]
+    worker = jobs.get(first.id).files.worker()
+    assert worker is not None
+    worker.kill()
+
+
 def test_a_job_trains_in_its_own_process_and_leaves_the_word_with_its_card(
     jobs: Jobs, folders: Folders, request_for: Callable[..., TrainRequest]
 ) -> None:
@@ -91,7 +104,7 @@ def test_killed_and_stopped_and_resumed_gives_the_same_file_as_left_alone(
     worker.wait(10)
     crashed = jobs.get(job.id)
     assert crashed.status is JobStatus.CRASHED
-    assert "ended unexpectedly" in crashed.summary()["message"]
+    assert "ended unexpectedly" in crashed.summary()["reason"]
 
     jobs.resume(job.id)
     wait(jobs, job, lambda job: job.progress.step >= 20 and job.status is JobStatus.RUNNING)

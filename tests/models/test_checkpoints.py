@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file, save_file
 
 from tests.checkpoints import DEMO
@@ -58,7 +57,7 @@ def test_an_empty_folder_offers_the_shipped_demo_checkpoint(tmp_path: Path) -> N
 def test_a_folder_with_nothing_but_broken_checkpoints_says_why_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "broken.ckpt").write_bytes(b"x")
 
-    with pytest.raises(NoCheckpoint, match=r"broken\.ckpt is no checkpoint.*Put a diffusers folder into"):
+    with pytest.raises(NoCheckpoint, match=r"broken\.ckpt.*Put a \.safetensors file or a diffusers"):
         find_checkpoint(tmp_path, None)
 
 
@@ -66,9 +65,7 @@ def test_a_truncated_file_is_refused_with_both_sizes(copy: Path) -> None:
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
 
-    with pytest.raises(
-        BrokenFile, match=r"unet.*is cut off or damaged: its header tells of .* bytes"
-    ):
+    with pytest.raises(BrokenFile, match=r"unet.*is cut off or damaged: its header tells of .* bytes"):
         identify(copy)
 
 
@@ -93,11 +90,13 @@ def test_missing_weights_are_named(copy: Path) -> None:
         identify(copy)
 
 
-def test_a_single_file_is_refused_with_what_is_expected(tmp_path: Path) -> None:
-    save_file({"model.diffusion_model.out.0.weight": torch.zeros(2)}, tmp_path / "sd.safetensors")
+def test_a_file_of_another_kind_is_refused_with_what_is_expected(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
 
-    with pytest.raises(UnknownCheckpoint, match=r"single file of 1 tensors .*expected a diffusers folder"):
-        identify(tmp_path / "sd.safetensors")
+    with pytest.raises(
+        UnknownCheckpoint, match=r"no checkpoint; expected a \.safetensors or \.ckpt file, or a diffusers"
+    ):
+        identify(tmp_path / "notes.txt")
 
 
 def test_a_bad_checkpoint_does_not_hide_the_good_ones(copy: Path) -> None:

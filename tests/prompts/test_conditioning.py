@@ -12,7 +12,9 @@ from ti_studio.prompts.grammar import parse_attention
 def encoded(model: Model, text: str, rows: dict[str, Tensor] | None = None, clip_skip: int = 1) -> Tensor:
     encoder = model.encoders[0]
     words = WordIndex.of({name: len(values) for name, values in (rows or {}).items()}, encoder.tokenizer)
-    return encode(encoder, [chunk_prompt(parse_attention(text), encoder.tokenizer, words)], rows or {}, clip_skip)
+    placed = {name: {encoder.key: values} for name, values in (rows or {}).items()}
+    chunks = chunk_prompt(parse_attention(text), encoder.tokenizer, words)
+    return encode(model.encoders, [chunks], placed, clip_skip).context
 
 
 def row_of(model: Model, word: str) -> Tensor:
@@ -56,7 +58,7 @@ def test_prompts_of_different_lengths_are_filled_up_with_empty_chunks(tiny_model
     encoder = tiny_model.encoders[0]
     short, long = (chunk_prompt(parse_attention(text), encoder.tokenizer, WordIndex()) for text in ("a", "a BREAK b"))
 
-    both = encode(encoder, [short, long], {})
+    both = encode(tiny_model.encoders, [short, long], {}).context
 
     assert torch.allclose(both[0, 77:], encoded(tiny_model, "")[0], atol=1e-5)
     assert torch.allclose(both[1], encoded(tiny_model, "a BREAK b")[0], atol=1e-5)
@@ -76,12 +78,14 @@ def test_clip_skip_takes_an_earlier_layer(tiny_model: Model) -> None:
 
 def test_the_cache_answers_a_changed_word_with_its_new_meaning(tiny_model: Model) -> None:
     encoder = tiny_model.encoders[0]
-    cache = ConditioningCache(encoder)
+    cache = ConditioningCache(tiny_model.encoders)
     chunks = chunk_prompt(
         parse_attention("a zzzz1234"), encoder.tokenizer, WordIndex.of({"zzzz1234": 1}, encoder.tokenizer)
     )
 
-    first = cache.encode(chunks, {"zzzz1234": torch.zeros(1, 16)})
+    first = cache.encode(chunks, {"zzzz1234": {"clip_l": torch.zeros(1, 16)}})
+    again = cache.encode(chunks, {"zzzz1234": {"clip_l": torch.zeros(1, 16)}})
+    changed = cache.encode(chunks, {"zzzz1234": {"clip_l": torch.ones(1, 16)}})
 
-    assert cache.encode(chunks, {"zzzz1234": torch.zeros(1, 16)}) is first
-    assert not torch.equal(cache.encode(chunks, {"zzzz1234": torch.ones(1, 16)}), first)
+    assert again is first
+    assert not torch.equal(changed.context, first.context)

@@ -10,7 +10,7 @@ from tests.training.test_run import prepared, request, rows_of, run
 from ti_studio.models.loading import Model
 from ti_studio.training import events
 from ti_studio.training.initialization import initial_rows
-from ti_studio.training.keeping import context_penalty, contexts, distance_penalty, prompt_penalty
+from ti_studio.training.keeping import conditioned, context_penalty, distance_penalty, prompt_penalty
 from ti_studio.training.noise import shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch, denoising_losses
 from ti_studio.training.options import ObjectiveOptions
@@ -163,8 +163,8 @@ def test_the_context_penalty_looks_at_everything_but_the_word(tiny_model: Model,
     prompts = prepared(request(), tiny_model, place).batch(1, 0).prompts
     initial = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
     with torch.no_grad():
-        before = contexts(tiny_model, prompts, initial, "zzzz1234")
-        after = contexts(tiny_model, prompts, {"clip_l": initial["clip_l"] + 1}, "zzzz1234")
+        before = conditioned(tiny_model, prompts, initial, "zzzz1234").context
+        after = conditioned(tiny_model, prompts, {"clip_l": initial["clip_l"] + 1}, "zzzz1234").context
     word = [1 + prompt[0].placements[0].offset for prompt in prompts]
     only_word = before.clone()
     for number, start in enumerate(word):

@@ -14,6 +14,7 @@ from ti_studio.generation.prompting import PromptEncoder
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoints import identify
 from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training.captions import find_template
 from ti_studio.training.events import Finished
 from ti_studio.training.objective import NoiseSchedule, denoising_losses
@@ -80,11 +81,11 @@ class Studio:
         for latents, prompt in zip(self._latents(pictures), prompts, strict=True):
             noise = torch.randn((TIMESTEPS, *latents.shape), generator=generator)
             batch = schedule.add_noise(latents.expand_as(noise), noise, timesteps)
-            context = self._encode(prompt, word).expand(TIMESTEPS, -1, -1)
-            losses.append(denoising_losses(self.model, batch, context).mean())
+            conditioning = self._encode(prompt, word).repeated(TIMESTEPS)
+            losses.append(denoising_losses(self.model, batch, conditioning).mean())
         return float(torch.stack(losses).mean())
 
-    def _encode(self, prompt: str, word: Embedding | None) -> torch.Tensor:
+    def _encode(self, prompt: str, word: Embedding | None) -> Conditioning:
         known = {} if word is None else {word.name: word}
         index = self._prompts.index({name: embedding.vectors_per_token for name, embedding in known.items()})
         return self._prompts.encode(self._prompts.tokenize(prompt, index), known)

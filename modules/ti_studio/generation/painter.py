@@ -1,9 +1,10 @@
 """A loaded checkpoint that paints: requests from the page, and the previews of a training."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
 from PIL import Image
-from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.library import Library
@@ -16,6 +17,8 @@ from ti_studio.generation.txt2img import Painting, paint, steps_of
 from ti_studio.generation.words import PromptWords
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.prompts.conditioning import Conditioning
+from ti_studio.prompts.layers import Layer
 
 PICTURES_AT_ONCE = 4
 """Pictures denoised in one batch."""
@@ -35,9 +38,10 @@ class Painter:
         library.refresh()
         words = PromptWords(library, self.model.info, self._prompts)
         yield from (Notice(text) for text in words.notices(request.prompt, request.negative_prompt))
+        yield from self._notices(request)
         positive, negative = words.tokenize(request.prompt, request.negative_prompt)
-        contexts = (words.encode(positive, request.clip_skip), words.encode(negative, request.clip_skip))
-        painting = self._painting(request, *contexts)
+        encoded = (words.encode(positive, request.clip_skip), words.encode(negative, request.clip_skip))
+        painting = self._painting(request, *encoded)
         made_with = MadeWith(
             model_title=self.model.info.title,
             model_sha256=self.model.info.sha256,
@@ -56,18 +60,28 @@ class Painter:
         index = self._prompts.index({embedding.name: embedding.vectors_per_token})
         texts = (request.prompt, request.negative_prompt)
         positive, negative = same_length(*(self._prompts.tokenize(text, index) for text in texts))
-        contexts = [
+        encoded = [
             self._prompts.encode(p, {embedding.name: embedding}, request.clip_skip) for p in (positive, negative)
         ]
-        for made in self._batches(self._painting(request, *contexts), seeds, lambda: False):
+        for made in self._batches(self._painting(request, *encoded), seeds, lambda: False):
             if not isinstance(made, Progress):
                 yield made[0]
 
-    def _painting(self, request: GenerateRequest, context: Tensor, negative_context: Tensor) -> Painting:
-        size = self.model.info.default_size
+    def _notices(self, request: GenerateRequest) -> Iterator[Notice]:
+        yield from (Notice(note) for note in self.model.info.outline.notes)
+        family = self.model.info.family
+        if request.clip_skip > 1 and family.layer is not Layer.CHOSEN:
+            yield Notice(
+                f"Clip skip {request.clip_skip} was not used: {family.name} checkpoints have a layer of their own."
+            )
+
+    def _painting(self, request: GenerateRequest, positive: Conditioning, negative: Conditioning) -> Painting:
+        info = self.model.info
+        size = info.default_size
+        says_nothing = info.family.zero_negative and not request.negative_prompt.strip()
         return Painting(
-            context=context,
-            negative_context=negative_context,
+            positive=positive,
+            negative=negative.zeros() if says_nothing else negative,
             sampler=find_sampler(request.sampler),
             steps=request.steps,
             cfg_scale=request.cfg_scale,
@@ -94,3 +108,10 @@ class Painter:
 def load_painter(info: CheckpointInfo) -> Painter:
     """Loads a checkpoint onto the automatic hardware."""
     return Painter(load(info, Hardware.automatic()))
+
+
+def return_memory() -> None:
+    """Gives the memory of painters that are no longer there back to the device, for other processes to use."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

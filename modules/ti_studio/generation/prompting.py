@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.models.loading import Model
 from ti_studio.prompts.chunks import Chunk, WordIndex, chunk_prompt
-from ti_studio.prompts.conditioning import ConditioningCache
+from ti_studio.prompts.conditioning import Conditioning, ConditioningCache
 from ti_studio.prompts.grammar import parse_attention
 
 
@@ -39,25 +36,22 @@ class PromptEncoder:
     """Tokenizes and encodes prompts for a loaded checkpoint, and remembers what it encoded."""
 
     def __init__(self, model: Model) -> None:
-        self._encoders = model.encoders
-        self._caches = [ConditioningCache(encoder) for encoder in model.encoders]
+        self._tokenizer = model.encoders[0].tokenizer
+        self._cache = ConditioningCache(model.encoders)
 
     def index(self, vectors: Mapping[str, int]) -> WordIndex:
         """Returns the index of these words, each with its number of vectors."""
-        return WordIndex.of(vectors, self._encoders[0].tokenizer)
+        return WordIndex.of(vectors, self._tokenizer)
 
     def tokenize(self, text: str, words: WordIndex) -> TokenizedPrompt:
         """Parses a prompt and cuts it into chunks."""
-        return TokenizedPrompt(chunk_prompt(parse_attention(text), self._encoders[0].tokenizer, words))
+        return TokenizedPrompt(chunk_prompt(parse_attention(text), self._tokenizer, words))
 
     def mentions(self, text: str, words: Iterable[str]) -> tuple[str, ...]:
         """Returns those of the words that stand in the text, whether or not they can be used."""
         return self.tokenize(text, self.index(dict.fromkeys(words, 1))).words
 
-    def encode(self, prompt: TokenizedPrompt, embeddings: Mapping[str, Embedding], clip_skip: int = 1) -> Tensor:
-        """Returns [1, 77 · chunks, width]; the outputs of several encoders stand side by side."""
-        outputs = []
-        for cache, encoder in zip(self._caches, self._encoders, strict=True):
-            rows = {name: embedding.vectors[encoder.key] for name, embedding in embeddings.items()}
-            outputs.append(cache.encode(prompt.chunks, rows, clip_skip))
-        return torch.cat(outputs, dim=-1)
+    def encode(self, prompt: TokenizedPrompt, embeddings: Mapping[str, Embedding], clip_skip: int = 1) -> Conditioning:
+        """Returns the encoded prompt."""
+        words = {name: embedding.vectors for name, embedding in embeddings.items()}
+        return self._cache.encode(prompt.chunks, words, clip_skip)

@@ -35,6 +35,7 @@ class Txt2ImgService:
         self._painter: Painter | None = None
         self._busy = threading.Lock()
         self._interrupted = threading.Event()
+        self._unwanted = threading.Event()
 
     def checkpoints(self) -> list[CheckpointInfo]:
         """Returns the checkpoints that can be chosen."""
@@ -64,9 +65,13 @@ class Txt2ImgService:
         self._interrupted.set()
 
     def release(self) -> None:
-        """Frees the loaded checkpoint's memory, once nothing is being painted."""
-        with self._busy:
-            self._painter = None
+        """Frees the loaded checkpoint's memory: at once, or as soon as what is being painted is done."""
+        self._unwanted.set()
+        if self._busy.acquire(blocking=False):
+            try:
+                self._forget()
+            finally:
+                self._busy.release()
 
     def generate(self, request: GenerateRequest, folder: Path | None = None) -> Iterator[PaintingEvent]:
         """Paints the pictures of a request, saves them, and tells what it does.
@@ -79,19 +84,36 @@ class Txt2ImgService:
             StudioError: the sampler or checkpoint is unknown, or can't be loaded.
         """
         find_sampler(request.sampler)
-        with self._busy:
-            self._interrupted.clear()
-            info = self.checkpoint
-            if self._painter is None or self._painter.model.info.path != info.path:
-                yield Loading(f"Loading checkpoint {info.title} …")
-                self._painter = None  # the old one's memory is free before the new one is loaded
-                # torch's models take seconds to import: the page is up long before, and may never need them.
-                from ti_studio.generation.painter import load_painter  # noqa: PLC0415
+        try:
+            with self._busy:
+                self._interrupted.clear()
+                yield from self._load(self.checkpoint)
+                assert self._painter is not None
+                folder = folder or self._folders.outputs / "txt2img" / time.strftime("%Y-%m-%d")
+                for event in self._painter.paint(request, _seeds(request), self._library, self._interrupted.is_set):
+                    yield save_png(event, folder) if isinstance(event, Picture) else event
+        finally:
+            if self._unwanted.is_set():
+                self.release()
 
-                self._painter = load_painter(info)
-            folder = folder or self._folders.outputs / "txt2img" / time.strftime("%Y-%m-%d")
-            for event in self._painter.paint(request, _seeds(request), self._library, self._interrupted.is_set):
-                yield save_png(event, folder) if isinstance(event, Picture) else event
+    def _load(self, info: CheckpointInfo) -> Iterator[Loading]:
+        if self._painter is not None and self._painter.model.info.path == info.path:
+            return
+        yield Loading(f"Loading checkpoint {info.title} …")
+        self._forget()  # the old one's memory is free before the new one is loaded
+        # torch's models take seconds to import: the page is up long before, and may never need them.
+        from ti_studio.generation.painter import load_painter  # noqa: PLC0415
+
+        self._painter = load_painter(info)
+
+    def _forget(self) -> None:
+        """Lets the loaded checkpoint go. Only while `_busy` is held."""
+        self._unwanted.clear()
+        if self._painter is not None:
+            from ti_studio.generation.painter import return_memory  # noqa: PLC0415
+
+            self._painter = None
+            return_memory()
 
 
 def save_png(picture: Picture, folder: Path) -> Picture:

@@ -11,16 +11,17 @@ from torch import Tensor
 from ti_studio.generation.events import Progress
 from ti_studio.generation.samplers import Sampler
 from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import Conditioning
 
 
 @dataclass(frozen=True)
 class Painting:
     """What is to be painted, everything settled."""
 
-    context: Tensor
-    """The encoded prompt, [1, 77 · chunks, width]."""
-    negative_context: Tensor
-    """The encoded negative prompt, of the same shape."""
+    positive: Conditioning
+    """The encoded prompt."""
+    negative: Conditioning
+    """The encoded negative prompt, of as many chunks."""
     sampler: Sampler
     steps: int
     cfg_scale: float
@@ -44,15 +45,16 @@ def paint(
     scheduler = painting.sampler.build(model.scheduler_config)
     scheduler.set_timesteps(painting.steps, device=device)
     latents = _noise(model, painting, generators) * scheduler.init_noise_sigma
-    contexts = torch.cat(
-        [painting.negative_context.expand(len(seeds), -1, -1), painting.context.expand(len(seeds), -1, -1)]
-    )
+    conditioning = painting.positive.repeated(len(seeds))
+    if painting.cfg_scale != 1:
+        conditioning = painting.negative.repeated(len(seeds)).joined(conditioning)
     options = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
     for index, timestep in enumerate(scheduler.timesteps):
         if should_stop():
             return
         scaled = scheduler.scale_model_input(latents, timestep)
-        latents = scheduler.step(_guided(model, painting, scaled, timestep, contexts), timestep, latents, **options)[0]
+        predicted = _guided(model, painting, scaled, timestep, conditioning)
+        latents = scheduler.step(predicted, timestep, latents, **options)[0]
         yield Progress(index + 1, len(scheduler.timesteps))
     yield from _pictures(model, latents)
 
@@ -72,11 +74,11 @@ def _noise(model: Model, painting: Painting, generators: Sequence[torch.Generato
     return torch.stack(noise).to(model.hardware.device)
 
 
-def _guided(model: Model, painting: Painting, latents: Tensor, timestep: Tensor, contexts: Tensor) -> Tensor:
+def _guided(model: Model, painting: Painting, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
     """Returns the prediction after classifier-free guidance (arXiv 2207.12598)."""
     if painting.cfg_scale == 1:
-        return model.predict(latents, timestep, contexts[len(latents) :])
-    negative, positive = model.predict(torch.cat([latents, latents]), timestep, contexts).chunk(2)
+        return model.predict(latents, timestep, conditioning)
+    negative, positive = model.predict(torch.cat([latents, latents]), timestep, conditioning).chunk(2)
     return negative + painting.cfg_scale * (positive - negative)
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from torch import Tensor
-
 from ti_studio.embeddings.library import Entry, Library, State
 from ti_studio.generation.prompting import PromptEncoder, TokenizedPrompt, same_length
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.prompts.chunks import CHUNK_TOKENS
+from ti_studio.prompts.conditioning import Conditioning
 
 
 class PromptWords:
@@ -37,8 +36,8 @@ class PromptWords:
         """Returns the prompts in equally many chunks each."""
         return same_length(*(self._prompts.tokenize(text, self._index) for text in texts))
 
-    def encode(self, prompt: TokenizedPrompt, clip_skip: int = 1) -> Tensor:
-        """Returns [1, 77 · chunks, width]; rows that changed on disk since they were last used are read again."""
+    def encode(self, prompt: TokenizedPrompt, clip_skip: int = 1) -> Conditioning:
+        """Returns the encoded prompt; rows that changed on disk since they were last used are read again."""
         embeddings = {word: self._library.load(self._usable[word]) for word in prompt.words}
         return self._prompts.encode(prompt, embeddings, clip_skip)
 

@@ -77,7 +77,7 @@ class Job:
             "validations": [{"step": event["step"], "loss": event["loss"]} for event in progress.validations],
             "snapshots": [{"step": event["step"], "path": event["path"]} for event in progress.snapshots],
             "embedding": progress.embedding,
-            "reason": progress.reason,
+            "reason": self._message() if self.status is JobStatus.CRASHED else progress.reason,
             "can_resume": self.status in RESUMABLE,
             "queue_position": self.queue_position,
         }

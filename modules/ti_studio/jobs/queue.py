@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,9 +55,19 @@ class _Known:
 class Jobs:
     """The queue of trainings below `outputs/train/`."""
 
-    def __init__(self, folders: Folders, checkpoint: str | None = None) -> None:
+    def __init__(
+        self, folders: Folders, checkpoint: str | None = None, make_room: Callable[[], None] = lambda: None
+    ) -> None:
+        """Knows the jobs below `folders.outputs`.
+
+        Args:
+            folders: where everything lies.
+            checkpoint: for requests that name none; None is the first one found.
+            make_room: called before a training starts, to free the memory of what this process has loaded.
+        """
         self._folders = folders
         self._checkpoint = checkpoint
+        self._make_room = make_room
         self._root = folders.outputs / "train"
         self._known: dict[str, _Known] = {}
         self._broken: set[str] = set()
@@ -164,6 +174,7 @@ class Jobs:
                 return
             waiting = [job for job in jobs if job.status is JobStatus.QUEUED]
             if waiting:
+                self._make_room()
                 self._workers.append(_start_worker(waiting[-1].files))
 
     def _check(self, request: TrainRequest) -> JobPlace:

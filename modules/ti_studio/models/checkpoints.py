@@ -1,25 +1,33 @@
 """Which checkpoints there are, and what each is, found out from configurations and headers alone. Imports no torch."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from ti_studio.errors import NotFound, StudioError
+from ti_studio.errors import NotFound
 from ti_studio.folders import repository_root
-from ti_studio.models.families import SDXL, Family, family_of_pipeline
-from ti_studio.models.headers import BrokenFile, read_header
+from ti_studio.models.diffusers_folders import INDEX, outline_of_folder
+from ti_studio.models.families import Family
+from ti_studio.models.headers import BrokenFile
+from ti_studio.models.outline import Outline, UnknownCheckpoint
+from ti_studio.models.single_files import outline_of_file
+
+__all__ = [
+    "BrokenFile",
+    "CheckpointInfo",
+    "NoCheckpoint",
+    "UnknownCheckpoint",
+    "find_candidates",
+    "find_candidates_or_demo",
+    "find_checkpoint",
+    "identify",
+    "list_checkpoints",
+]
 
 SINGLE_FILE_ENDINGS = (".safetensors", ".ckpt")
-_INDEX = "model_index.json"
 _READ_BYTES = 1 << 20
-
-
-class UnknownCheckpoint(StudioError):
-    """A file or folder that is no checkpoint the studio can load; the message says what was found."""
 
 
 class NoCheckpoint(NotFound):
@@ -33,19 +41,33 @@ class CheckpointInfo:
     title: str
     """Its path inside the checkpoint folder, which is how the page and requests name it."""
     path: Path
-    family: Family
-    widths: Mapping[str, int]
-    """Columns of each text encoder's token embeddings: `{"clip_l": 768}`."""
-    default_size: int
-    """Width and height in pixels of the pictures it was trained on."""
-    prediction_type: str
-    """`epsilon` or `v_prediction`."""
+    outline: Outline
+
+    @property
+    def family(self) -> Family:
+        """Which checkpoints' embeddings it takes."""
+        return self.outline.family
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Columns of each text encoder's token embeddings: `{"clip_l": 768}`."""
+        return self.outline.widths
+
+    @property
+    def default_size(self) -> int:
+        """Width and height in pixels of the pictures it was trained on."""
+        return self.outline.default_size
+
+    @property
+    def prediction_type(self) -> str:
+        """`epsilon` or `v_prediction`."""
+        return self.outline.prediction_type
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the weights: over all of them, in the order of their paths."""
+        """The SHA-256 of the weights: over all of them, one part after the other."""
         digest = hashlib.sha256()
-        for weights in _weights(self.path):
+        for weights in self.outline.weights:
             with weights.open("rb") as file:
                 while block := file.read(_READ_BYTES):
                     digest.update(block)
@@ -54,7 +76,7 @@ class CheckpointInfo:
 
 def find_candidates(folder: Path) -> Iterator[Path]:
     """Yields what looks like a checkpoint in a folder, recursively: diffusers folders and single files."""
-    if (folder / _INDEX).is_file():
+    if (folder / INDEX).is_file():
         yield folder
         return
     if not folder.is_dir():
@@ -94,7 +116,7 @@ def find_checkpoint(folder: Path, wanted: str | None) -> CheckpointInfo:
         found, reasons = list_checkpoints(folder)
         if found:
             return found[0]
-        hint = f"Put a diffusers folder into {folder}, or name one with --ckpt."
+        hint = f"Put a .safetensors file or a diffusers folder into {folder}, or name one with --ckpt."
         raise NoCheckpoint(" ".join([f"There is no checkpoint that can be loaded in {folder}.", *reasons, hint]))
     for path in (folder / wanted, Path(wanted).expanduser()):
         if path.exists():
@@ -115,73 +137,17 @@ def identify(path: Path, root: Path | None = None) -> CheckpointInfo:
     """
     if not path.exists():
         raise NoCheckpoint(f"There is no checkpoint at {path}.")
-    if path.is_file():
-        raise _single_file_error(path)
-    index = _read_json(path / _INDEX)
-    widths: dict[str, int] = {
-        name: int(_read_json(path / name / "config.json").get("hidden_size", 0))
-        for name in ("text_encoder", "text_encoder_2")
-        if name in index
-    }
-    pipeline = str(index.get("_class_name", "nothing"))
-    family = family_of_pipeline(pipeline, widths)
-    if family is None or family is SDXL:
-        raise UnknownCheckpoint(f"{path} holds a {pipeline}; expected a StableDiffusionPipeline (SD 1 or SD 2).")
-    for weights in _weights(path):
-        read_header(weights)
-    return CheckpointInfo(
-        title=_title(path, root),
-        path=path,
-        family=family,
-        widths=dict(zip(family.encoders, widths.values(), strict=True)),
-        default_size=_default_size(path),
-        prediction_type=str(_read_json(path / "scheduler" / "scheduler_config.json").get("prediction_type", "epsilon")),
-    )
-
-
-def _single_file_error(path: Path) -> StudioError:
-    if path.suffix.lower() == ".safetensors":
-        names = list(read_header(path).tensors)
-        return UnknownCheckpoint(
-            f"{path} is a single file of {len(names)} tensors ({', '.join(names[:2])}, …); "
-            "expected a diffusers folder, with model_index.json in it."
+    if path.is_dir():
+        return CheckpointInfo(_title(path, root), path, outline_of_folder(path))
+    if path.suffix.lower() not in SINGLE_FILE_ENDINGS:
+        raise UnknownCheckpoint(
+            f"{path} is no checkpoint; expected a {' or '.join(SINGLE_FILE_ENDINGS)} file, or a diffusers folder with "
+            f"{INDEX} in it."
         )
-    return UnknownCheckpoint(f"{path} is no checkpoint that can be loaded; expected a diffusers folder with {_INDEX}.")
+    return CheckpointInfo(_title(path, root), path, outline_of_file(path))
 
 
 def _title(path: Path, root: Path | None) -> str:
     if root is not None and path != root and path.is_relative_to(root):
         return path.relative_to(root).as_posix()
     return path.name
-
-
-def _weights(path: Path) -> list[Path]:
-    """Returns the weight files of a diffusers folder.
-
-    Raises:
-        UnknownCheckpoint: a part has none.
-    """
-    files = []
-    for part in ("text_encoder", "unet", "vae"):
-        found = sorted((path / part).glob("*.safetensors"))
-        if not found:
-            raise UnknownCheckpoint(f"{path / part} has no .safetensors file; expected the {part}'s weights there.")
-        files += found
-    return files
-
-
-def _default_size(path: Path) -> int:
-    factor = 2 ** (len(_read_json(path / "vae" / "config.json").get("block_out_channels", [0] * 4)) - 1)
-    return int(_read_json(path / "unet" / "config.json").get("sample_size", 64) * factor)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UnknownCheckpoint(f"{path} is missing; expected a diffusers folder with {path.name} in it.") from error
-    except ValueError as error:
-        raise UnknownCheckpoint(f"{path} is damaged: it is not JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise UnknownCheckpoint(f"{path} is damaged: it holds a {type(content).__name__}, expected an object.")
-    return content

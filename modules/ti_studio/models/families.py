@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ti_studio.prompts.layers import Layer
+
 
 @dataclass(frozen=True)
 class Family:
@@ -13,25 +15,32 @@ class Family:
     """The text encoders' keys in embedding files, in the order in which their outputs are joined."""
     architecture: str
     """The name in `modelspec.architecture` of the files it is written to."""
+    layer: Layer
+    """What the UNet listens to in the text encoders."""
+    zero_negative: bool = False
+    """An empty negative prompt is zeros, not an encoded empty text: as SDXL was trained, and A1111 paints."""
 
 
-SD1 = Family("SD 1", ("clip_l",), "stable-diffusion-v1")
-SD2 = Family("SD 2", ("clip_h",), "stable-diffusion-v2")
-SDXL = Family("SDXL", ("clip_l", "clip_g"), "stable-diffusion-xl-v1-base")
+SD1 = Family("SD 1", ("clip_l",), "stable-diffusion-v1", Layer.CHOSEN)
+SD2 = Family("SD 2", ("clip_h",), "stable-diffusion-v2", Layer.LAST)
+SDXL = Family("SDXL", ("clip_l", "clip_g"), "stable-diffusion-xl-v1-base", Layer.PENULTIMATE, zero_negative=True)
 
-SD2_WIDTH = 1024
-"""The width of SD 2's text encoder, which tells it from SD 1 in a folder of the same pipeline class."""
+_WIDTHS = {768: SD1, 1024: SD2}
+"""The real widths of token embeddings. Other widths are those of small checkpoints made for demonstrations and tests."""
 
 
-def family_of_pipeline(pipeline: str, widths: Mapping[str, int]) -> Family | None:
+def family_of_pipeline(pipeline: str, text_config: Mapping[str, object]) -> Family | None:
     """Returns the family of a diffusers folder, or None for a pipeline that is none of them.
 
     Args:
         pipeline: `_class_name` of `model_index.json`.
-        widths: hidden size of each text encoder folder (`text_encoder`, `text_encoder_2`).
+        text_config: the first text encoder's `config.json`. SD 1 and SD 2 have the same pipeline; their text encoders
+            differ in width, and in that OpenCLIP computes GELU where OpenAI's CLIP has a quick estimate of it.
     """
     if pipeline == "StableDiffusionXLPipeline":
         return SDXL
     if pipeline == "StableDiffusionPipeline":
-        return SD2 if widths.get("text_encoder") == SD2_WIDTH else SD1
+        by_activation = SD2 if text_config.get("hidden_act") == "gelu" else SD1
+        width = text_config.get("hidden_size")
+        return _WIDTHS.get(width, by_activation) if isinstance(width, int) else by_activation
     return None

@@ -8,18 +8,19 @@ import torch
 from accelerate import PartialState
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ti_studio.errors import StudioError
+from ti_studio.folders import repository_root
 from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.prompts.conditioning import TextEncoder
+from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
+from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
+from ti_studio.prompts.conditioning import Conditioning, TextEncoder
 from ti_studio.prompts.tokens import PromptTokenizer, TokenIds
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
-
-class CheckpointNotLoaded(StudioError):
-    """A checkpoint's weights do not fit its configuration."""
+OPENCLIP_PAD = 0
+"""What OpenCLIP's encoders (`clip_h`, `clip_g`) were trained to see behind the end token; OpenAI's see end tokens."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,27 @@ class Model:
         """Pixels of a picture's side for one of its latents."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
-    def predict(self, noisy: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """Returns the UNet's output in float32.
 
         Args:
             noisy: latents, [n, 4, h, w].
             timesteps: [n].
-            context: encoded prompts, [n, 77 · chunks, width].
+            conditioning: n encoded prompts.
         """
         dtype = self.hardware.dtype
-        return cast(Tensor, self.unet(noisy.to(dtype), timesteps, context.to(dtype)).sample).float()
+        context = conditioning.context.to(dtype)
+        added = self._added(noisy, conditioning)
+        return cast(Tensor, self.unet(noisy.to(dtype), timesteps, context, added_cond_kwargs=added).sample).float()
+
+    def _added(self, noisy: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
+        """Returns what SDXL is told beside the context: the pooled prompts, and that the pictures are whole ones of the
+        very size that is asked for (original height and width, top and left of the crop, target height and width)."""
+        if conditioning.pooled is None:
+            return None
+        height, width = (side * self.latent_factor for side in noisy.shape[-2:])
+        sizes = torch.tensor([height, width, 0, 0, height, width], device=noisy.device, dtype=torch.float32)
+        return {"text_embeds": conditioning.pooled.to(self.hardware.dtype), "time_ids": sizes.expand(len(noisy), -1)}
 
     def decode(self, latents: Tensor) -> Tensor:
         """Returns pictures [n, 3, H, W] in 0…1 of scaled latents [n, 4, h, w]."""
@@ -78,34 +90,75 @@ class Model:
 
 
 def load(info: CheckpointInfo, hardware: Hardware) -> Model:
-    """Loads a diffusers folder, without asking the network for anything.
+    """Loads a single file or a diffusers folder, without asking the network for anything.
 
     Raises:
         CheckpointNotLoaded: weights are missing, or do not fit the configuration.
     """
     try:
-        encoders = tuple(
-            _load_encoder(info.path, key, suffix, hardware)
-            for key, suffix in zip(info.family.encoders, ("", "_2"), strict=False)
-        )
-        unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
-        vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=torch.float32)
+        return _load_file(info, hardware) if info.path.is_file() else _load_folder(info, hardware)
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointNotLoaded(f"The checkpoint {info.path} could not be loaded: {error}") from error
+
+
+def _load_file(info: CheckpointInfo, hardware: Hardware) -> Model:
+    file = SingleFile(info)
+    encoders = tuple(
+        _text_encoder(info, key, _frozen(file.encoder(key, hardware.dtype), hardware), shared_tokenizer_folder())
+        for key in info.family.encoders
+    )
+    unet, vae = file.unet(hardware.dtype), file.vae(torch.float32)
+    return Model(
+        info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), single_file_scheduler(info)
+    )
+
+
+def _load_folder(info: CheckpointInfo, hardware: Hardware) -> Model:
+    encoders = tuple(
+        _load_encoder(info, key, folder, hardware)
+        for key, folder in zip(info.family.encoders, ENCODER_PARTS, strict=False)
+    )
+    unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
+    vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=torch.float32)
     scheduler_config = _scheduler_config(info.path)
     return Model(info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), scheduler_config)
 
 
-def _load_encoder(path: Path, key: str, suffix: str, hardware: Hardware) -> TextEncoder:
-    tokenizer = CLIPTokenizer.from_pretrained(path / f"tokenizer{suffix}", local_files_only=True)
-    model = _load_part(CLIPTextModel, path / f"text_encoder{suffix}", dtype=hardware.dtype)
-    return TextEncoder(key, PromptTokenizer(cast(TokenIds, tokenizer)), _frozen(model, hardware))
+def _load_encoder(info: CheckpointInfo, key: str, folder: str, hardware: Hardware) -> TextEncoder:
+    kind = CLIPTextModelWithProjection if key == PROJECTED else CLIPTextModel
+    model = _load_part(kind, info.path / folder, dtype=hardware.dtype)
+    tokenizer = info.path / folder.replace("text_encoder", "tokenizer")
+    return _text_encoder(info, key, _frozen(model, hardware), tokenizer)
+
+
+def _text_encoder(info: CheckpointInfo, key: str, model: Any, tokenizer: Path) -> TextEncoder:
+    if key == PROJECTED:
+        text_model, projection = model.text_model, model.text_projection
+        return TextEncoder(key, load_tokenizer(tokenizer, key), text_model, info.family.layer, projection)
+    return TextEncoder(key, load_tokenizer(tokenizer, key), model, info.family.layer)
+
+
+def shared_tokenizer_folder() -> Path:
+    """Returns the folder of CLIP's vocabulary, which is the same for every text encoder; single files have none."""
+    return repository_root() / "models" / "Stable-diffusion" / "demo" / "tokenizer"
+
+
+def load_tokenizer(folder: Path, key: str) -> PromptTokenizer:
+    """Loads CLIP's tokenizer from a folder for the text encoder of this key."""
+    # OpenCLIP's folders name "!" as the padding, and the tokenizer then takes every "!" in a prompt for padding.
+    loaded = CLIPTokenizer.from_pretrained(folder, pad_token="<|endoftext|>", local_files_only=True)
+    return PromptTokenizer(cast(TokenIds, loaded), pad=None if key == "clip_l" else OPENCLIP_PAD)
 
 
 def _load_part(kind: Any, folder: Path, **precision: torch.dtype) -> Any:
     """Loads one part with diffusers or transformers, neither of which minds by itself when weights are missing."""
     part, report = kind.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **precision
+        folder,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+        variant=HALF_VARIANT if half_precision_only(folder) else None,
+        **precision,
     )
     missing = sorted(report["missing_keys"])
     if missing:

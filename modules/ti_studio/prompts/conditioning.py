@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from ti_studio.prompts.chunks import CHUNK_TOKENS, Chunk
+from ti_studio.prompts.layers import Layer
 from ti_studio.prompts.tokens import PromptTokenizer
 
 POSITIONS = CHUNK_TOKENS + 2
@@ -18,6 +19,9 @@ POSITIONS = CHUNK_TOKENS + 2
 
 Rows = Mapping[str, Tensor]
 """The learned rows of each word for one text encoder: name → [vectors, width]."""
+
+Words = Mapping[str, Mapping[str, Tensor]]
+"""The learned rows of each word: name → the encoder's key → [vectors, width]."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class TextEncoder:
     """How files name it: `clip_l` (SD 1, SDXL), `clip_h` (SD 2), `clip_g` (SDXL)."""
     tokenizer: PromptTokenizer
     model: CLIPTextModel
+    layer: Layer = Layer.CHOSEN
+    projection: nn.Module | None = None
+    """What makes the pooled output of the end token's last hidden state; None if the UNet does not ask for one."""
 
     @property
     def token_embedding(self) -> nn.Embedding:
@@ -42,45 +49,89 @@ class TextEncoder:
         return self.token_embedding.embedding_dim
 
 
-def encode(encoder: TextEncoder, prompts: Sequence[Sequence[Chunk]], rows: Rows, clip_skip: int = 1) -> Tensor:
+@dataclass(frozen=True)
+class Conditioning:
+    """Encoded prompts: what the UNet is told."""
+
+    context: Tensor
+    """[n, 77 · chunks, width]"""
+    pooled: Tensor | None = None
+    """SDXL: the projected end token of each prompt's first chunk, [n, d]; None for the other families."""
+
+    def repeated(self, count: int) -> "Conditioning":
+        """Returns the one prompt that this is, `count` times."""
+        pooled = None if self.pooled is None else self.pooled.expand(count, -1)
+        return Conditioning(self.context.expand(count, -1, -1), pooled)
+
+    def joined(self, other: "Conditioning") -> "Conditioning":
+        """Returns these prompts and then those of another one, which have as many chunks."""
+        context = torch.cat([self.context, other.context])
+        if self.pooled is None or other.pooled is None:
+            return Conditioning(context)
+        return Conditioning(context, torch.cat([self.pooled, other.pooled]))
+
+    def zeros(self) -> "Conditioning":
+        """Returns as many prompts that say nothing at all, which is less than an empty text says."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return Conditioning(torch.zeros_like(self.context), pooled)
+
+
+def encode(
+    encoders: Sequence[TextEncoder], prompts: Sequence[Sequence[Chunk]], words: Words, clip_skip: int = 1
+) -> Conditioning:
     """Encodes prompts for the UNet.
 
     Equal chunks are encoded once, however many prompts have them. A prompt with fewer chunks than the longest is filled
     up with empty ones. Weights multiply the encoder's output for their token, and the chunk is then scaled back to the
-    mean it had (A1111's emphasis mode "Original").
+    mean it had (A1111's emphasis mode "Original"); they leave the pooled output alone, as in A1111.
 
     Args:
-        encoder: the text encoder.
+        encoders: the text encoders, whose outputs stand side by side.
         prompts: the chunks of each prompt.
-        rows: the rows of every word that is placed in a chunk; gradients flow into them.
-        clip_skip: 1 takes the encoder's last layer, 2 the one before it, …
-
-    Returns:
-        [prompts, 77 · chunks, width]
+        words: the rows of every word that is placed in a chunk; gradients flow into them.
+        clip_skip: 1 takes the encoder's last layer, 2 the one before it, … where the family leaves the choice.
     """
     length = max(len(chunks) for chunks in prompts)
     filled = [chunk for chunks in prompts for chunk in (*chunks, *([Chunk()] * (length - len(chunks))))]
     distinct = list(dict.fromkeys(filled))
-    hidden = _encode_chunks(encoder, distinct, rows, clip_skip)
+    outputs = [
+        _encode_chunks(encoder, distinct, {name: rows[encoder.key] for name, rows in words.items()}, clip_skip)
+        for encoder in encoders
+    ]
+    hidden = torch.cat([output.context for output in outputs], dim=-1)
     place = {chunk: index for index, chunk in enumerate(distinct)}
     index = torch.tensor([place[chunk] for chunk in filled], device=hidden.device)
-    return hidden[index].reshape(len(prompts), length * POSITIONS, hidden.shape[-1])
+    context = hidden[index].reshape(len(prompts), length * POSITIONS, hidden.shape[-1])
+    pooled = [output.pooled for output in outputs if output.pooled is not None]
+    return Conditioning(context, pooled[0][index[::length]] if pooled else None)
 
 
-def _encode_chunks(encoder: TextEncoder, chunks: Sequence[Chunk], rows: Rows, clip_skip: int) -> Tensor:
-    """Returns [chunks, 77, width], weights applied."""
+def _encode_chunks(encoder: TextEncoder, chunks: Sequence[Chunk], rows: Rows, clip_skip: int) -> Conditioning:
+    """Returns one encoder's outputs, weights applied: [chunks, 77, width] and, if it has a projection, [chunks, d]."""
     table = encoder.token_embedding
     ids = torch.tensor([encoder.tokenizer.framed(chunk.ids, POSITIONS) for chunk in chunks], device=table.weight.device)
+    back = {Layer.CHOSEN: clip_skip, Layer.LAST: 1, Layer.PENULTIMATE: 2}[encoder.layer]
     with spliced(table, chunks, rows):
-        output = encoder.model(input_ids=ids, output_hidden_states=clip_skip > 1)
-    hidden: Tensor
-    if clip_skip > 1:
-        hidden = encoder.model.final_layer_norm(output.hidden_states[-clip_skip])
-    else:
-        hidden = output.last_hidden_state
-    if all(weight == 1.0 for chunk in chunks for weight in chunk.weights):
-        return hidden
-    return _emphasised(hidden, chunks)
+        output = encoder.model(input_ids=ids, output_hidden_states=back > 1)
+    hidden: Tensor = output.last_hidden_state if back == 1 else output.hidden_states[-back]
+    if back > 1 and encoder.layer is Layer.CHOSEN:
+        hidden = encoder.model.final_layer_norm(hidden)
+    if any(weight != 1.0 for chunk in chunks for weight in chunk.weights):
+        hidden = _emphasised(hidden, chunks)
+    return Conditioning(hidden, _pooled(encoder, output.last_hidden_state, chunks))
+
+
+def _pooled(encoder: TextEncoder, hidden: Tensor, chunks: Sequence[Chunk]) -> Tensor | None:
+    """Projects the end token behind each chunk's own tokens.
+
+    transformers looks for the highest id or for the first end token instead, which is another place when a new word has
+    an id of its own or a prompt spells the end token out.
+    """
+    if encoder.projection is None:
+        return None
+    ends = torch.tensor([1 + len(chunk.ids) for chunk in chunks], device=hidden.device)
+    projected: Tensor = encoder.projection(hidden[torch.arange(len(chunks), device=hidden.device), ends])
+    return projected
 
 
 @contextmanager
@@ -130,21 +181,25 @@ class ConditioningCache:
     """Remembers encoded prompts by their chunks **and** the content of the rows in them, so that a word which was
     trained further or replaced on disk is never answered with its old meaning."""
 
-    def __init__(self, encoder: TextEncoder, most: int = 64) -> None:
-        self._encoder = encoder
+    def __init__(self, encoders: Sequence[TextEncoder], most: int = 64) -> None:
+        self._encoders = encoders
         self._most = most
-        self._encoded: OrderedDict[tuple[object, ...], Tensor] = OrderedDict()
+        self._encoded: OrderedDict[tuple[object, ...], Conditioning] = OrderedDict()
 
-    def encode(self, chunks: Sequence[Chunk], rows: Rows, clip_skip: int = 1) -> Tensor:
-        """Returns [1, 77 · chunks, width] without gradients, on the encoder's device."""
-        names = {placement.name for chunk in chunks for placement in chunk.placements}
-        contents = tuple((name, rows[name].float().cpu().numpy().tobytes()) for name in sorted(names))
+    def encode(self, chunks: Sequence[Chunk], words: Words, clip_skip: int = 1) -> Conditioning:
+        """Returns the one prompt without gradients, on the encoders' device."""
+        names = sorted({placement.name for chunk in chunks for placement in chunk.placements})
+        contents = tuple(
+            (name, encoder.key, words[name][encoder.key].float().cpu().numpy().tobytes())
+            for name in names
+            for encoder in self._encoders
+        )
         key = (tuple(chunks), contents, clip_skip)
         if key in self._encoded:
             self._encoded.move_to_end(key)
             return self._encoded[key]
         with torch.no_grad():
-            encoded = encode(self._encoder, [chunks], rows, clip_skip)
+            encoded = encode(self._encoders, [chunks], words, clip_skip)
         self._encoded[key] = encoded
         if len(self._encoded) > self._most:
             self._encoded.popitem(last=False)

@@ -10,7 +10,6 @@ class TokenIds(Protocol):
 
     bos_token_id: int
     eos_token_id: int
-    pad_token_id: int
 
     def __call__(
         self, text: list[str], *, add_special_tokens: bool, truncation: bool, verbose: bool
@@ -24,6 +23,8 @@ class PromptTokenizer:
     """Turns text into token ids, without begin and end tokens and without cutting it."""
 
     tokenizer: TokenIds
+    pad: int | None = None
+    """The id that follows the end token until a chunk is full; None is the end token again."""
     comma: int = field(init=False)
     """The id of a comma, at which a chunk that is full may be broken."""
 
@@ -49,4 +50,5 @@ class PromptTokenizer:
     def framed(self, ids: Sequence[int], length: int) -> list[int]:
         """Returns ids between begin and end token, padded to `length`."""
         framed = [self.tokenizer.bos_token_id, *ids, self.tokenizer.eos_token_id]
-        return framed + [self.tokenizer.pad_token_id] * (length - len(framed))
+        pad = self.tokenizer.eos_token_id if self.pad is None else self.pad
+        return framed + [pad] * (length - len(framed))

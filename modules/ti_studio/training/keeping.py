@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import POSITIONS, encode
+from ti_studio.prompts.conditioning import POSITIONS, Conditioning, encode
 from ti_studio.training.lesson import Batch, Lesson
 from ti_studio.training.prompts import Prompt
 
@@ -16,10 +16,9 @@ DECIDES_LAYOUT = 500
 Rows = Mapping[str, Tensor]
 
 
-def contexts(model: Model, prompts: Sequence[Prompt], rows: Rows, name: str) -> Tensor:
-    """Returns encoded prompts for the UNet, [prompts, 77 · chunks, width], with a graph from them to the rows."""
-    encoded = [encode(encoder, prompts, {name: rows[encoder.key]}) for encoder in model.encoders]
-    return torch.cat(encoded, dim=-1)
+def conditioned(model: Model, prompts: Sequence[Prompt], rows: Rows, name: str) -> Conditioning:
+    """Returns encoded prompts for the UNet, with a graph from them to the rows."""
+    return encode(model.encoders, prompts, {name: rows})
 
 
 def distance_penalty(rows: Rows, initial: Rows) -> Tensor:
@@ -60,8 +59,8 @@ def prompt_penalty(model: Model, lesson: Lesson, batch: Batch, rows: Rows, initi
     latents, timesteps = batch.pictures.noisy[chosen], batch.pictures.timesteps[chosen]
     name = lesson.request.name
     with torch.no_grad():
-        kept = model.predict(latents, timesteps, contexts(model, prompts, initial, name))
-    changed = model.predict(latents, timesteps, contexts(model, prompts, rows, name))
+        kept = model.predict(latents, timesteps, conditioned(model, prompts, initial, name))
+    changed = model.predict(latents, timesteps, conditioned(model, prompts, rows, name))
     return (changed - kept).square().mean(dim=(1, 2, 3)).sum() / len(batch.prompts)
 
 

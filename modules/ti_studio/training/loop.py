@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training.events import Step
-from ti_studio.training.keeping import Rows, context_penalty, contexts, distance_penalty, prompt_penalty
+from ti_studio.training.keeping import Rows, conditioned, context_penalty, distance_penalty, prompt_penalty
 from ti_studio.training.learner import Learner
 from ti_studio.training.lesson import Batch, Lesson
 from ti_studio.training.objective import denoising_losses
@@ -43,7 +44,7 @@ def optimise(model: Model, lesson: Lesson, learner: Learner) -> Iterator[Step]:
 
 def batch_loss(model: Model, batch: Batch, rows: Rows, name: str) -> Tensor:
     """Returns the plain mean squared error of a batch, with a graph from it to the rows."""
-    return denoising_losses(model, batch.pictures, contexts(model, batch.prompts, rows, name)).mean()
+    return denoising_losses(model, batch.pictures, conditioned(model, batch.prompts, rows, name)).mean()
 
 
 @torch.no_grad()
@@ -63,9 +64,9 @@ def _sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) ->
     sums = torch.zeros(2, device=model.hardware.device)
     for part in range(parts):
         batch, rows = lesson.batch(step, part), learner.rows
-        context = contexts(model, batch.prompts, rows, request.name)
-        loss = denoising_losses(model, batch.pictures, context, request).mean() / parts
-        penalties = _penalties(model, lesson, batch, context, (rows, learner.initial))
+        told = conditioned(model, batch.prompts, rows, request.name)
+        loss = denoising_losses(model, batch.pictures, told, request).mean() / parts
+        penalties = _penalties(model, lesson, batch, told, (rows, learner.initial))
         penalty = sum(penalties, start=torch.zeros_like(loss)) / parts
         total = loss + penalty if penalties else loss
         if not total.requires_grad:  # no prompt of the batch holds the word
@@ -77,7 +78,7 @@ def _sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) ->
 
 
 def _penalties(
-    model: Model, lesson: Lesson, batch: Batch, context: Tensor, rows_and_initial: tuple[Rows, Rows]
+    model: Model, lesson: Lesson, batch: Batch, told: Conditioning, rows_and_initial: tuple[Rows, Rows]
 ) -> list[Tensor]:
     """Returns the penalties that the request asks for, weighted."""
     request = lesson.request
@@ -87,8 +88,8 @@ def _penalties(
         penalties.append(request.init_weight * distance_penalty(rows, initial))
     if request.context_weight:
         with torch.no_grad():
-            initial_context = contexts(model, batch.prompts, initial, request.name)
-        penalties.append(request.context_weight * context_penalty(context, initial_context, batch.prompts))
+            initially_told = conditioned(model, batch.prompts, initial, request.name)
+        penalties.append(request.context_weight * context_penalty(told.context, initially_told.context, batch.prompts))
     if request.prompt_weight:
         penalties.append(request.prompt_weight * prompt_penalty(model, lesson, batch, rows, initial))
     return penalties

@@ -13,6 +13,7 @@ from diffusers import DDPMScheduler
 from torch import Tensor
 
 from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training.options import ObjectiveOptions
 
 _MOST_SNR = 1000.0
@@ -29,12 +30,12 @@ class NoisyBatch:
     """[n], 0 … 999"""
     target: Tensor
     """The noise (ε-prediction) or the velocity (v-prediction, arXiv 2202.00512), [n, 4, h, w]."""
-    mask: Tensor | None = None
-    """[n, 1, h, w], 0…1: how much an error counts at each place; None where all count alike."""
     weights: Tensor | None = None
     """How much each picture's error counts, [n]; None counts them all as 1."""
     huber_c: Tensor | None = None
     """Where each picture's error turns from squared to straight, [n]; for the losses that need it."""
+    mask: Tensor | None = None
+    """[n, 1, h, w], 0…1: how much an error counts at each place; None where all count alike."""
 
 
 class NoiseSchedule:
@@ -105,17 +106,17 @@ class NoiseSchedule:
 
 
 def denoising_losses(
-    model: Model, batch: NoisyBatch, context: Tensor, options: ObjectiveOptions | None = None
+    model: Model, batch: NoisyBatch, conditioning: Conditioning, options: ObjectiveOptions | None = None
 ) -> Tensor:
     """Returns the error of each picture, [n]: the mean squared error if no options say otherwise.
 
     Args:
         model: the frozen checkpoint.
         batch: n noisy pictures.
-        context: their encoded prompts, [n, 77 · chunks, width].
+        conditioning: their n encoded prompts.
         options: what kind of error; None takes the plain mean squared error, unweighted.
     """
-    predicted = model.predict(batch.noisy, batch.timesteps, context)
+    predicted = model.predict(batch.noisy, batch.timesteps, conditioning)
     target = batch.target.float()
     if options is None:
         return _mean(F.mse_loss(predicted, target, reduction="none"), batch.mask)

@@ -107,7 +107,8 @@ def build_services(options: ServerOptions) -> Services:
     folders.make()
     library = Library(folders.embeddings)
     checkpoint = str(options.ckpt) if options.ckpt else None
-    return Services(folders, library, Jobs(folders, checkpoint), Txt2ImgService(folders, library, checkpoint))
+    txt2img = Txt2ImgService(folders, library, checkpoint)
+    return Services(folders, library, Jobs(folders, checkpoint, make_room=txt2img.release), txt2img)
 
 
 class _Server(uvicorn.Server):
