@@ -8,6 +8,7 @@ import torch
 
 from tests.training.test_run import prepared, request, rows_of, run
 from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training import events
 from ti_studio.training.initialization import initial_rows
 from ti_studio.training.keeping import conditioned, context_penalty, distance_penalty, prompt_penalty
@@ -89,8 +90,8 @@ def test_each_loss_counts_errors_its_way(tiny_model: Model, kind: str, expected:
     context = torch.randn(2, 77, 16)
 
     with torch.no_grad():
-        found = denoising_losses(tiny_model, batch, context, options)
-        error = tiny_model.predict(batch.noisy, batch.timesteps, context) - batch.target
+        found = denoising_losses(tiny_model, batch, Conditioning(context), options)
+        error = tiny_model.predict(batch.noisy, batch.timesteps, Conditioning(context)) - batch.target
 
     assert callable(expected)
     assert torch.allclose(found, expected(error).mean(dim=(1, 2, 3)), atol=1e-5)
