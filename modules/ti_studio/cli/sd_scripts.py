@@ -49,5 +49,5 @@ def _checkpoint(plan: Plan, *, sdxl: bool) -> CheckpointInfo:
     if plan.options.get("v2") and info.family.name != "SD 2":
         print(f"note: --v2 changes nothing: {info.title} is {info.family.name}.", file=sys.stderr)
     if plan.options.get("v_parameterization"):
-        return replace(info, prediction_type="v_prediction")
+        return replace(info, outline=replace(info.outline, prediction_type="v_prediction"))
     return info
