@@ -12,8 +12,13 @@ from ti_studio.training.captions import (
     PromptTemplate,
     find_template,
     list_templates,
-    read_caption,
 )
+from ti_studio.training.captions import read_caption as read_caption_with
+from ti_studio.training.dataset_options import DatasetFolder
+
+
+def read_caption(picture: Path, **options: object) -> str:
+    return read_caption_with(picture, DatasetFolder(directory="pictures", **options))  # type: ignore[arg-type]
 
 
 def template(tmp_path: Path, text: str) -> PromptTemplate:
@@ -26,6 +31,17 @@ def test_the_text_beside_a_picture_is_its_caption(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\ufeffred ball,\n on the beach \n", encoding="utf-8")
 
     assert read_caption(tmp_path / "a.png") == "red ball, on the beach"
+
+
+def test_the_caption_may_have_another_ending_and_several_lines_where_one_is_drawn(tmp_path: Path) -> None:
+    (tmp_path / "a.caption").write_text("a ball\n\n a red  ball\n")
+
+    assert read_caption(tmp_path / "a.png", caption_extension=".caption") == "a ball a red ball"
+    assert read_caption(tmp_path / "a.png", caption_extension=".caption", enable_wildcard=True) == "a ball\na red ball"
+
+
+def test_class_tokens_are_the_caption_where_there_is_no_file(tmp_path: Path) -> None:
+    assert read_caption(tmp_path / "a.png", class_tokens="zzzz dog") == "zzzz dog"
 
 
 @pytest.mark.parametrize(

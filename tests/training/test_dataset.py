@@ -1,5 +1,7 @@
 """The folder of pictures."""
 
+import json
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -8,9 +10,20 @@ import torch
 from PIL import Image
 
 from ti_studio.errors import NotFound
-from ti_studio.training.dataset import EmptyDataset, load_picture, load_pictures, scan_dataset
+from ti_studio.models.loading import Model
+from ti_studio.training.dataset import EmptyDataset, Look, load_picture, repeats_of, scan_dataset, scan_folders
+from ti_studio.training.dataset_options import DatasetFolder
+from ti_studio.training.latents import cache_latents, check_pictures
+from ti_studio.training.request import TrainRequest
 
 SIZE = (32, 32)
+
+
+def load(path: Path, size: tuple[int, int] = SIZE, **options: object) -> Look:
+    """Loads one picture with these options of its folder."""
+    folder = DatasetFolder(directory=str(path.parent), **options)  # type: ignore[arg-type]
+    (sample,) = (sample for sample in scan_dataset(path.parent, size, folder).samples if sample.path == path)
+    return load_picture(sample)
 
 
 def test_usable_pictures_are_found_in_the_order_of_their_names(pictures: Path) -> None:
@@ -40,14 +53,18 @@ def test_every_other_file_is_reported_with_its_reason_and_the_rest_used(pictures
     assert len(dataset.rejected) == 4
 
 
-def test_a_picture_that_is_cut_off_is_reported_when_it_is_loaded(pictures: Path) -> None:
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_picture_that_is_cut_off_is_reported_when_it_is_loaded(
+    pictures: Path, tiny_model: Model, cached: bool
+) -> None:
     whole = BytesIO()
     Image.effect_noise((200, 200), 50).convert("RGB").save(whole, "JPEG")
     (pictures / "0.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
 
-    loaded, dataset = load_pictures(scan_dataset(pictures, SIZE), SIZE)
+    scanned = scan_dataset(pictures, SIZE)
 
-    assert loaded.shape == (3, 3, 32, 32)
+    dataset = cache_latents(tiny_model, scanned)[1] if cached else check_pictures(scanned)
+
     assert [sample.path.name for sample in dataset.samples] == ["0.png", "1.png", "2.png"]
     assert dataset.rejected[0].startswith("0.jpg: is damaged (image file is truncated")
 
@@ -74,7 +91,7 @@ def test_a_wide_picture_is_cropped_in_the_middle_and_not_squashed(tmp_path: Path
     image.paste("blue", (32, 0, 64, 32))
     image.save(tmp_path / "wide.png")
 
-    loaded = load_picture(tmp_path / "wide.png", SIZE)
+    loaded = load(tmp_path / "wide.png").pixels
 
     blue = torch.tensor([-1.0, -1.0, 1.0])
     assert torch.allclose(loaded[:, 16, 16], blue)
@@ -88,7 +105,7 @@ def test_a_picture_is_turned_as_its_exif_data_says(tmp_path: Path) -> None:
     exif[0x0112] = 6
     image.save(tmp_path / "turned.jpg", exif=exif, quality=100)
 
-    loaded = load_picture(tmp_path / "turned.jpg", (64, 32))
+    loaded = load(tmp_path / "turned.jpg", (64, 32)).pixels
 
     assert loaded[:, 16, 60].max() < -0.9
     assert loaded[:, 16, 4].min() > 0.9
@@ -97,4 +114,48 @@ def test_a_picture_is_turned_as_its_exif_data_says(tmp_path: Path) -> None:
 def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
     Image.new("RGBA", (32, 32), (255, 0, 0, 0)).save(tmp_path / "clear.png")
 
-    assert load_picture(tmp_path / "clear.png", SIZE).min() == 1
+    assert load(tmp_path / "clear.png").pixels.min() == 1
+
+
+def test_several_folders_are_one_dataset_with_the_options_of_each(
+    pictures: Path, tmp_path: Path, draw: Callable[[Path, list[str]], Path]
+) -> None:
+    more = draw(tmp_path / "more", ["black"])
+    (more / "notes.pdf").write_bytes(b"%PDF-1.4")
+    folders = (
+        DatasetFolder(directory=str(pictures), num_repeats=2),
+        DatasetFolder(directory=str(more), flip=True, width=64, height=48),
+    )
+
+    dataset = scan_folders(folders, SIZE)
+
+    assert [sample.path.name for sample in dataset.samples] == ["0.png", "1.png", "2.png", "0.png"]
+    assert [sample.size for sample in dataset.samples] == [SIZE, SIZE, SIZE, (64, 48)]
+    assert repeats_of(dataset.samples) == [2, 2, 2, 1]
+    assert dataset.rejected == ("more/notes.pdf: is not a picture",)
+    assert dataset.name == "pictures, more"
+
+
+def test_regularisation_pictures_are_seen_as_often_as_all_others_together(
+    pictures: Path, tmp_path: Path, draw: Callable[[Path, list[str]], Path]
+) -> None:
+    regular = draw(tmp_path / "regular", ["black", "white"])
+    folders = (
+        DatasetFolder(directory=str(pictures), num_repeats=3),
+        DatasetFolder(directory=str(regular), is_reg=True, num_repeats=2),
+    )
+
+    assert repeats_of(scan_folders(folders, SIZE).samples) == [3, 3, 3, 5, 4]
+
+
+def test_a_folder_takes_from_the_training_what_it_does_not_say_itself() -> None:
+    request = TrainRequest(
+        name="word",
+        shuffle_caption=True,
+        keep_tokens=2,
+        folders=({"directory": "a"}, {"directory": "b", "keep_tokens": 0}),  # type: ignore[arg-type]
+    )
+
+    assert [(folder.shuffle_caption, folder.keep_tokens) for folder in request.folders] == [(True, 2), (True, 0)]
+    assert TrainRequest(**json.loads(request.model_dump_json())) == request
+    assert request.dataset_folders("x") == request.folders

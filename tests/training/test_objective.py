@@ -8,10 +8,10 @@ import torch
 
 from tests.training.test_run import prepared, request, rows_of, run
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import encode
+from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training import events
 from ti_studio.training.initialization import initial_rows
-from ti_studio.training.keeping import context_penalty, distance_penalty, prompt_penalty
+from ti_studio.training.keeping import conditioned, context_penalty, distance_penalty, prompt_penalty
 from ti_studio.training.noise import shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch, denoising_losses
 from ti_studio.training.options import ObjectiveOptions
@@ -90,8 +90,8 @@ def test_each_loss_counts_errors_its_way(tiny_model: Model, kind: str, expected:
     context = torch.randn(2, 77, 16)
 
     with torch.no_grad():
-        found = denoising_losses(tiny_model, batch, context, options)
-        error = tiny_model.predict(batch.noisy, batch.timesteps, context) - batch.target
+        found = denoising_losses(tiny_model, batch, Conditioning(context), options)
+        error = tiny_model.predict(batch.noisy, batch.timesteps, Conditioning(context)) - batch.target
 
     assert callable(expected)
     assert torch.allclose(found, expected(error).mean(dim=(1, 2, 3)), atol=1e-5)
@@ -164,8 +164,8 @@ def test_the_context_penalty_looks_at_everything_but_the_word(tiny_model: Model,
     prompts = prepared(request(), tiny_model, place).batch(1, 0).prompts
     initial = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
     with torch.no_grad():
-        before = encode(tiny_model.encoders, prompts, {"zzzz1234": initial}).context
-        after = encode(tiny_model.encoders, prompts, {"zzzz1234": {"clip_l": initial["clip_l"] + 1}}).context
+        before = conditioned(tiny_model, prompts, initial, "zzzz1234").context
+        after = conditioned(tiny_model, prompts, {"clip_l": initial["clip_l"] + 1}, "zzzz1234").context
     word = [1 + prompt[0].placements[0].offset for prompt in prompts]
     only_word = before.clone()
     for number, start in enumerate(word):
@@ -185,9 +185,9 @@ def test_the_prompt_penalty_is_of_another_pictures_prompt_at_noisy_timesteps(tin
     initial = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
     moved = {"clip_l": (initial["clip_l"] + 0.5).requires_grad_(True)}
 
-    order = [lesson._picture(index) for index in range(3)]
-    for picture, other in zip(order, batch.other_prompts, strict=True):
-        assert other not in lesson.prompts[picture]
+    for picture, other in zip(lesson.order.batch(0), batch.other_prompts, strict=True):
+        own = lesson.prompts[picture]
+        assert other not in [own.reader.read(text) for text in own.texts()]
     assert prompt_penalty(tiny_model, lesson, batch, initial, initial).item() == 0
     assert prompt_penalty(tiny_model, clean, clean.batch(1, 0), moved, initial).item() == 0
     penalty = prompt_penalty(tiny_model, lesson, batch, moved, initial)

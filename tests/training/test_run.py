@@ -1,25 +1,28 @@
 """Whole trainings on a tiny checkpoint."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
 from ti_studio.embeddings.files import read_embedding
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
 from ti_studio.training import events
 from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import load_pictures, scan_dataset
+from ti_studio.training.dataset import scan_folders
 from ti_studio.training.initialization import initial_embedding, initial_rows
-from ti_studio.training.latents import cache_latents
+from ti_studio.training.latents import LatentCache, cache_latents
 from ti_studio.training.learner import Learner
-from ti_studio.training.lesson import Lesson, WordNotInPrompt, prepare_lesson, tokenize_prompts
+from ti_studio.training.lesson import Lesson, prepare_lesson
 from ti_studio.training.loop import Diverged, batch_loss, optimise
+from ti_studio.training.prompts import WordNotInPrompt, tokenize_prompts
 from ti_studio.training.publishing import NameTaken
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.run import Place, train
@@ -42,10 +45,10 @@ def request(**changes: object) -> TrainRequest:
 def prepared(wanted: TrainRequest, model: Model, place: Place) -> Lesson:
     """Makes the lesson of a training by hand."""
     size = (model.info.default_size,) * 2
-    loaded, dataset = load_pictures(scan_dataset(place.dataset, size), size)
+    latents, dataset = cache_latents(model, scan_folders(wanted.dataset_folders(str(place.dataset)), size))
     template = PromptTemplate.read(place.template)
     prompts = tokenize_prompts(dataset, template, wanted.name, model.encoders[0].tokenizer, wanted.vectors_per_token)
-    return prepare_lesson(wanted, model, cache_latents(model, loaded, flip=False), prompts)
+    return prepare_lesson(wanted, model, latents, prompts)
 
 
 def replace_seed(wanted: TrainRequest) -> TrainRequest:
@@ -108,11 +111,27 @@ def test_nothing_but_the_rows_changes(tiny_model: Model, place: Place) -> None:
         assert all(torch.equal(value, values[name]) for name, value in part.state_dict().items())
 
 
-@pytest.mark.parametrize("stopped_after", [1, 3, 5])
+VARIED = {"shuffle_caption": True, "caption_tag_dropout_rate": 0.3, "caption_dropout_rate": 0.2}
+BUCKETS = {"enable_bucket": True, "bucket_no_upscale": True, "bucket_reso_steps": 8}
+
+
+@pytest.mark.parametrize(
+    ("stopped_after", "options"),
+    [
+        (1, {"flip": True}),
+        (3, {"flip": True, **VARIED}),
+        (5, {"flip": True, "alpha_mask": True, **BUCKETS}),
+        (2, {"flip": True, "random_crop": True, "color_aug": True, "enable_wildcard": True}),
+    ],
+)
 def test_stopping_and_resuming_gives_the_same_word_to_the_last_bit(
-    tiny_model: Model, place: Place, tmp_path: Path, stopped_after: int
+    tiny_model: Model, place: Place, tmp_path: Path, stopped_after: int, options: dict[str, object]
 ) -> None:
-    wanted = request(gradient_accumulation_steps=2, flip=True)
+    transparent = Image.new("RGBA", (72, 32), (255, 255, 0, 255))
+    transparent.paste((0, 0, 0, 0), (0, 0, 30, 32))
+    transparent.save(place.dataset / "wide.png")
+    (place.dataset / "wide.txt").write_text("{yellow|bright}, wide")
+    wanted = request(gradient_accumulation_steps=2, **options)
     run(wanted, tiny_model, place)
     uninterrupted = (place.embeddings / "zzzz1234.safetensors").read_bytes()
     (place.embeddings / "zzzz1234.safetensors").unlink()
@@ -188,7 +207,8 @@ def test_the_file_says_everything_about_how_it_was_made(tiny_model: Model, place
 
 def test_a_loss_that_is_no_number_ends_the_training_with_the_step_and_the_rate(tiny_model: Model, place: Place) -> None:
     lesson = prepared(request(), tiny_model, place)
-    broken = replace(lesson, latents=replace(lesson.latents, mean=torch.full_like(lesson.latents.mean, torch.nan)))
+    assert isinstance(lesson.latents, LatentCache)
+    broken = replace(lesson, latents=replace(lesson.latents, scaling_factor=math.nan))
     learner = Learner(initial_embedding("zzzz1234", tiny_model.encoders, "tree", 2), tiny_model.hardware.device)
 
     with pytest.raises(Diverged, match=r"The loss is nan at step 1, with learning rate 0\.005\. Try a lower"):
@@ -233,6 +253,56 @@ def test_a_replaced_word_is_kept_in_the_jobs_folder(tiny_model: Model, place: Pl
     assert told[-1] == events.Finished(6, str(place.embeddings / "sub" / "zzzz1234.safetensors"))
     assert not old.exists()
     assert (place.job / "replaced" / "ZZZZ1234.pt").read_bytes() == b"precious"
+
+
+def test_captions_that_are_the_prompts_are_checked_before_the_first_step(tiny_model: Model, place: Place) -> None:
+    (place.dataset / "0.txt").write_text("zzzz1234 in red")
+    (place.dataset / "1.txt").write_text("zzzz1234 in green")
+
+    told = run(request(captions_are_prompts=True), tiny_model, place)
+
+    kinds = [type(event) for event in told]
+    (warning,) = (event for event in told if isinstance(event, events.Warned))
+    assert "1 of 3 captions do not hold the word 'zzzz1234'" in warning.text and "2.png" in warning.text
+    assert kinds.index(events.Warned) < kinds.index(events.Step)
+    assert [event.pictures for event in told if isinstance(event, events.Started)] == [2]
+
+
+def test_a_batch_of_regularisation_pictures_alone_teaches_nothing_and_stops_nothing(
+    tiny_model: Model, place: Place, tmp_path: Path, draw: Callable[[Path, list[str]], Path]
+) -> None:
+    regular = draw(tmp_path / "regular", ["black", "white"])
+    folders = ({"directory": str(place.dataset)}, {"directory": str(regular), "is_reg": True})
+
+    told = run(request(folders=folders, batch_size=1), tiny_model, place)
+
+    norms = [event.grad_norm for event in told if isinstance(event, events.Step)]
+    assert len(norms) == 6 and min(norms) == 0 < max(norms)
+    assert any(isinstance(event, events.Warned) and "without the word" in event.text for event in told)
+
+
+def test_where_the_mask_is_black_nothing_is_learned(tiny_model: Model, place: Place, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    for picture in place.dataset.glob("*.png"):
+        Image.new("L", (40, 32), 0).save(tmp_path / "masks" / picture.name)
+
+    told = run(request(mask_directory=str(tmp_path / "masks")), tiny_model, place)
+
+    assert {event.loss for event in told if isinstance(event, events.Step)} == {0.0}
+
+
+def test_a_training_may_start_from_a_file(tiny_model: Model, place: Place) -> None:
+    run(request(), tiny_model, place)
+    first = rows_of(place)
+    place.state.unlink()
+    start = str(place.embeddings / "zzzz1234.safetensors")
+
+    run(request(initialization_file=start, learning_rate="1e-9", overwrite=True), tiny_model, place)
+
+    assert torch.allclose(rows_of(place), first, atol=1e-6)
+    place.state.unlink()
+    with pytest.raises(IncompatibleEmbedding, match="has 2 vectors of clip_l 16; the training wants 3 of clip_l 16"):
+        run(request(initialization_file=start, vectors_per_token=3, overwrite=True), tiny_model, place)
 
 
 def test_a_damaged_state_is_refused_and_named(tiny_model: Model, place: Place) -> None:

@@ -37,6 +37,8 @@ def add_request_options(
         renamed: options for fields that have another name on the command line.
     """
     for name, field in model.model_fields.items():
+        if _holds_models(field):
+            continue  # no option can say it; a file can
         option = (renamed or {}).get(name, "--" + name.replace("_", "-"))
         text = " ".join((field.description or "").split()).replace("%", "%%")
         parser.add_argument(option, dest=name, **_reading(field), help=text + _default(field))
@@ -91,6 +93,10 @@ def _reading(field: FieldInfo) -> dict[str, Any]:
         kind = get_args(kind)[0]
     readable = {int: "N", float: "X"}
     return {"type": kind if kind in readable else str, "metavar": readable.get(kind, "TEXT"), **required}
+
+
+def _holds_models(field: FieldInfo) -> bool:
+    return any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in get_args(field.annotation))
 
 
 def _default(field: FieldInfo) -> str:

@@ -58,9 +58,10 @@ def add_resume(commands: Commands) -> None:
 def run_train(options: argparse.Namespace) -> int:
     """Submits a training and follows it; returns the exit status."""
     request = read_request(TrainRequest, options)
-    dataset = Path(request.dataset_directory).expanduser().resolve() if request.dataset_directory else ""
+    places = ("dataset_directory", "mask_directory", "initialization_file")
+    absolute = {name: str(Path(given).expanduser().resolve()) for name in places if (given := getattr(request, name))}
     jobs = Jobs(read_folders(options))
-    return follow(jobs, jobs.submit(request.model_copy(update={"dataset_directory": str(dataset)})))
+    return follow(jobs, jobs.submit(request.model_copy(update=absolute)))
 
 
 def run_resume(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -23,7 +24,8 @@ from ti_studio.jobs.job import ACTIVE, RESUMABLE, Job
 from ti_studio.jobs.progress import JobStatus, Progress
 from ti_studio.models.checkpoints import find_checkpoint
 from ti_studio.training.captions import PromptTemplate, find_template
-from ti_studio.training.dataset import scan_dataset
+from ti_studio.training.dataset import scan_folders
+from ti_studio.training.dataset_options import DatasetOptions
 from ti_studio.training.publishing import check_free
 from ti_studio.training.request import TrainRequest
 
@@ -78,6 +80,7 @@ class Jobs:
             StudioError: the request can't work: its name, dataset, template or checkpoint, or the disk is full. Nothing
                 has been changed.
         """
+        request = self._resolved(request)
         place = self._check(request)
         with self._locked():
             self._check_name_is_not_in_work(request)
@@ -185,9 +188,9 @@ class Jobs:
         info = find_checkpoint(self._folders.checkpoints, request.checkpoint or self._checkpoint)
         template = find_template(self._folders.templates, request.template)
         PromptTemplate.read(template)
-        dataset = self._dataset(request.dataset_directory)
+        dataset = self._dataset(request.folders[0].directory if request.folders else request.dataset_directory)
         size = info.default_size
-        scan_dataset(dataset, (request.width or size, request.height or size))
+        scan_folders(request.dataset_folders(str(dataset)), (request.width or size, request.height or size))
         self._check_room()
         return JobPlace(
             checkpoint=str(info.path.resolve()),
@@ -197,6 +200,30 @@ class Jobs:
             template=str(template.resolve()),
             created=time.time(),
         )
+
+    def _resolved(self, request: TrainRequest) -> TrainRequest:
+        """Returns the request with absolute paths in it.
+
+        Raises:
+            OutsideFolder: a path leads where the server does not let it.
+        """
+
+        def masks(options: DatasetOptions) -> dict[str, str]:
+            return {"mask_directory": str(self._dataset(options.mask_directory))} if options.mask_directory else {}
+
+        changed: dict[str, Any] = masks(request)
+        changed["folders"] = tuple(
+            folder.model_copy(update={"directory": str(self._dataset(folder.directory)), **masks(folder)})
+            for folder in request.folders
+        )
+        if request.initialization_file:
+            changed["initialization_file"] = str(self._initialization_file(request.initialization_file))
+        return request.model_copy(update=changed)
+
+    def _initialization_file(self, wanted: str) -> Path:
+        if self._folders.dataset_root is not None:
+            return inside(self._folders.embeddings, wanted)
+        return (self._folders.embeddings / Path(wanted).expanduser()).resolve()
 
     def _dataset(self, directory: str) -> Path:
         if not directory.strip() or "\0" in directory:

@@ -35,6 +35,7 @@ def work(files: JobFolder) -> None:
         dataset=Path(place.dataset),
         template=Path(place.template),
         created=place.created,
+        latents=files.path.parents[1] / "latents",
     )
     preview = partial(paint_previews, Painter(model), request, files.path)
     try:

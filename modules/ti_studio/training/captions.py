@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.folders import inside, repository_root
+from ti_studio.training.dataset_options import DatasetFolder
 
 NAME = "[name]"
 FILEWORDS = "[filewords]"
@@ -22,18 +23,23 @@ class BadCaption(StudioError):
     """A caption file that can't be read."""
 
 
-def read_caption(picture: Path) -> str:
-    """Returns the text of the `.txt` file beside a picture; without one, the picture's name less a leading number, as
-    in A1111 (`01-a red ball.png` → `a red ball`).
+def read_caption(picture: Path, options: DatasetFolder) -> str:
+    """Returns the text of the caption file beside a picture; without one, the class tokens of its folder, or the
+    picture's name less a leading number, as in A1111 (`01-a red ball.png` → `a red ball`).
+
+    The text is one line, unless the folder's wildcards make each line a caption of its own.
 
     Raises:
         BadCaption: the file is not UTF-8 text.
     """
-    beside = picture.with_suffix(".txt")
+    beside = picture.with_suffix(options.caption_extension)
     if not beside.is_file():
-        return _LEADING_NUMBER.sub("", picture.stem)
+        return _LEADING_NUMBER.sub("", picture.stem) if options.class_tokens is None else options.class_tokens
     try:
-        return " ".join(beside.read_text(encoding="utf-8-sig").split())
+        text = beside.read_text(encoding="utf-8-sig")
+        if options.enable_wildcard:
+            return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
+        return " ".join(text.split())
     except UnicodeDecodeError as error:
         raise BadCaption(
             f"{beside} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}."

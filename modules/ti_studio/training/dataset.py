@@ -1,5 +1,6 @@
 """The folder of pictures: what in it can be learned from, what can't and why, and pictures as tensors."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,10 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ti_studio.errors import NotFound, StudioError
+from ti_studio.training.augmentation import Variation
+from ti_studio.training.buckets import Size, bucket_of
 from ti_studio.training.captions import BadCaption, read_caption
+from ti_studio.training.dataset_options import DatasetFolder
 
 SMALLEST_SHARE = 4
 """A picture whose shorter side is below this part of the training size is too small: enlarging it teaches blur."""
@@ -18,8 +22,15 @@ SMALLEST_SHARE = 4
 _SHOWN = 8
 """Files that an error names before it only counts."""
 
+_GREY = 2
+"""Dimensions of a picture without colours."""
+
 _LYING = (5, 6, 7, 8)
 """EXIF orientations of pictures that lie on their side."""
+
+
+DAMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises on damaged pictures."""
 
 
 class EmptyDataset(StudioError):
@@ -28,22 +39,47 @@ class EmptyDataset(StudioError):
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture and what it is said to show."""
+    """A picture, what it is said to show, and how it is taken."""
 
     path: Path
     caption: str
+    size: Size
+    """Width and height that it is trained at, pixels."""
+    options: DatasetFolder
+    mask: Path | None = None
+    """The grey picture that says where to learn."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The usable pictures of a folder in the order of their names, and the reason for each file that is not used."""
+    """The usable pictures in the order of their names, and the reason for each file that is not used."""
 
-    folder: Path
+    folders: tuple[Path, ...]
     samples: tuple[Sample, ...]
     rejected: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """Returns the names of the folders."""
+        return ", ".join(folder.name for folder in self.folders)
 
-def scan_dataset(folder: Path, size: tuple[int, int]) -> Dataset:
+
+def scan_folders(folders: Sequence[DatasetFolder], size: Size) -> Dataset:
+    """Looks at several folders, one after the other.
+
+    Raises:
+        StudioError: as `scan_dataset`, for any of them.
+    """
+    scanned = [scan_dataset(Path(options.directory), size, options) for options in folders]
+    named = len(scanned) > 1
+    return Dataset(
+        tuple(folder for dataset in scanned for folder in dataset.folders),
+        tuple(sample for dataset in scanned for sample in dataset.samples),
+        tuple(f"{dataset.name}/{text}" if named else text for dataset in scanned for text in dataset.rejected),
+    )
+
+
+def scan_dataset(folder: Path, size: Size, options: DatasetFolder | None = None) -> Dataset:
     """Looks at every file of a folder (not at those of its subfolders).
 
     Pictures are recognised by their content. Every other file is reported, but for hidden ones and for captions of
@@ -52,6 +88,7 @@ def scan_dataset(folder: Path, size: tuple[int, int]) -> Dataset:
     Args:
         folder: the folder.
         size: width and height of the training, pixels.
+        options: how its pictures are taken; None takes them all as they are.
 
     Raises:
         NotFound: there is no such folder.
@@ -59,84 +96,123 @@ def scan_dataset(folder: Path, size: tuple[int, int]) -> Dataset:
     """
     if not folder.is_dir():
         raise NotFound(f"There is no folder {folder}; the dataset directory is expected to be a folder of pictures.")
+    options = options or DatasetFolder(directory=str(folder))
     samples: list[Sample] = []
     rejected: list[str] = []
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    pictures = {path.stem for path in files if path.suffix.lower() != ".txt"}
+    beside = {".txt", ".npz", options.caption_extension.lower()}
+    pictures = {path.stem for path in files if path.suffix.lower() not in beside}
     for path in files:
-        if path.suffix.lower() == ".txt" and path.stem in pictures:
-            continue
-        reason = why_not(path, size)
-        if reason is not None:
-            rejected.append(f"{path.name}: {reason}")
+        if path.suffix.lower() in beside and path.stem in pictures:
             continue
         try:
-            samples.append(Sample(path, read_caption(path)))
-        except BadCaption as error:
+            samples.append(_sample(path, (options.width or size[0], options.height or size[1]), options))
+        except (_Unusable, BadCaption) as error:
             rejected.append(f"{path.name}: {error}")
     if not samples:
-        raise EmptyDataset(_nothing_usable(folder, rejected))
-    return Dataset(folder, tuple(samples), tuple(rejected))
+        raise EmptyDataset(nothing_usable((folder,), rejected))
+    return Dataset((folder,), tuple(samples), tuple(rejected))
 
 
-def why_not(path: Path, size: tuple[int, int]) -> str | None:
-    """Returns why a file can't be learned from, or None if it can. Looks at the picture's header only."""
+def repeats_of(samples: Sequence[Sample]) -> list[int]:
+    """Returns how often each picture is seen in a round.
+
+    Regularisation pictures are seen as often as all others together, as in sd-scripts: each in turn gets one look more
+    until that many are reached, and those beyond it get none.
+    """
+    repeats = [0 if sample.options.is_reg else sample.options.num_repeats for sample in samples]
+    regular = [index for index, sample in enumerate(samples) if sample.options.is_reg]
+    missing = sum(repeats)
+    for index in itertools.cycle(regular):
+        if missing <= 0:
+            break
+        looks = 1 if repeats[index] else samples[index].options.num_repeats
+        repeats[index] += looks
+        missing -= looks
+    return repeats
+
+
+class _Unusable(StudioError):
+    """A file that can't be learned from."""
+
+
+def _sample(path: Path, size: Size, options: DatasetFolder) -> Sample:
+    """Looks at a picture's header and caption.
+
+    Raises:
+        _Unusable: it is no picture, too small, or its mask is missing.
+        BadCaption: the caption is no text.
+    """
     try:
         with Image.open(path) as image:
             found = _turned_size(image)
-    except UnidentifiedImageError:
-        return "is not a picture"
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return f"can't be read ({error})"
-    least = max(1, min(size) // SMALLEST_SHARE)
+    except UnidentifiedImageError as error:
+        raise _Unusable("is not a picture") from error
+    except DAMAGE as error:
+        raise _Unusable(f"can't be read ({error})") from error
+    bucket = bucket_of(found, size, options)
+    least = max(1, min(bucket) // SMALLEST_SHARE)
     if min(found) < least:
-        is_wide, is_high = found
-        return (
-            f"is too small ({is_wide}×{is_high} pixels; expected at least {least} for training at {size[0]}×{size[1]})"
+        raise _Unusable(
+            f"is too small ({found[0]}×{found[1]} pixels; expected at least {least} "
+            f"for training at {bucket[0]}×{bucket[1]})"
         )
-    return None
+    return Sample(path, read_caption(path, options), bucket, options, _find_mask(path, options))
 
 
-def load_picture(path: Path, size: tuple[int, int]) -> Tensor:
-    """Returns a picture as [3, height, width] in -1…1.
+def _find_mask(picture: Path, options: DatasetFolder) -> Path | None:
+    if not options.mask_directory:
+        return None
+    folder = Path(options.mask_directory)
+    for found in sorted(folder.glob("*")):
+        if found.stem == picture.stem and found.suffix.lower() != ".txt":
+            return found
+    raise _Unusable(f"has no mask; expected a picture {picture.stem}.* in {folder}")
 
-    It is turned as its EXIF data says, transparency is laid over white, and it is resized to cover the size and
-    cropped in the middle: nothing is squashed.
+
+@dataclass(frozen=True)
+class Look:
+    """A picture as the VAE gets it."""
+
+    pixels: Tensor
+    """[3, height, width], -1…1"""
+    mask: Tensor | None
+    """[1, height, width], 0 where nothing is to be learned, 1 where everything is; None without a mask."""
+
+
+def load_picture(sample: Sample, variation: Variation | None = None) -> Look:
+    """Loads a picture.
+
+    It is turned as its EXIF data says, transparency is laid over white, and it is resized to cover its size and
+    cropped, in the middle unless the variation says otherwise: nothing is squashed.
 
     Raises:
-        OSError, ValueError, SyntaxError: the picture is damaged.
+        OSError, ValueError, SyntaxError: the picture or its mask is damaged.
     """
-    with Image.open(path) as opened:
+    variation = variation or Variation()
+
+    def fitted(image: Image.Image) -> Tensor:
+        """Returns [channels, height, width] in 0…255."""
+        fit = ImageOps.fit(image, sample.size, Image.Resampling.LANCZOS, centering=variation.centering)
+        values = torch.from_numpy(np.asarray(fit, dtype=np.float32).copy())
+        values = values.unsqueeze(0) if values.ndim == _GREY else values.permute(2, 0, 1)
+        return values.flip(-1) if variation.mirrored else values
+
+    with Image.open(sample.path) as opened:
         image = ImageOps.exif_transpose(opened)
-        image = ImageOps.fit(_over_white(image), size, Image.Resampling.LANCZOS)
-    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32).copy())
-    return pixels.permute(2, 0, 1) / 127.5 - 1
+    pixels = fitted(variation.colour(_over_white(image))) / 127.5 - 1
+    mask = None
+    if sample.mask is not None:
+        with Image.open(sample.mask) as opened:
+            mask = fitted(ImageOps.exif_transpose(opened).convert("L")) / 255
+    elif sample.options.alpha_mask and _is_transparent(image):
+        mask = fitted(image.convert("RGBA").getchannel("A")) / 255
+    return Look(pixels, mask)
 
 
-def load_pictures(dataset: Dataset, size: tuple[int, int]) -> tuple[Tensor, Dataset]:
-    """Loads all pictures; those that turn out to be damaged move to the rejected ones.
-
-    Returns:
-        [n, 3, height, width] in -1…1, and the dataset that they are.
-
-    Raises:
-        EmptyDataset: none is left.
-    """
-    loaded: list[Tensor] = []
-    samples: list[Sample] = []
-    rejected = list(dataset.rejected)
-    for sample in dataset.samples:
-        try:
-            loaded.append(load_picture(sample.path, size))
-            samples.append(sample)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            rejected.append(f"{sample.path.name}: is damaged ({error})")
-    if not loaded:
-        raise EmptyDataset(_nothing_usable(dataset.folder, rejected))
-    return torch.stack(loaded), Dataset(dataset.folder, tuple(samples), tuple(rejected))
-
-
-def _nothing_usable(folder: Path, rejected: Sequence[str]) -> str:
+def nothing_usable(folders: Sequence[Path], rejected: Sequence[str]) -> str:
+    """Returns what is to be said of folders without a usable picture."""
+    folder = ", ".join(map(str, folders))
     if not rejected:
         return f"The folder {folder} is empty; expected pictures in it."
     more = f"; and {len(rejected) - _SHOWN} more" if len(rejected) > _SHOWN else ""
@@ -150,8 +226,12 @@ def _turned_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+    if not _is_transparent(image):
         return image.convert("RGB")
     opaque = Image.new("RGBA", image.size, "white")
     opaque.alpha_composite(image.convert("RGBA"))
     return opaque.convert("RGB")
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info

@@ -1,10 +1,14 @@
 """The rows that a word starts from."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
+from ti_studio.embeddings.files import read_embedding
 from ti_studio.prompts.conditioning import TextEncoder
+from ti_studio.training.request import TrainRequest
 
 
 def initial_rows(encoder: TextEncoder, text: str, vectors: int) -> Tensor:
@@ -27,3 +31,28 @@ def initial_rows(encoder: TextEncoder, text: str, vectors: int) -> Tensor:
 def initial_embedding(name: str, encoders: tuple[TextEncoder, ...], text: str, vectors: int) -> Embedding:
     """Returns an embedding that has not been trained: it means what its initialization text means."""
     return Embedding(name, {encoder.key: initial_rows(encoder, text, vectors) for encoder in encoders}, step=0)
+
+
+def starting_embedding(request: TrainRequest, encoders: tuple[TextEncoder, ...]) -> Embedding:
+    """Returns the word as it is before the first step: from the initialization file if there is one, else from the
+    text.
+
+    Raises:
+        UnreadableEmbedding: the file can't be read.
+        IncompatibleEmbedding: it is for another family of checkpoints, or has another number of vectors.
+    """
+    if not request.initialization_file:
+        return initial_embedding(request.name, encoders, request.initialization_text, request.vectors_per_token)
+    path = Path(request.initialization_file).expanduser()
+    found = read_embedding(path)
+    expected = {encoder.key: encoder.width for encoder in encoders}
+    if found.widths != expected or found.vectors_per_token != request.vectors_per_token:
+        raise IncompatibleEmbedding(
+            f"{path.name} has {found.vectors_per_token} vectors of {_told(found.widths)}; the training wants "
+            f"{request.vectors_per_token} of {_told(expected)}."
+        )
+    return Embedding(request.name, found.vectors, step=0)
+
+
+def _told(widths: dict[str, int]) -> str:
+    return " and ".join(f"{encoder} {width}" for encoder, width in widths.items())

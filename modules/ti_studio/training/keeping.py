@@ -6,13 +6,19 @@ import torch
 from torch import Tensor
 
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import POSITIONS, encode
-from ti_studio.training.lesson import Batch, Lesson, Prompt
+from ti_studio.prompts.conditioning import POSITIONS, Conditioning, encode
+from ti_studio.training.lesson import Batch, Lesson
+from ti_studio.training.prompts import Prompt
 
 DECIDES_LAYOUT = 500
 """Above this timestep a picture's layout and background are decided."""
 
 Rows = Mapping[str, Tensor]
+
+
+def conditioned(model: Model, prompts: Sequence[Prompt], rows: Rows, name: str) -> Conditioning:
+    """Returns encoded prompts for the UNet, with a graph from them to the rows."""
+    return encode(model.encoders, prompts, {name: rows})
 
 
 def distance_penalty(rows: Rows, initial: Rows) -> Tensor:
@@ -53,8 +59,8 @@ def prompt_penalty(model: Model, lesson: Lesson, batch: Batch, rows: Rows, initi
     latents, timesteps = batch.pictures.noisy[chosen], batch.pictures.timesteps[chosen]
     name = lesson.request.name
     with torch.no_grad():
-        kept = model.predict(latents, timesteps, encode(model.encoders, prompts, {name: initial}))
-    changed = model.predict(latents, timesteps, encode(model.encoders, prompts, {name: rows}))
+        kept = model.predict(latents, timesteps, conditioned(model, prompts, initial, name))
+    changed = model.predict(latents, timesteps, conditioned(model, prompts, rows, name))
     return (changed - kept).square().mean(dim=(1, 2, 3)).sum() / len(batch.prompts)
 
 

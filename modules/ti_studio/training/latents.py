@@ -1,11 +1,45 @@
-"""The pictures as the UNet sees them: the VAE's mean and standard deviation, computed once."""
+"""The pictures as the UNet sees them: the VAE's mean and standard deviation, computed once where pictures stay the
+same, and anew at every look where they are varied."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ti_studio.models.loading import Model
+from ti_studio.training.augmentation import Variation
+from ti_studio.training.dataset import DAMAGE, Dataset, EmptyDataset, Look, Sample, load_picture, nothing_usable
+from ti_studio.training.latent_files import LatentFiles
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the VAE says of one picture."""
+
+    mean: Tensor
+    """[4, h, w]"""
+    std: Tensor
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Latents of one batch."""
+
+    latents: Tensor
+    """[n, 4, h, w], scaled."""
+    mask: Tensor | None
+    """[n, 1, h, w], 0…1, how much is to be learned where; None where no picture has a mask."""
+
+
+class Latents(Protocol):
+    """Where the steps of a training get latents from."""
+
+    def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
+        """Draws latents of pictures of one size, on the training device."""
 
 
 @dataclass(frozen=True)
@@ -16,30 +50,164 @@ class LatentCache:
     loses.
     """
 
-    mean: Tensor
-    """[pictures · orientations, 4, h, w]; the mirrored ones follow the upright ones."""
-    std: Tensor
+    upright: tuple[Moments, ...]
+    mirrored: tuple[Moments | None, ...]
+    """None for pictures that are not to be mirrored."""
+    masks: tuple[Tensor | None, ...]
+    """[1, h, w] of the upright pictures."""
     scaling_factor: float
 
-    def __len__(self) -> int:
-        return len(self.mean)
+    def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
+        """Draws the mirroring and the VAE's noise of pictures of one size."""
+        orientations = 2 if any(self.mirrored) else 1
+        turned = torch.randint(orientations, (len(pictures),), generator=drawn).tolist()
+        mirrored = [bool(turn and self.mirrored[picture]) for picture, turn in zip(pictures, turned, strict=True)]
+        chosen = [self._moments(picture, mirror) for picture, mirror in zip(pictures, mirrored, strict=True)]
+        masks = [self._mask(picture, mirror) for picture, mirror in zip(pictures, mirrored, strict=True)]
+        return _drawn(chosen, masks, self.scaling_factor, drawn)
 
-    def sample(self, indices: Tensor, noise: Tensor) -> Tensor:
-        """Returns scaled latents [n, 4, h, w], drawn with this standard normal noise of the same shape."""
-        return (self.mean[indices] + self.std[indices] * noise) * self.scaling_factor
+    def _moments(self, picture: int, mirror: bool) -> Moments:
+        return (self.mirrored[picture] if mirror else None) or self.upright[picture]
+
+    def _mask(self, picture: int, mirror: bool) -> Tensor | None:
+        mask = self.masks[picture]
+        return mask.flip(-1) if mask is not None and mirror else mask
+
+
+@dataclass(frozen=True)
+class FreshLatents:
+    """Pictures that are loaded, varied and encoded at every look."""
+
+    model: Model
+    samples: tuple[Sample, ...]
+    vae_batch_size: int
+
+    def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
+        """Draws variations of pictures of one size, and the VAE's noise.
+
+        Raises:
+            OSError, ValueError, SyntaxError: a picture can no longer be read.
+        """
+        samples = [self.samples[picture] for picture in pictures]
+        looks = [load_picture(sample, Variation.draw(sample.options, drawn)) for sample in samples]
+        moments = list(encode_pictures(self.model, (look.pixels for look in looks), self.vae_batch_size))
+        masks = [_small_mask(self.model, look) for look in looks]
+        return _drawn(moments, masks, float(self.model.vae.config.scaling_factor), drawn)
 
 
 @torch.no_grad()
-def cache_latents(model: Model, pictures: Tensor, *, flip: bool) -> LatentCache:
-    """Encodes pictures [n, 3, H, W] in -1…1, and their mirror images too if `flip`, one at a time."""
-    orientations = [pictures, pictures.flip(-1)] if flip else [pictures]
-    distributions = [
-        model.vae.encode(picture.unsqueeze(0).to(model.hardware.device, model.vae.dtype)).latent_dist
-        for oriented in orientations
-        for picture in oriented
-    ]
-    return LatentCache(
-        mean=torch.cat([distribution.mean for distribution in distributions]).float(),
-        std=torch.cat([distribution.std for distribution in distributions]).float(),
-        scaling_factor=model.vae.config.scaling_factor,
+def encode_pictures(model: Model, pictures: Iterable[Tensor], at_once: int = 1) -> Iterator[Moments]:
+    """Encodes pictures [3, H, W] in -1…1, of one size, so many at once."""
+    waiting = iter(pictures)
+    while batch := list(islice(waiting, at_once)):
+        found = model.vae.encode(torch.stack(batch).to(model.hardware.device, model.vae.dtype)).latent_dist
+        yield from map(Moments, found.mean.float(), found.std.float())
+
+
+def cache_latents(
+    model: Model, dataset: Dataset, at_once: int = 1, files: LatentFiles | None = None
+) -> tuple[LatentCache, Dataset]:
+    """Encodes every picture, and its mirror image too where that is wanted.
+
+    Args:
+        model: the loaded checkpoint.
+        dataset: the pictures.
+        at_once: pictures that the VAE takes in one batch.
+        files: where latents are kept on the disk; None keeps them in memory only.
+
+    Returns:
+        The latents, and the dataset that they are: pictures that turn out to be damaged move to the rejected ones.
+
+    Raises:
+        EmptyDataset: none is left.
+    """
+    kept: dict[int, tuple[Moments, Moments | None, Tensor | None]] = {}
+    rejected = list(dataset.rejected)
+    for batch in _batches_of_a_size(dataset.samples, at_once):
+        looks: list[tuple[int, Look]] = []
+        for index in batch:
+            try:
+                looks.append((index, load_picture(dataset.samples[index])))
+            except DAMAGE as error:
+                rejected.append(_damaged(dataset.samples[index], error))
+        upright = _encoded(model, [look.pixels for _, look in looks], files)
+        turned = [(index, look.pixels.flip(-1)) for index, look in looks if dataset.samples[index].options.flip]
+        encoded = _encoded(model, [pixels for _, pixels in turned], files)
+        mirrored = {index: moments for (index, _), moments in zip(turned, encoded, strict=True)}
+        for (index, look), moments in zip(looks, upright, strict=True):
+            kept[index] = moments, mirrored.get(index), _small_mask(model, look)
+    whole = _without_damaged(dataset, sorted(kept), rejected)
+    upright_all, mirrored_all, masks = zip(*(kept[index] for index in sorted(kept)), strict=True)
+    return LatentCache(upright_all, mirrored_all, masks, float(model.vae.config.scaling_factor)), whole
+
+
+def check_pictures(dataset: Dataset) -> Dataset:
+    """Returns the dataset without its damaged pictures, each of which is read once to find out.
+
+    Raises:
+        EmptyDataset: none is left.
+    """
+    whole: list[int] = []
+    rejected = list(dataset.rejected)
+    for index, sample in enumerate(dataset.samples):
+        try:
+            load_picture(sample)
+            whole.append(index)
+        except DAMAGE as error:
+            rejected.append(_damaged(sample, error))
+    return _without_damaged(dataset, whole, rejected)
+
+
+def _batches_of_a_size(samples: Sequence[Sample], at_once: int) -> Iterator[list[int]]:
+    by_size = sorted(range(len(samples)), key=lambda index: samples[index].size)
+    for _, group in groupby(by_size, key=lambda index: samples[index].size):
+        while batch := list(islice(group, at_once)):
+            yield batch
+
+
+def _encoded(model: Model, pictures: Sequence[Tensor], files: LatentFiles | None) -> list[Moments]:
+    """Returns the moments of pictures of one size, from the disk where they are kept there."""
+    known = [files.read(pixels) if files is not None else None for pixels in pictures]
+    new = encode_pictures(
+        model, (pixels for pixels, found in zip(pictures, known, strict=True) if not found), max(1, len(pictures))
     )
+    device = model.hardware.device
+    moments = [Moments(*(part.to(device) for part in found)) if found else next(new) for found in known]
+    if files is not None:
+        for pixels, found, of in zip(pictures, known, moments, strict=True):
+            if not found:
+                files.write(pixels, of.mean, of.std)
+    return moments
+
+
+def _damaged(sample: Sample, error: Exception) -> str:
+    return f"{sample.path.name}: is damaged ({error})"
+
+
+def _without_damaged(dataset: Dataset, whole: Sequence[int], rejected: Sequence[str]) -> Dataset:
+    if not whole:
+        raise EmptyDataset(nothing_usable(dataset.folders, rejected))
+    return Dataset(dataset.folders, tuple(dataset.samples[index] for index in whole), tuple(rejected))
+
+
+def _drawn(
+    moments: Sequence[Moments], masks: Sequence[Tensor | None], scaling_factor: float, drawn: torch.Generator
+) -> Drawn:
+    mean = torch.stack([of.mean for of in moments])
+    std = torch.stack([of.std for of in moments])
+    noise = torch.randn(mean.shape, generator=drawn).to(mean.device)
+    return Drawn((mean + std * noise) * scaling_factor, _stacked(masks, mean))
+
+
+def _stacked(masks: Sequence[Tensor | None], like: Tensor) -> Tensor | None:
+    if all(mask is None for mask in masks):
+        return None
+    whole = torch.ones(1, *like.shape[-2:], device=like.device)
+    return torch.stack([whole if mask is None else mask for mask in masks])
+
+
+def _small_mask(model: Model, look: Look) -> Tensor | None:
+    """Returns a mask in the size of the latents."""
+    if look.mask is None:
+        return None
+    return F.avg_pool2d(look.mask, model.latent_factor).to(model.hardware.device)

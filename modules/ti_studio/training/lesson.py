@@ -1,33 +1,25 @@
 """Everything that the steps of a training draw from, prepared once: latents, tokenized prompts, the noise schedule."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
 
 import torch
 from torch import Tensor
 
-from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
-from ti_studio.prompts.chunks import Chunk, WordIndex, chunk_prompt
-from ti_studio.prompts.grammar import literal
-from ti_studio.prompts.tokens import PromptTokenizer
-from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import Dataset, Sample
-from ti_studio.training.latents import LatentCache
+from ti_studio.training.dataset import Dataset, repeats_of
+from ti_studio.training.latents import Latents
 from ti_studio.training.noise import shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch
-from ti_studio.training.randomness import generator, permutation
+from ti_studio.training.order import Order
+from ti_studio.training.prompts import PicturePrompts, Prompt
+from ti_studio.training.randomness import generator
 from ti_studio.training.request import TrainRequest
-
-Prompt = tuple[Chunk, ...]
 
 _VALIDATED_PICTURES = 32
 """A validation looks at no more pictures than this, evenly chosen: enough to compare by, and it stays short."""
-
-
-class WordNotInPrompt(StudioError):
-    """A training prompt in which the word can't be found, and which would teach it nothing."""
 
 
 @dataclass(frozen=True)
@@ -45,24 +37,26 @@ class Batch:
 class Lesson:
     """The material of a training."""
 
-    latents: LatentCache
-    prompts: tuple[tuple[Prompt, ...], ...]
+    latents: Latents
+    prompts: tuple[PicturePrompts, ...]
     """For each picture, the prompts that the template makes of its caption."""
+    order: Order
     noise: NoiseSchedule
     request: TrainRequest
 
     def batch(self, step: int, part: int) -> Batch:
         """Draws batch `part` (of `gradient_accumulation_steps`) of a step, counted from 1.
 
-        Pictures come in shuffled rounds, each as often as the others; the template line, the mirroring, the VAE's
-        noise, the noise and the timestep are drawn anew each time. The timesteps of a batch are spread evenly over the
-        schedule, which calms the gradient. The draw depends on the seed, step and part alone.
+        Pictures come in shuffled rounds, each as often as it is to be repeated, those of one size together; the
+        template line, what varies in the caption and the picture, the VAE's noise, the noise and the timestep are drawn
+        anew each time. The timesteps of a batch are spread evenly over the schedule, which calms the gradient. The draw
+        depends on the seed, step and part alone.
         """
         request = self.request
         number = (step - 1) * request.gradient_accumulation_steps + part
         drawn = generator(request.seed, "batch", number)
-        pictures = [self._picture(number * request.batch_size + index) for index in range(request.batch_size)]
-        prompts = [self._draw(self.prompts[picture], drawn) for picture in pictures]
+        pictures = self.order.batch(number)
+        prompts = [self.prompts[picture].draw(drawn) for picture in pictures]
         others = self._other_prompts(pictures, number) if request.prompt_weight else []
         return Batch(self._noisy(pictures, drawn, number), prompts, others)
 
@@ -70,55 +64,55 @@ class Lesson:
         """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.
 
         `validation_count` versions of each of 32 pictures at most, at timesteps that are spread evenly over the trained
-        ones; as many at once as a step has.
+        ones; as many at once as a step has, those of one size together. Regularisation pictures are not among them.
         """
-        request, count = self.request, len(self.prompts)
+        request = self.request
         drawn = generator(request.seed, "validation", 0)
+        learned = [index for index, picture in enumerate(self.prompts) if not picture.sample.options.is_reg]
+        count = len(learned)
         chosen = sorted({index * count // _VALIDATED_PICTURES for index in range(_VALIDATED_PICTURES)})
-        pictures = (list(range(count)) if count <= _VALIDATED_PICTURES else chosen) * request.validation_count
-        prompts = [self._draw(self.prompts[picture], drawn) for picture in pictures]
-        shape = (len(pictures), *self.latents.mean.shape[1:])
-        sampling, noise = torch.randn(shape, generator=drawn), torch.randn(shape, generator=drawn)
+        pictures = [learned[index] for index in (range(count) if count <= _VALIDATED_PICTURES else chosen)]
+        pictures *= request.validation_count
         timesteps = self._stratified(len(pictures), drawn)
-        device = self.latents.mean.device
-        for start in range(0, len(pictures), request.batch_size):
-            part = slice(start, start + request.batch_size)
-            indices = torch.tensor(pictures[part])
-            latents = self.latents.sample(indices.to(device), sampling[part].to(device))
-            noisy = self.noise.add_noise(latents, noise[part].to(device), timesteps[part].to(device))
-            yield Batch(noisy, prompts[part])
+        for part in self._parts_of_a_size(pictures):
+            shown = [pictures[index] for index in part]
+            prompts = [self.prompts[picture].draw(drawn) for picture in shown]
+            found = self.latents.draw(shown, drawn)
+            device = found.latents.device
+            noise = torch.randn(found.latents.shape, generator=drawn).to(device)
+            noisy = self.noise.add_noise(found.latents, noise, timesteps[torch.tensor(part)].to(device))
+            yield Batch(replace(noisy, mask=found.mask), prompts)
+
+    def _parts_of_a_size(self, pictures: list[int]) -> Iterator[list[int]]:
+        """Yields the places of pictures in the list, as many at once as a batch has, those of one size together."""
+
+        def size(place: int) -> tuple[int, int]:
+            return self.prompts[pictures[place]].sample.size
+
+        for _, group in groupby(sorted(range(len(pictures)), key=size), key=size):
+            while part := list(islice(group, self.request.batch_size)):
+                yield part
 
     def _other_prompts(self, pictures: list[int], number: int) -> list[Prompt]:
         drawn = generator(self.request.seed, "other prompts", number)
         count = len(self.prompts)
         shifts = torch.randint(1, max(2, count), (len(pictures),), generator=drawn).tolist()
         others = [(picture + shift) % count for picture, shift in zip(pictures, shifts, strict=True)]
-        return [self._draw(self.prompts[other], drawn) for other in others]
-
-    def _picture(self, position: int) -> int:
-        count = len(self.prompts)
-        return permutation(self.request.seed, position // count, count)[position % count]
-
-    def _draw(self, prompts: Sequence[Prompt], drawn: torch.Generator) -> Prompt:
-        return prompts[int(torch.randint(len(prompts), (1,), generator=drawn))]
+        return [self.prompts[other].draw(drawn) for other in others]
 
     def _noisy(self, pictures: list[int], drawn: torch.Generator, number: int) -> NoisyBatch:
-        count, device = len(pictures), self.latents.mean.device
-        orientations = len(self.latents) // len(self.prompts)
-        mirrored = torch.randint(orientations, (count,), generator=drawn)
-        indices = torch.tensor(pictures) + mirrored * len(self.prompts)
-        shape = (count, *self.latents.mean.shape[1:])
-        sampling = torch.randn(shape, generator=drawn)
+        found = self.latents.draw(pictures, drawn)
+        shape, device = found.latents.shape, found.latents.device
         noise = torch.randn(shape, generator=drawn)
-        latents = self.latents.sample(indices.to(device), sampling.to(device))
-        timesteps = self._timesteps(count, drawn)
+        timesteps = self._timesteps(len(pictures), drawn)
         # Generators of their own, so that an option changes nothing else that is drawn.
         noise = shaped_noise(noise, self.request, generator(self.request.seed, "shape of the noise", number))
         perturbation = None
         if gamma := self.request.ip_noise_gamma:
             more = torch.randn(shape, generator=generator(self.request.seed, "perturbation", number))
             perturbation = (gamma * more).to(device)
-        return self.noise.add_noise(latents, noise.to(device), timesteps.to(device), perturbation)
+        noisy = self.noise.add_noise(found.latents, noise.to(device), timesteps.to(device), perturbation)
+        return replace(noisy, mask=found.mask)
 
     def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
         if self.request.timestep_sampling == "uniform":
@@ -140,32 +134,6 @@ class Lesson:
         return min(self.request.min_timestep, end - 1), end
 
 
-def tokenize_prompts(
-    dataset: Dataset, template: PromptTemplate, name: str, tokenizer: PromptTokenizer, vectors: int
-) -> tuple[tuple[Prompt, ...], ...]:
-    """Returns every prompt that a training may draw, for each picture in the dataset's order.
-
-    Captions are literal here: brackets in them are no emphasis.
-
-    Raises:
-        WordNotInPrompt: a prompt, once tokenized, does not hold the word.
-    """
-    words = WordIndex.of({name: vectors}, tokenizer)
-
-    def tokenize(sample: Sample, text: str) -> Prompt:
-        chunks = chunk_prompt(literal(text), tokenizer, words)
-        if not any(chunk.placements for chunk in chunks):
-            raise WordNotInPrompt(
-                f"The prompt {text!r} (for {sample.path.name}) does not hold the word {name!r}: what stands beside it "
-                "runs into it. Put a space around [name] in the template."
-            )
-        return chunks
-
-    return tuple(
-        tuple(tokenize(sample, text) for text in template.prompts(name, sample.caption)) for sample in dataset.samples
-    )
-
-
 def fingerprint(dataset: Dataset) -> str:
     """Returns a SHA-256 over the pictures' contents and their captions, to notice that a dataset has changed."""
     digest = hashlib.sha256()
@@ -176,7 +144,10 @@ def fingerprint(dataset: Dataset) -> str:
 
 
 def prepare_lesson(
-    request: TrainRequest, model: Model, latents: LatentCache, prompts: tuple[tuple[Prompt, ...], ...]
+    request: TrainRequest, model: Model, latents: Latents, prompts: tuple[PicturePrompts, ...]
 ) -> Lesson:
     """Puts the material together for a loaded checkpoint."""
-    return Lesson(latents, prompts, NoiseSchedule(model.scheduler_config, model.hardware.device, request), request)
+    samples = [picture.sample for picture in prompts]
+    order = Order.of([sample.size for sample in samples], repeats_of(samples), request.batch_size, request.seed)
+    noise = NoiseSchedule(model.scheduler_config, model.hardware.device, request)
+    return Lesson(latents, prompts, order, noise, request)

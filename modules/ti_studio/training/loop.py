@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import Conditioning, encode
+from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training.events import Step
-from ti_studio.training.keeping import Rows, context_penalty, distance_penalty, prompt_penalty
+from ti_studio.training.keeping import Rows, conditioned, context_penalty, distance_penalty, prompt_penalty
 from ti_studio.training.learner import Learner
 from ti_studio.training.lesson import Batch, Lesson
 from ti_studio.training.objective import denoising_losses
@@ -44,7 +44,7 @@ def optimise(model: Model, lesson: Lesson, learner: Learner) -> Iterator[Step]:
 
 def batch_loss(model: Model, batch: Batch, rows: Rows, name: str) -> Tensor:
     """Returns the plain mean squared error of a batch, with a graph from it to the rows."""
-    return denoising_losses(model, batch.pictures, encode(model.encoders, batch.prompts, {name: rows})).mean()
+    return denoising_losses(model, batch.pictures, conditioned(model, batch.prompts, rows, name)).mean()
 
 
 @torch.no_grad()
@@ -64,18 +64,21 @@ def _sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) ->
     sums = torch.zeros(2, device=model.hardware.device)
     for part in range(parts):
         batch, rows = lesson.batch(step, part), learner.rows
-        conditioning = encode(model.encoders, batch.prompts, {request.name: rows})
-        loss = denoising_losses(model, batch.pictures, conditioning, request).mean() / parts
-        penalties = _penalties(model, lesson, batch, conditioning, (rows, learner.initial))
+        told = conditioned(model, batch.prompts, rows, request.name)
+        loss = denoising_losses(model, batch.pictures, told, request).mean() / parts
+        penalties = _penalties(model, lesson, batch, told, (rows, learner.initial))
         penalty = sum(penalties, start=torch.zeros_like(loss)) / parts
-        (loss + penalty if penalties else loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        total = loss + penalty if penalties else loss
+        if not total.requires_grad:  # no prompt of the batch holds the word
+            total = total + sum(values.sum() * 0 for values in rows.values())
+        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         sums += torch.stack([loss.detach(), penalty.detach()])
-    total, penalty_total = sums.tolist()
-    return total, penalty_total
+    mean_loss, mean_penalty = sums.tolist()
+    return mean_loss, mean_penalty
 
 
 def _penalties(
-    model: Model, lesson: Lesson, batch: Batch, conditioning: Conditioning, rows_and_initial: tuple[Rows, Rows]
+    model: Model, lesson: Lesson, batch: Batch, told: Conditioning, rows_and_initial: tuple[Rows, Rows]
 ) -> list[Tensor]:
     """Returns the penalties that the request asks for, weighted."""
     request = lesson.request
@@ -85,10 +88,8 @@ def _penalties(
         penalties.append(request.init_weight * distance_penalty(rows, initial))
     if request.context_weight:
         with torch.no_grad():
-            unchanged = encode(model.encoders, batch.prompts, {request.name: initial})
-        penalties.append(
-            request.context_weight * context_penalty(conditioning.context, unchanged.context, batch.prompts)
-        )
+            initially_told = conditioned(model, batch.prompts, initial, request.name)
+        penalties.append(request.context_weight * context_penalty(told.context, initially_told.context, batch.prompts))
     if request.prompt_weight:
         penalties.append(request.prompt_weight * prompt_penalty(model, lesson, batch, rows, initial))
     return penalties

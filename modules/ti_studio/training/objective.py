@@ -34,6 +34,8 @@ class NoisyBatch:
     """How much each picture's error counts, [n]; None counts them all as 1."""
     huber_c: Tensor | None = None
     """Where each picture's error turns from squared to straight, [n]; for the losses that need it."""
+    mask: Tensor | None = None
+    """[n, 1, h, w], 0…1: how much an error counts at each place; None where all count alike."""
 
 
 class NoiseSchedule:
@@ -117,9 +119,14 @@ def denoising_losses(
     predicted = model.predict(batch.noisy, batch.timesteps, conditioning)
     target = batch.target.float()
     if options is None:
-        return F.mse_loss(predicted, target, reduction="none").mean(dim=(1, 2, 3))
-    losses = _errors(predicted, target, options.loss_type, batch.huber_c).mean(dim=(1, 2, 3))
+        return _mean(F.mse_loss(predicted, target, reduction="none"), batch.mask)
+    losses = _mean(_errors(predicted, target, options.loss_type, batch.huber_c), batch.mask)
     return losses if batch.weights is None else losses * batch.weights
+
+
+def _mean(errors: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns each picture's mean error, [n]; where the mask is black there is none."""
+    return (errors if mask is None else errors * mask).mean(dim=(1, 2, 3))
 
 
 def _errors(predicted: Tensor, target: Tensor, loss_type: str, huber_c: Tensor | None) -> Tensor:

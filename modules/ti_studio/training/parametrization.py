@@ -130,4 +130,5 @@ def vocabulary_norms(encoders: Sequence[TextEncoder]) -> dict[str, float]:
 
 
 def _unit(rows: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(rows, dim=-1, eps=0.0)
+    lengths: Tensor = rows.norm(dim=-1, keepdim=True)
+    return rows / lengths

@@ -1,27 +1,28 @@
 """Everything that describes a training. The page, REST, the command line and the job folder all carry this one
 model."""
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ti_studio.training.dataset_options import DatasetFolder, DatasetOptions, Side
 from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.options import LearningOptions
 
-Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
 
-
-class TrainRequest(LearningOptions):
+class TrainRequest(LearningOptions, DatasetOptions):
     """One training of one embedding, with A1111's field names where A1111 has the field; the options of how it learns
-    are in `options.py`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    are in `options.py`, those of the pictures in `dataset_options.py`."""
 
     name: str
     """The word to teach. It becomes the file's name in `embeddings/`, and that name is what prompts use."""
 
     initialization_text: str = "*"
     """What the word means before the first step: the class of thing it is, such as `dog` or `oil painting`."""
+
+    initialization_file: str = ""
+    """An embedding file to start from instead of the initialization text, by its name in the embeddings folder or its
+    path. It must have as many vectors."""
 
     vectors_per_token: int = Field(default=2, ge=1, le=75)
     """Rows of the embedding, and prompt positions the word takes. More rows learn more, and leave less room and less
@@ -30,8 +31,15 @@ class TrainRequest(LearningOptions):
     overwrite: bool = False
     """Replace an embedding of this name. Without it a taken name is refused, and nothing changes."""
 
-    dataset_directory: str
+    dataset_directory: str = ""
     """The folder of pictures. A `.txt` file beside a picture is its caption; else its file name is."""
+
+    folders: tuple[DatasetFolder, ...] = ()
+    """Several folders instead of the one, each with options of its own; what a folder does not say is as in the
+    training."""
+
+    captions_are_prompts: bool = False
+    """Use no template: each caption is the whole prompt, and must hold the word (as in sd-scripts)."""
 
     template: str = "subject_filewords.txt"
     """Prompt templates, one a line, with `[name]` and `[filewords]`: a file in `textual_inversion_templates/`, or a
@@ -57,8 +65,11 @@ class TrainRequest(LearningOptions):
     height: Side | None = None
     """Pixels; None is the checkpoint's own size."""
 
-    flip: bool = False
-    """Also learn from mirrored pictures. Not for faces with a parting, letters, or anything else that has a side."""
+    vae_batch_size: int = Field(default=1, ge=1, le=64)
+    """Pictures that are encoded together before the training. More is faster on a GPU and takes more memory."""
+
+    cache_latents_to_disk: bool = False
+    """Keep the encoded pictures on the disk, for the next training with the same pictures and VAE."""
 
     save_every: int = Field(default=100, ge=0)
     """Steps between snapshots of the embedding, kept in the job's folder; 0 keeps none but the final file."""
@@ -83,6 +94,20 @@ class TrainRequest(LearningOptions):
     save_as: Literal["safetensors", "pt"] = "safetensors"
     """`safetensors` loads everywhere and carries all metadata; `pt` is A1111's older layout."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _folders_inherit(cls, values: Any) -> Any:
+        """Gives each folder those of the training's options that it does not have itself."""
+        if not isinstance(values, dict) or not isinstance(values.get("folders"), list | tuple):
+            return values
+        inherited = {name: values[name] for name in DatasetOptions.model_fields if name in values}
+
+        def completed(folder: Any) -> Any:
+            own = folder.model_dump(exclude_unset=True) if isinstance(folder, DatasetFolder) else folder
+            return {**inherited, **own} if isinstance(own, dict) else own
+
+        return {**values, "folders": tuple(completed(folder) for folder in values["folders"])}
+
     @field_validator("learning_rate")
     @classmethod
     def _schedule_is_valid(cls, text: str) -> str:
@@ -97,6 +122,13 @@ class TrainRequest(LearningOptions):
                 f"{self.lr_scheduler!r}."
             )
         return self
+
+    def dataset_folders(self, directory: str) -> tuple[DatasetFolder, ...]:
+        """Returns the folders to learn from: those given, or the one at `directory` with the training's options."""
+        if self.folders:
+            return self.folders
+        options = {name: getattr(self, name) for name in DatasetOptions.model_fields}
+        return (DatasetFolder(directory=directory, **options),)
 
     @property
     def file_name(self) -> str:

@@ -14,7 +14,7 @@ from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.metadata import Provenance, header_metadata
 from ti_studio.models.loading import Model
 from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import Dataset, load_pictures, scan_dataset
+from ti_studio.training.dataset import Dataset, scan_folders
 from ti_studio.training.events import (
     Event,
     Finished,
@@ -26,13 +26,15 @@ from ti_studio.training.events import (
     Validated,
     Warned,
 )
-from ti_studio.training.initialization import initial_embedding
-from ti_studio.training.latents import cache_latents
+from ti_studio.training.initialization import starting_embedding
+from ti_studio.training.latent_files import LatentFiles
+from ti_studio.training.latents import FreshLatents, Latents, cache_latents, check_pictures
 from ti_studio.training.learner import Learner
 from ti_studio.training.learning_rate import LearningRateSchedule
-from ti_studio.training.lesson import Lesson, fingerprint, prepare_lesson, tokenize_prompts
+from ti_studio.training.lesson import Lesson, fingerprint, prepare_lesson
 from ti_studio.training.loop import optimise, validation_loss
 from ti_studio.training.parametrization import vocabulary_norms
+from ti_studio.training.prompts import CAPTION_ALONE, PromptReader, keep_captions_with_word, tokenize_prompts
 from ti_studio.training.publishing import publish
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.state import State
@@ -59,6 +61,8 @@ class Place:
     template: Path
     created: float
     """When the training was asked for (Unix seconds); the date that its files carry, resumed or not."""
+    latents: Path | None = None
+    """Where encoded pictures are kept for the next training that wants them; None keeps none."""
 
     @property
     def state(self) -> Path:
@@ -118,25 +122,40 @@ class _Run:
         """Reads the pictures and makes the lesson of them."""
         yield from (Warned(note) for note in self.model.info.outline.notes)
         yield Preparing("Reading the pictures")
-        pictures, self._dataset = load_pictures(scan_dataset(self.place.dataset, self.size), self.size)
-        yield from (Warned(f"Not used: {reason}") for reason in self._dataset.rejected)
+        dataset = scan_folders(self.request.dataset_folders(str(self.place.dataset)), self.size)
         tokenizer = self.model.encoders[0].tokenizer
         if tokenizer.is_ordinary_word(self.request.name):
             yield Warned(f"{self.request.name!r} is an ordinary word: prompts with it will mean the embedding instead.")
-        template = PromptTemplate.read(self.place.template)
         vectors = self.request.vectors_per_token
-        prompts = tokenize_prompts(self._dataset, template, self.request.name, tokenizer, vectors)
-        count = len(self._dataset.samples)
+        template = CAPTION_ALONE if self.request.captions_are_prompts else PromptTemplate.read(self.place.template)
+        if self.request.captions_are_prompts:
+            reader = PromptReader.of(self.request.name, vectors, tokenizer)
+            dataset, told = keep_captions_with_word(dataset, reader)
+            yield from (Warned(text) for text in told)
+        if any(sample.options.is_reg for sample in dataset.samples):
+            yield Warned("Regularisation pictures are mixed in, but a prompt without the word teaches it nothing.")
+        prompts = tokenize_prompts(dataset, template, self.request.name, tokenizer, vectors)
+        count = len(dataset.samples)
         yield Preparing(f"Encoding {count} picture{'s' if count > 1 else ''} at {self.size[0]}×{self.size[1]}")
-        latents = cache_latents(self.model, pictures, flip=self.request.flip)
+        latents, self._dataset = self._latents(dataset)
+        yield from (Warned(f"Not used: {reason}") for reason in self._dataset.rejected)
+        whole = set(self._dataset.samples)
+        prompts = tuple(picture for picture in prompts if picture.sample in whole)
         self.lesson = prepare_lesson(self.request, self.model, latents, prompts)
+
+    def _latents(self, dataset: Dataset) -> tuple[Latents, Dataset]:
+        at_once = self.request.vae_batch_size
+        if any(sample.options.encodes_anew for sample in dataset.samples):
+            dataset = check_pictures(dataset)
+            return FreshLatents(self.model, dataset.samples, at_once), dataset
+        folder = self.place.latents
+        files = LatentFiles(folder, self.model) if folder is not None and self.request.cache_latents_to_disk else None
+        return cache_latents(self.model, dataset, at_once, files)
 
     def begin(self) -> Iterator[Event]:
         """Sets the rows to the initialization text, or to the state that is resumed."""
         request, device = self.request, self.model.hardware.device
-        start = initial_embedding(
-            request.name, self.model.encoders, request.initialization_text, request.vectors_per_token
-        )
+        start = starting_embedding(request, self.model.encoders)
         self.learner = Learner(start, device, request, self._vocabulary_norms())
         self.validations = Validations(self.learner.initial)
         yield from (Warned(text) for text in (*self.learner.warnings, *self._doubts()))
@@ -261,7 +280,7 @@ class _Run:
 
 
 def _summary(dataset: Dataset, digest: str) -> dict[str, object]:
-    return {"folder": dataset.folder.name, "pictures": len(dataset.samples), "sha256": digest}
+    return {"folder": dataset.name, "pictures": len(dataset.samples), "sha256": digest}
 
 
 def _versions() -> dict[str, str]:

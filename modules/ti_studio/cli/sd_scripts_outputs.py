@@ -1,0 +1,161 @@
+"""What a training with sd-scripts' commands writes: the embedding, snapshots, sample pictures, TensorBoard's files."""
+
+import importlib.util
+import math
+import random
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.generation.painter import Painter
+from ti_studio.generation.request import GenerateRequest
+from ti_studio.training.events import Previewed, Saved, Step
+from ti_studio.training.sd_scripts.plan import Plan
+from ti_studio.training.sd_scripts.sample_prompts import SamplePrompt, read_sample_prompts
+
+_SAMPLERS = {
+    "ddim": "DDIM",
+    "euler": "Euler",
+    "k_euler": "Euler",
+    "euler_a": "Euler a",
+    "k_euler_a": "Euler a",
+    "heun": "Heun",
+    "dpm_2": "DPM2",
+    "k_dpm_2": "DPM2",
+    "dpm_2_a": "DPM2 a",
+    "k_dpm_2_a": "DPM2 a",
+    "dpmsolver": "DPM++ 2M",
+    "dpmsolver++": "DPM++ 2M",
+    "dpmsingle": "DPM++ 2M",
+}
+
+
+def due_every(plan: Plan, what: str, epoch: int) -> list[int]:
+    """Returns the numbers of steps after which something is due: by steps and by epochs."""
+    given = plan.options
+    steps = [given.get(f"{what}_every_n_steps") or 0, (given.get(f"{what}_every_n_epochs") or 0) * epoch]
+    return [count for count in steps if count > 0]
+
+
+class Outputs:
+    """The files of the word in the output folder, and the folder of the training's state beside them."""
+
+    def __init__(self, plan: Plan, epoch: int) -> None:
+        self._plan = plan
+        self._epoch = epoch
+        self._due = due_every(plan, "save", epoch)
+        self.every = math.gcd(*self._due) if self._due else 0
+        """Steps between two looks at whether something is to be saved."""
+        self.work = plan.output_dir / f"{plan.output_name}-state"
+        self.finished = self.work / "finished"
+        self._ending = plan.request.save_as
+
+    def make(self, *, keep_state: bool) -> None:
+        """Makes the folders, and clears away what an earlier training has left in them."""
+        self.finished.mkdir(parents=True, exist_ok=True)
+        self._clear(keep_state=keep_state)
+        self.finished.mkdir(exist_ok=True)
+
+    def keep(self, saved: Saved) -> None:
+        """Puts a snapshot into the output folder, under sd-scripts' name, if it is due."""
+        path = self.work / saved.path
+        if any(saved.step % steps == 0 for steps in self._due) and saved.step < self._plan.request.max_steps:
+            by_epoch = self._plan.options.get("save_every_n_epochs") and saved.step % self._epoch == 0
+            suffix = f"{saved.step // self._epoch:06d}" if by_epoch else f"step{saved.step:08d}"
+            shutil.copyfile(path, self._plan.output_dir / f"{self._plan.output_name}-{suffix}.{self._ending}")
+        path.unlink()
+
+    def finish(self, path: Path) -> Path:
+        """Puts the finished word into the output folder; the state goes unless it is to be kept."""
+        target = self._plan.output_dir / f"{self._plan.output_name}.{self._ending}"
+        path.replace(target)
+        wanted = any(self._plan.options.get(name) for name in ("save_state", "save_state_on_train_end"))
+        self._clear(keep_state=wanted)
+        if not any(self.work.iterdir()):
+            self.work.rmdir()
+        if target.stem != self._plan.request.name:
+            print(
+                f"note: WebUIs know the word by its file's name: {target.stem}, not {self._plan.request.name}.",
+                file=sys.stderr,
+            )
+        return target
+
+    def _clear(self, *, keep_state: bool) -> None:
+        for folder in (self.finished, self.work / "snapshots", self.work / "replaced"):
+            shutil.rmtree(folder, ignore_errors=True)
+        if not keep_state:
+            (self.work / "state.safetensors").unlink(missing_ok=True)
+
+
+class Samples:
+    """The sample pictures of a training. The file of prompts is read anew each time, so it can be changed meanwhile."""
+
+    def __init__(self, plan: Plan, painter: Painter, epoch: int) -> None:
+        self._plan = plan
+        self._painter = painter
+        self._due = due_every(plan, "sample", epoch)
+        self._path = Path(plan.options["sample_prompts"]).expanduser()
+        self.every = math.gcd(*self._due) if self._due else (plan.request.max_steps if self._at_first else 0)
+        """Steps between two looks at whether pictures are due."""
+        read_sample_prompts(self._path)
+
+    @property
+    def _at_first(self) -> bool:
+        return bool(self._plan.options.get("sample_at_first"))
+
+    def paint(self, embedding: Embedding) -> Iterator[Previewed]:
+        """Paints every prompt of the file, if pictures are due at this step."""
+        step = embedding.step or 0
+        if not (self._at_first if step == 0 else any(step % steps == 0 for steps in self._due)):
+            return
+        folder = self._plan.output_dir / "sample"
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, wanted in enumerate(read_sample_prompts(self._path)):
+            seed = random.getrandbits(32) if wanted.seed is None else wanted.seed
+            stamp = time.strftime("%Y%m%d%H%M%S")
+            for image in self._painter.preview(embedding, self._request(wanted), [seed]):
+                path = folder / f"{self._plan.output_name}_{step:06d}_{index:02d}_{stamp}_{seed}.png"
+                image.save(path)
+                yield Previewed(step, index, path.relative_to(self._plan.output_dir).as_posix(), wanted.prompt, seed)
+
+    def _request(self, wanted: SamplePrompt) -> GenerateRequest:
+        sampler = (wanted.sampler or self._plan.options.get("sample_sampler") or "ddim").lower()
+        return GenerateRequest(
+            prompt=wanted.prompt,
+            negative_prompt=wanted.negative_prompt,
+            sampler=_SAMPLERS.get(sampler, sampler),
+            steps=wanted.steps,
+            cfg_scale=wanted.scale,
+            width=wanted.width or self._plan.request.width,
+            height=wanted.height or self._plan.request.height,
+            clip_skip=self._plan.options.get("clip_skip") or 1,
+        )
+
+
+def open_log(plan: Plan) -> Callable[[Step], None]:
+    """Returns what writes a step into TensorBoard's files; nothing where they are not wanted or the package is not
+    there, which is told."""
+    folder = plan.options.get("logging_dir")
+    with_others = plan.options.get("log_with") not in (None, "tensorboard", "all")
+    if with_others or (folder and importlib.util.find_spec("tensorboard") is None):
+        missing = (
+            f"{plan.options['log_with']} is not supported" if with_others else "the package tensorboard is missing"
+        )
+        print(f"note: no log is written to --logging_dir: {missing}.", file=sys.stderr)
+        return lambda _step: None
+    if not folder:
+        return lambda _step: None
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
+
+    stamp = time.strftime("%Y%m%d%H%M%S")
+    prefix = plan.options.get("log_prefix") or ""
+    writer = SummaryWriter(Path(folder).expanduser() / f"{prefix}{stamp}")
+
+    def write(step: Step) -> None:
+        for name, value in (("loss", step.loss), ("lr/textencoder", step.learning_rate), ("norm", step.vector_norm)):
+            writer.add_scalar(name, value, step.step)
+
+    return write

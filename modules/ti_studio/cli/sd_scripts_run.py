@@ -1,0 +1,178 @@
+"""A training as sd-scripts' commands run it: in this process, with its files in the output folder."""
+
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from accelerate import PartialState
+from tqdm import tqdm
+
+from ti_studio.cli.sd_scripts_dataset import show_dataset
+from ti_studio.cli.sd_scripts_outputs import Outputs, Samples, open_log
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.errors import NotFound
+from ti_studio.generation.painter import Painter
+from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.training.captions import find_template
+from ti_studio.training.dataset import Dataset, repeats_of, scan_folders
+from ti_studio.training.events import Event, Finished, Preparing, Previewed, Saved, Started, Step, Stopped, Warned
+from ti_studio.training.order import Order
+from ti_studio.training.prompts import PromptReader, keep_captions_with_word
+from ti_studio.training.run import Place, train
+from ti_studio.training.sd_scripts.plan import Plan, steps_in_epoch
+
+STATE = "state.safetensors"
+SECONDS_BETWEEN_LINES = 10.0
+INTERRUPTED = 130
+
+
+def is_main_process() -> bool:
+    """Tells whether this process is the one that trains; the others that `accelerate launch` starts have nothing to
+    do."""
+    return bool(PartialState().is_main_process)
+
+
+def run(plan: Plan, info: CheckpointInfo) -> int:
+    """Trains, or shows the dataset, and returns the exit status.
+
+    Raises:
+        StudioError: the training can't begin or go on.
+    """
+    request = plan.request
+    size = (request.width or info.default_size, request.height or info.default_size)
+    dataset = scan_folders(request.dataset_folders(""), size)
+    model = _load(info)
+    epoch = _steps_in_epoch(plan, model, dataset)
+    plan = _with_epochs(plan, epoch)
+    if plan.options.get("debug_dataset"):
+        show_dataset(plan.request, model, size)
+        return 0
+    outputs = Outputs(plan, epoch)
+    pictures = Samples(plan, Painter(model), epoch) if plan.options.get("sample_prompts") else None
+    request = plan.request.model_copy(
+        update={"save_every": outputs.every, "preview_every": pictures.every if pictures else 0}
+    )
+    place = _place(plan, outputs)
+    with _interruptible() as interrupted:
+        events = train(request, model, place, pictures.paint if pictures else _no_samples, lambda: bool(interrupted))
+        return _follow(events, plan, outputs)
+
+
+def _steps_in_epoch(plan: Plan, model: Model, dataset: Dataset) -> int:
+    request = plan.request
+    if request.captions_are_prompts:
+        reader = PromptReader.of(request.name, request.vectors_per_token, model.encoders[0].tokenizer)
+        dataset, _ = keep_captions_with_word(dataset, reader)  # the training tells what it leaves out
+    sizes = [sample.size for sample in dataset.samples]
+    order = Order.of(sizes, repeats_of(dataset.samples), request.batch_size, request.seed)
+    return steps_in_epoch(request, order.batches_in_round)
+
+
+def _load(info: CheckpointInfo) -> Model:
+    print(f"Loading checkpoint {info.title}", file=sys.stderr)
+    model = load(info, Hardware.automatic())
+    return replace(model, scheduler_config={**model.scheduler_config, "prediction_type": info.prediction_type})
+
+
+def _with_epochs(plan: Plan, epoch: int) -> Plan:
+    epochs = plan.options.get("max_train_epochs")
+    steps = epochs * epoch if epochs else plan.request.max_steps
+    print(f"An epoch is {epoch} steps; the training is {steps}.", file=sys.stderr)
+    return replace(plan, request=plan.request.model_copy(update={"max_steps": steps}))
+
+
+def _place(plan: Plan, outputs: Outputs) -> Place:
+    """Makes the folders, and puts the state there that the training goes on from.
+
+    Raises:
+        NotFound: there is none in the folder to resume from.
+    """
+    resumed = plan.options.get("resume")
+    state = Path(resumed).expanduser().resolve() / STATE if resumed else None
+    if state is not None and not state.is_file():
+        raise NotFound(f"--resume: there is no {state}; expected a folder that --save_state or Ctrl+C has left.")
+    outputs.make(keep_state=state is not None and state.parent == outputs.work)
+    if state is not None and state.parent != outputs.work:
+        shutil.copyfile(state, outputs.work / STATE)
+    return Place(
+        job=outputs.work,
+        embeddings=outputs.finished,
+        dataset=Path(plan.request.folders[0].directory),
+        template=find_template(outputs.work, plan.request.template),
+        created=time.time(),
+        latents=plan.output_dir / "latents",
+    )
+
+
+def _follow(events: Iterator[Event], plan: Plan, outputs: Outputs) -> int:
+    """Shows what happens until the training ends; returns the exit status."""
+    log = open_log(plan)
+    bar: tqdm[NoReturn] = tqdm(
+        total=plan.request.max_steps,
+        unit="step",
+        dynamic_ncols=True,
+        mininterval=0.2 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES,
+    )
+    with bar:
+        for event in events:
+            if isinstance(event, Step):
+                log(event)
+            elif isinstance(event, Saved):
+                outputs.keep(event)
+            elif isinstance(event, Finished):
+                bar.close()
+                print(outputs.finish(Path(event.path)))
+            elif isinstance(event, Stopped):
+                bar.close()
+                print(f"Stopped at step {event.step}. Go on: the same with --resume={outputs.work}", file=sys.stderr)
+                return INTERRUPTED
+            else:
+                _say(event)
+            _move(bar, event)
+    return 0
+
+
+def _say(event: Event) -> None:
+    if isinstance(event, Preparing):
+        tqdm.write(event.text, file=sys.stderr)
+    elif isinstance(event, Warned):
+        tqdm.write(f"warning: {event.text}", file=sys.stderr)
+
+
+def _move(bar: "tqdm[NoReturn]", event: Event) -> None:
+    if isinstance(event, Started):
+        bar.reset()
+        bar.initial = bar.n = event.step  # so that the speed is that of this run
+    elif isinstance(event, Step):
+        bar.set_postfix_str(f"loss {event.loss:.4f}, |v| {event.vector_norm:.2f}", refresh=False)
+        bar.update(event.step - bar.n)
+
+
+def _no_samples(_embedding: Embedding) -> Iterator[Previewed]:
+    return iter(())
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Collects Ctrl+C: the first one asks for a stop after the present step, the second one ends the process."""
+    seen: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+        print("\nStopping after this step; press Ctrl+C again to end at once.", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

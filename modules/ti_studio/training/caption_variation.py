@@ -1,0 +1,90 @@
+"""What is drawn anew in a caption at every look: the order of its tags, wildcards, what is left out."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+
+import torch
+
+from ti_studio.training.captions import NAME
+from ti_studio.training.dataset_options import DatasetOptions
+
+MOST_READINGS = 64
+"""Readings of a caption's wildcards that are looked at before a training."""
+
+_CHOICE = re.compile(r"(?<!\{)\{([^{}]*)\}(?!\})")
+
+
+def is_drawn(caption: str, options: DatasetOptions) -> bool:
+    """Tells whether a caption may be another one at every look."""
+    wildcards = options.enable_wildcard and ("\n" in caption or _CHOICE.search(caption) is not None)
+    drops = options.caption_dropout_rate > 0 or options.caption_tag_dropout_rate > 0
+    return wildcards or drops or options.shuffle_caption
+
+
+def framed(caption: str, options: DatasetOptions) -> str:
+    """Returns the caption, each line of it, with the prefix and the suffix."""
+    return "\n".join(
+        " ".join(part for part in (options.caption_prefix, line, options.caption_suffix) if part)
+        for line in caption.split("\n")
+    )
+
+
+def readings(caption: str, options: DatasetOptions) -> Iterator[str]:
+    """Yields what the caption's wildcards can make of it, the first 64 at most."""
+    return itertools.islice(_readings(framed(caption, options), options), MOST_READINGS)
+
+
+def _readings(caption: str, options: DatasetOptions) -> Iterator[str]:
+    if not options.enable_wildcard:
+        yield caption
+        return
+    for line in caption.split("\n"):
+        pieces = _CHOICE.split(line)
+        choices = [piece.split("|") if index % 2 else [piece] for index, piece in enumerate(pieces)]
+        yield from (_unescaped("".join(chosen)) for chosen in itertools.product(*choices))
+
+
+def draw_caption(caption: str, options: DatasetOptions, word: str, drawn: torch.Generator) -> str:
+    """Returns the caption of one look; a tag with the word in it is never left out.
+
+    In the order of sd-scripts: prefix and suffix, dropping the whole caption, wildcards, the tags' order, dropping
+    tags. A caption that is dropped is empty.
+    """
+
+    def chance() -> float:
+        return float(torch.rand((), generator=drawn))
+
+    caption = framed(caption, options)
+    if options.caption_dropout_rate and chance() < options.caption_dropout_rate:
+        return ""
+    if options.enable_wildcard:
+        caption = _draw_wildcards(caption, chance)
+    if not options.shuffle_caption and not options.caption_tag_dropout_rate:
+        return caption
+    tags = [tag.strip() for tag in caption.split(options.caption_separator)]
+    kept, free = tags[: options.keep_tokens], tags[options.keep_tokens :]
+    if options.shuffle_caption:
+        free = [free[int(index)] for index in torch.randperm(len(free), generator=drawn)]
+    if options.caption_tag_dropout_rate:
+        free = [tag for tag in free if chance() >= options.caption_tag_dropout_rate or _holds(tag, word)]
+    return f"{options.caption_separator} ".join([*kept, *free])
+
+
+def _draw_wildcards(caption: str, chance: Callable[[], float]) -> str:
+    lines = caption.split("\n")
+    line = lines[int(chance() * len(lines))]
+
+    def choose(found: re.Match[str]) -> str:
+        choices = found.group(1).split("|")
+        return choices[int(chance() * len(choices))]
+
+    return _unescaped(_CHOICE.sub(choose, line))
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("{{", "{").replace("}}", "}")
+
+
+def _holds(tag: str, word: str) -> bool:
+    return NAME in tag or word.lower() in tag.lower()

@@ -1,0 +1,151 @@
+"""The prompts that a training draws from: templates and captions, tokenized."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from ti_studio.errors import StudioError
+from ti_studio.prompts.chunks import Chunk, WordIndex, chunk_prompt
+from ti_studio.prompts.grammar import literal
+from ti_studio.prompts.tokens import PromptTokenizer
+from ti_studio.training.caption_variation import draw_caption, framed, is_drawn, readings
+from ti_studio.training.captions import FILEWORDS, NAME, PromptTemplate
+from ti_studio.training.dataset import Dataset, Sample
+
+Prompt = tuple[Chunk, ...]
+
+CAPTION_ALONE = PromptTemplate(Path("captions"), (FILEWORDS,))
+"""The template of a training whose captions are its prompts."""
+
+_SHOWN = 8
+"""Files that a message names before it only counts."""
+
+
+class WordNotInPrompt(StudioError):
+    """A training prompt in which the word can't be found, and which would teach it nothing."""
+
+
+@dataclass(frozen=True)
+class PromptReader:
+    """Tokenizes training prompts, each text once. Captions are literal: brackets in them are no emphasis."""
+
+    name: str
+    tokenizer: PromptTokenizer
+    words: WordIndex
+    _known: dict[str, Prompt] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, vectors: int, tokenizer: PromptTokenizer) -> "PromptReader":
+        """Makes a reader that finds one learned word."""
+        return cls(name, tokenizer, WordIndex.of({name: vectors}, tokenizer))
+
+    def read(self, text: str) -> Prompt:
+        """Returns the chunks of a prompt."""
+        if text not in self._known:
+            self._known[text] = chunk_prompt(literal(text), self.tokenizer, self.words)
+        return self._known[text]
+
+    def finds_word(self, text: str) -> bool:
+        """Tells whether the prompt, once tokenized, holds the word."""
+        return any(chunk.placements for chunk in self.read(text))
+
+
+@dataclass(frozen=True)
+class PicturePrompts:
+    """The prompts that a picture may be shown with."""
+
+    sample: Sample
+    template: PromptTemplate
+    reader: PromptReader
+
+    def draw(self, drawn: torch.Generator) -> Prompt:
+        """Returns the prompt of one look: one of the template's lines, with the caption as it is drawn."""
+        line = int(torch.randint(len(self.template.lines), (1,), generator=drawn))
+        caption, options = self.sample.caption, self.sample.options
+        if is_drawn(caption, options):
+            caption = draw_caption(caption, options, self.reader.name, drawn)
+            if not caption and self.template is CAPTION_ALONE and not options.is_reg:
+                caption = NAME  # a prompt without the word would teach it nothing
+        else:
+            caption = framed(caption, options)
+        return self.reader.read(self.template.prompts(self.reader.name, caption)[line])
+
+    def texts(self) -> list[str]:
+        """Returns the prompts with nothing left out, for each reading of the caption's wildcards."""
+        return [
+            text
+            for caption in readings(self.sample.caption, self.sample.options)
+            for text in self.template.prompts(self.reader.name, caption)
+        ]
+
+
+def tokenize_prompts(
+    dataset: Dataset, template: PromptTemplate, name: str, tokenizer: PromptTokenizer, vectors: int
+) -> tuple[PicturePrompts, ...]:
+    """Returns the prompts of each picture in the dataset's order. Those of regularisation pictures are their captions,
+    and need not hold the word.
+
+    Raises:
+        WordNotInPrompt: a prompt, once tokenized, does not hold the word.
+    """
+    reader = PromptReader.of(name, vectors, tokenizer)
+    prompts = tuple(
+        PicturePrompts(sample, CAPTION_ALONE if sample.options.is_reg else template, reader)
+        for sample in dataset.samples
+    )
+    for picture in prompts:
+        texts = picture.texts()
+        if picture.sample.options.is_reg or template is CAPTION_ALONE:
+            continue
+        for text in texts:
+            if not reader.finds_word(text):
+                raise WordNotInPrompt(
+                    f"The prompt {text!r} (for {picture.sample.path.name}) does not hold the word {name!r}: what "
+                    "stands beside it runs into it. Put a space around [name] in the template."
+                )
+    return prompts
+
+
+def keep_captions_with_word(dataset: Dataset, reader: PromptReader) -> tuple[Dataset, list[str]]:
+    """Leaves out the pictures whose captions would teach the word nothing, where captions are the prompts.
+
+    Returns:
+        The dataset without them, and what to tell of them and of captions that hold the word only now and then.
+
+    Raises:
+        WordNotInPrompt: no caption holds the word.
+    """
+    never: list[Sample] = []
+    sometimes: list[Sample] = []
+    for sample in dataset.samples:
+        found = [reader.finds_word(text) for text in PicturePrompts(sample, CAPTION_ALONE, reader).texts()]
+        if not sample.options.is_reg and not all(found):
+            (sometimes if any(found) else never).append(sample)
+    kept = tuple(sample for sample in dataset.samples if sample not in never)
+    if all(sample.options.is_reg for sample in kept):
+        raise WordNotInPrompt(
+            f"No caption holds the word {reader.name!r}: {_named(never)}. Expected it in every caption, such as "
+            f"“{reader.name}, {_short(never[0].caption) if never else 'on a table'}”."
+        )
+    told = []
+    if never:
+        told.append(
+            f"{len(never)} of {len(dataset.samples)} captions do not hold the word {reader.name!r} and would teach it "
+            f"nothing; their pictures are left out: {_named(never)}."
+        )
+    if sometimes:
+        told.append(f"The wildcards leave the word {reader.name!r} out now and then: {_named(sometimes)}.")
+    return replace(dataset, samples=kept), told
+
+
+def _named(samples: Sequence[Sample]) -> str:
+    more = f" and {len(samples) - _SHOWN} more" if len(samples) > _SHOWN else ""
+    return ", ".join(sample.path.name for sample in samples[:_SHOWN]) + more
+
+
+def _short(text: str) -> str:
+    text = re.sub(r"\s+", " ", text)
+    return text if len(text) <= 40 else text[:39] + "…"  # noqa: PLR2004 - a line's worth

@@ -1,0 +1,1 @@
+"""sd-scripts' command lines and dataset files, translated into a TrainRequest."""

@@ -1,0 +1,239 @@
+"""The options of sd-scripts' Textual Inversion commands, and what each one becomes. Imports no torch."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.toml_files import read_toml
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. It becomes a field of the request, a key of the dataset, something that the command does itself,
+    or nothing."""
+
+    flag: str
+    kind: Callable[[str], Any] | None
+    """How its value is read; None for an option without one."""
+    help: str
+    field: str = ""
+    """The field of TrainRequest that it sets."""
+    dataset_key: str = ""
+    """The key of a dataset configuration that it is the default of."""
+    without_effect: str = ""
+    """Why it changes nothing here."""
+    refused: str = ""
+    """Why it can't be followed."""
+    names: Mapping[str, str] | None = None
+    """sd-scripts' values, lower case, that have another name here."""
+    choices: tuple[str, ...] | None = None
+    several: bool = False
+
+    @property
+    def name(self) -> str:
+        """The option's name without the dashes."""
+        return self.flag.removeprefix("--")
+
+
+_OPTIMIZERS = {
+    "adamw": "adamw",
+    "adamw8bit": "adamw8bit",
+    "pagedadamw8bit": "adamw8bit",
+    "lion": "lion",
+    "adafactor": "adafactor",
+    "prodigy": "prodigy",
+    "dadaptation": "dadapt",
+    "dadaptadam": "dadapt",
+    "adamwschedulefree": "schedulefree",
+}
+_PRECISIONS = {"no": "fp32"}
+_ATTENTION = "PyTorch's own attention is always used"
+_MEMORY = "models stay on the device"
+_WORKERS = "pictures are encoded before the first step"
+
+TRAINING = (
+    Option("--token_string", str, "the word to teach, as it stands in the captions", "name"),
+    Option("--init_word", str, "what the word means before the first step", "initialization_text"),
+    Option("--num_vectors_per_token", int, "rows of the embedding", "vectors_per_token"),
+    Option("--weights", str, "an embedding file to start from", "initialization_file"),
+    Option("--learning_rate", str, "the rate; 5e-3 is usual, 1e-6 moves nothing", "learning_rate"),
+    Option("--train_batch_size", int, "pictures in a batch", "batch_size"),
+    Option("--gradient_accumulation_steps", int, "batches in a step", "gradient_accumulation_steps"),
+    Option("--max_train_steps", int, "optimizer steps", "max_steps"),
+    Option("--seed", int, "everything random follows from it", "seed"),
+    Option("--vae_batch_size", int, "pictures that are encoded together", "vae_batch_size"),
+    Option("--cache_latents_to_disk", None, "keep encoded pictures for the next training", "cache_latents_to_disk"),
+    Option("--optimizer_type", str, "AdamW, AdamW8bit, Lion, Prodigy, …", "optimizer", names=_OPTIMIZERS),
+    Option("--optimizer_args", str, "key=value …", "optimizer_args", several=True),
+    Option("--lr_scheduler", str, "constant, linear, cosine, …", "lr_scheduler"),
+    Option("--lr_warmup_steps", float, "steps, or below 1 the part of all steps", "lr_warmup_steps"),
+    Option("--lr_scheduler_num_cycles", int, "restarts of cosine_with_restarts", "lr_num_cycles"),
+    Option("--lr_scheduler_power", float, "power of polynomial", "lr_power"),
+    Option("--max_grad_norm", float, "longest gradient; 0 for any", "max_grad_norm"),
+    Option("--min_snr_gamma", float, "weigh timesteps by their signal-to-noise ratio", "min_snr_gamma"),
+    Option("--noise_offset", float, "noise that is one value over a whole channel", "noise_offset"),
+    Option("--multires_noise_iterations", int, "pyramid noise", "multires_noise_iterations"),
+    Option("--multires_noise_discount", float, "pyramid noise", "multires_noise_discount"),
+    Option("--ip_noise_gamma", float, "perturbation of the noised latents", "ip_noise_gamma"),
+    Option("--zero_terminal_snr", None, "a noise schedule that ends in noise alone", "zero_terminal_snr"),
+    Option("--min_timestep", int, "first timestep that is drawn", "min_timestep"),
+    Option("--max_timestep", int, "timesteps below this one are drawn", "max_timestep"),
+    Option("--loss_type", str, "l2, l1, huber or smooth_l1", "loss_type"),
+    Option("--huber_c", float, "where huber turns from square to line", "huber_c"),
+    Option("--v_pred_like_loss", float, "v-prediction", "v_pred_like_loss"),
+    Option("--scale_v_pred_loss_like_noise_pred", None, "v-prediction", "scale_v_pred_loss_like_noise_pred"),
+    Option("--weight_decay", float, "pull of the rows towards zero", "weight_decay"),
+    Option("--mixed_precision", str, "no, fp16 or bf16", "precision", names=_PRECISIONS),
+    Option("--clip_skip", int, "which of the text encoder's last layers to take", "clip_skip"),
+    Option("--gradient_checkpointing", None, "less memory, more time", "gradient_checkpointing"),
+    Option("--debiased_estimation_loss", None, "weigh timesteps", "debiased_estimation_loss"),
+    Option("--huber_schedule", str, "how huber's c depends on the timestep", "huber_schedule"),
+    Option("--adaptive_noise_scale", float, "noise offset by the latents' mean", "adaptive_noise_scale"),
+)
+
+DATASET = (
+    Option("--resolution", str, "512, or 512,768 for width and height", dataset_key="resolution"),
+    Option("--caption_extension", str, "ending of the caption files", dataset_key="caption_extension"),
+    Option("--caption_extention", str, "the same", dataset_key="caption_extension"),
+    Option("--shuffle_caption", None, "another order of the tags each time", dataset_key="shuffle_caption"),
+    Option("--keep_tokens", int, "tags at the beginning that stay there", dataset_key="keep_tokens"),
+    Option("--caption_separator", str, "what stands between tags", dataset_key="caption_separator"),
+    Option("--caption_prefix", str, "text before every caption", dataset_key="caption_prefix"),
+    Option("--caption_suffix", str, "text after every caption", dataset_key="caption_suffix"),
+    Option("--enable_wildcard", None, "{a|b} in captions", dataset_key="enable_wildcard"),
+    Option("--caption_dropout_rate", float, "how often a caption is left out", dataset_key="caption_dropout_rate"),
+    Option("--caption_tag_dropout_rate", float, "how often a tag is left out", dataset_key="caption_tag_dropout_rate"),
+    Option("--dataset_repeats", int, "how often each picture is seen in an epoch", dataset_key="num_repeats"),
+    Option("--color_aug", None, "vary colours", dataset_key="color_aug"),
+    Option("--flip_aug", None, "mirrored pictures too", dataset_key="flip_aug"),
+    Option("--random_crop", None, "crop at random places", dataset_key="random_crop"),
+    Option("--alpha_mask", None, "learn only where pictures are opaque", dataset_key="alpha_mask"),
+    Option("--conditioning_data_dir", str, "folder of masks", dataset_key="conditioning_data_dir"),
+    Option("--enable_bucket", None, "train each picture near its own shape", dataset_key="enable_bucket"),
+    Option("--min_bucket_reso", int, "a bucket's shortest side", dataset_key="min_bucket_reso"),
+    Option("--max_bucket_reso", int, "a bucket's longest side", dataset_key="max_bucket_reso"),
+    Option("--bucket_reso_steps", int, "pixels between buckets", dataset_key="bucket_reso_steps"),
+    Option("--bucket_no_upscale", None, "never enlarge", dataset_key="bucket_no_upscale"),
+)
+
+COMMAND = (
+    Option("--pretrained_model_name_or_path", str, "the checkpoint: a file or a diffusers folder"),
+    Option("--v2", None, "the checkpoint is an SD 2; found out without it"),
+    Option("--v_parameterization", None, "the checkpoint predicts velocity"),
+    Option("--dataset_config", str, "the dataset's TOML file"),
+    Option("--train_data_dir", str, "a folder of folders N_name"),
+    Option("--reg_data_dir", str, "the same, of regularisation pictures"),
+    Option("--output_dir", str, "where to write"),
+    Option("--output_name", str, "the file's name without ending [the word]"),
+    Option("--save_model_as", str, "[pt]", choices=("ckpt", "pt", "safetensors")),
+    Option("--use_object_template", None, "prompts such as “a photo of a …” instead of captions"),
+    Option("--use_style_template", None, "prompts such as “a painting in the style of …” instead of captions"),
+    Option("--max_train_epochs", int, "epochs, instead of steps"),
+    Option("--save_every_n_steps", int, "steps between saved files"),
+    Option("--save_every_n_epochs", int, "epochs between saved files"),
+    Option("--save_state", None, "keep what --resume needs"),
+    Option("--save_state_on_train_end", None, "the same"),
+    Option("--resume", str, "the folder of a saved state to go on from"),
+    Option("--sample_prompts", str, "a file of prompts, one a line"),
+    Option("--sample_every_n_steps", int, "steps between sample pictures"),
+    Option("--sample_every_n_epochs", int, "epochs between sample pictures"),
+    Option("--sample_at_first", None, "sample before the first step too"),
+    Option("--sample_sampler", str, "[ddim]"),
+    Option("--logging_dir", str, "where TensorBoard's files go"),
+    Option("--log_with", str, "tensorboard"),
+    Option("--log_prefix", str, "before the name of the log's folder"),
+    Option("--debug_dataset", None, "show pictures, captions and token ids, and train nothing"),
+    Option("--cache_latents", None, "latents are cached without it"),
+    Option("--masked_loss", None, "use the masks; they are used without it"),
+    Option("--cache_text_encoder_outputs", None, "SDXL"),
+    Option("--cache_text_encoder_outputs_to_disk", None, "SDXL"),
+    Option("--config_file", str, "a TOML file of options"),
+)
+
+OTHERS = (
+    *(
+        Option(flag, None, "attention", without_effect=_ATTENTION)
+        for flag in ("--xformers", "--sdpa", "--mem_eff_attn")
+    ),
+    *(Option(flag, None, "memory", without_effect=_MEMORY) for flag in ("--lowram", "--highvram")),
+    Option("--max_data_loader_n_workers", int, "workers", without_effect=_WORKERS),
+    Option("--persistent_data_loader_workers", None, "workers", without_effect=_WORKERS),
+    Option("--max_token_length", int, "75, 150 or 225", without_effect="captions of any length are read"),
+    Option("--no_half_vae", None, "the VAE in float32", without_effect="the VAE always is in float32"),
+    Option("--full_fp16", None, "rows in half", without_effect="the word's rows are always float32"),
+    Option("--full_bf16", None, "rows in half", without_effect="the word's rows are always float32"),
+    Option("--fp8_base", None, "UNet in 8 bits", without_effect="nothing is kept in 8 bits"),
+    Option("--save_precision", str, "of the file", without_effect="the file is always float32, and a few kilobytes"),
+    Option("--skip_cache_check", None, "caches", without_effect="a kept latent is found by the picture's content"),
+    Option("--cache_info", None, "caches", without_effect="pictures are looked at before every training"),
+    Option("--prior_loss_weight", float, "of reg pictures", without_effect="without the word they teach it nothing"),
+    Option("--tokenizer_cache_dir", str, "tokenizer", without_effect="the checkpoint's own tokenizer is used"),
+    Option("--disable_mmap_load_safetensors", None, "loading", without_effect="files are loaded as they are"),
+    Option("--torch_compile", None, "compile", without_effect="nothing is compiled"),
+    Option("--dynamo_backend", str, "compile", without_effect="nothing is compiled"),
+    Option("--save_last_n_steps", int, "old files", without_effect="every saved file is kept"),
+    Option("--save_last_n_epochs", int, "old files", without_effect="every saved file is kept"),
+    Option("--training_comment", str, "metadata", without_effect="the file says by itself how it was made"),
+    Option("--metadata_title", str, "metadata", without_effect="the file says by itself how it was made"),
+    Option("--metadata_author", str, "metadata", without_effect="the file says by itself how it was made"),
+    Option("--console_log_level", str, "log", without_effect="there is one level"),
+    Option("--in_json", str, "captions in a JSON file", refused="put captions into files beside the pictures"),
+    Option("--vae", str, "another VAE", refused="the checkpoint's own VAE is used"),
+    Option("--dataset_class", str, "a class of one's own", refused="use --dataset_config"),
+    Option("--face_crop_aug_range", str, "crops of faces", refused="use --random_crop"),
+    Option("--huggingface_repo_id", str, "upload", refused="nothing is uploaded"),
+)
+
+OPTIONS = (*TRAINING, *DATASET, *COMMAND, *OTHERS)
+
+
+def read_options(arguments: Sequence[str], prog: str) -> dict[str, Any]:
+    """Returns the options that are given, by their names; those of a `--config_file` come after the command line's.
+
+    Raises:
+        SystemExit: an option is unknown or its value can't be read; argparse has said which.
+        StudioError: the file of options is missing, or holds an unknown option.
+    """
+    parser = argparse.ArgumentParser(prog=prog, argument_default=argparse.SUPPRESS, description=_DESCRIPTION)
+    groups = (("training", TRAINING), ("dataset", DATASET), ("command", COMMAND), ("accepted or refused", OTHERS))
+    for title, options in groups:
+        group = parser.add_argument_group(title)
+        for option in options:
+            _add(group, option)
+    given = vars(parser.parse_args(arguments))
+    if "config_file" not in given:
+        return given
+    path = Path(given.pop("config_file"))
+    return {**_flat(read_toml(path if path.suffix else path.with_suffix(".toml")), path), **given}
+
+
+def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Returns a file's options, whatever sections they stand in; those that are switched off are not given."""
+    known = {option.name: option for option in OPTIONS}
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            found |= _flat(value, path)
+        elif name not in known:
+            raise BadConfiguration(f"{path}: {name} is unknown; expected an option of the command.")
+        elif value is not False:
+            kind = known[name].kind
+            found[name] = kind(str(value)) if kind is not None and not known[name].several else value
+    return found
+
+
+def _add(group: Any, option: Option) -> None:
+    text = option.help.replace("%", "%%")
+    if option.without_effect:
+        text += f" (changes nothing: {option.without_effect})"
+    if option.kind is None:
+        group.add_argument(option.flag, action="store_true", help=text)
+        return
+    reading: dict[str, Any] = {"nargs": "*"} if option.several else {}
+    group.add_argument(option.flag, type=option.kind, choices=option.choices, help=text, **reading)
+
+
+_DESCRIPTION = "Textual Inversion with sd-scripts' options. docs/sd-scripts.md says what each does here."

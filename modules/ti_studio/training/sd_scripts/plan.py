@@ -1,0 +1,179 @@
+"""From sd-scripts' options to one TrainRequest and what the command does around it. Imports no torch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ti_studio.training.request import TrainRequest
+from ti_studio.training.sd_scripts.dataset_config import (
+    DatasetConfig,
+    read_dataset_config,
+    read_resolution,
+    read_train_data_dir,
+)
+from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import DATASET, OPTIONS, TRAINING, Option
+
+DEFAULT_STEPS = 1600
+"""sd-scripts' own."""
+
+COORDINATE = 0.014
+"""How large a coordinate of CLIP's token embeddings is: 0.4 / √768."""
+
+TEMPLATES = {"use_object_template": "imagenet_object.txt", "use_style_template": "imagenet_style.txt"}
+
+_CACHED_OUTPUTS = (
+    "the text encoders' output changes with the word at every step, so only what can be kept is: prompts are tokenized "
+    "once, and equal prompts of a batch are encoded once"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command is to do."""
+
+    request: TrainRequest
+    output_dir: Path
+    output_name: str
+    options: Mapping[str, Any]
+    """The options that are given, by their names."""
+    notices: tuple[str, ...]
+
+
+def read_plan(options: Mapping[str, Any]) -> Plan:
+    """Translates options into a request; whatever differs from sd-scripts is in the notices.
+
+    Raises:
+        StudioError: an option is missing, contradicts another one, or its value is not allowed.
+    """
+    for needed in ("token_string", "pretrained_model_name_or_path", "output_dir"):
+        if not options.get(needed):
+            raise BadConfiguration(f"--{needed} is missing.")
+    notices = [*_without_effect(options)]
+    config = _dataset(options)
+    notices += config.notices
+    fields = _fields(options, notices)
+    fields |= {"folders": config.folders, "overwrite": True, "save_every": 0, "preview_every": 0}
+    fields["max_steps"] = fields.get("max_steps", DEFAULT_STEPS)
+    fields["batch_size"] = config.batch_size or fields.get("batch_size", 1)
+    fields["vectors_per_token"] = fields.get("vectors_per_token", 1)
+    size = read_resolution(options.get("resolution"), "--resolution")
+    fields["width"], fields["height"] = (config.folders[0].width or size[0], config.folders[0].height or size[1])
+    fields |= _prompts(options)
+    fields["save_as"] = "safetensors" if options.get("save_model_as") == "safetensors" else "pt"
+    if "lr_warmup_steps" in fields and 0 < fields["lr_warmup_steps"] < 1:
+        fields["lr_warmup_steps"] *= fields["max_steps"]
+    if "lr_warmup_steps" in fields:
+        fields["lr_warmup_steps"] = int(fields["lr_warmup_steps"])
+    for name in ("weights", "dataset_config"):
+        if name in options and not Path(options[name]).expanduser().is_file():
+            raise BadConfiguration(f"--{name}: there is no file {options[name]}.")
+    if "initialization_file" in fields:
+        fields["initialization_file"] = str(Path(fields["initialization_file"]).expanduser().resolve())
+    request = _request(fields)
+    notices += _rate_notices(options, request)
+    return Plan(
+        request,
+        Path(options["output_dir"]).expanduser().resolve(),
+        options.get("output_name") or request.name,
+        options,
+        tuple(notices),
+    )
+
+
+def _fields(options: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
+    """Returns the request's fields; an option whose field is missing is told."""
+    fields: dict[str, Any] = {}
+    for option in TRAINING:
+        if option.name not in options:
+            continue
+        if option.field not in TrainRequest.model_fields:
+            given = "" if option.kind is None else f" {options[option.name]}"
+            notices.append(f"{option.flag}{given} is not supported here; the training goes on without it.")
+            continue
+        fields[option.field] = _value(option, options[option.name])
+    return fields
+
+
+def _value(option: Option, value: Any) -> Any:
+    return option.names.get(value.lower(), value) if isinstance(value, str) and option.names else value
+
+
+def _request(fields: Mapping[str, Any]) -> TrainRequest:
+    try:
+        return TrainRequest(**fields)
+    except ValidationError as error:
+        flags = {option.field: option.flag for option in OPTIONS if option.field}
+        told = "; ".join(
+            f"{flags.get(str(problem['loc'][0]), problem['loc'][0]) if problem['loc'] else 'options'}: "
+            f"{str(problem['msg']).removeprefix('Value error, ')} (found {problem['input']!r})"
+            for problem in error.errors()
+        )
+        raise BadConfiguration(f"{told}.") from error
+
+
+def _without_effect(options: Mapping[str, Any]) -> list[str]:
+    refused = [option for option in OPTIONS if option.refused and option.name in options]
+    if refused:
+        raise BadConfiguration(f"{refused[0].flag} can't be followed: {refused[0].refused}.")
+    notices = [
+        f"{option.flag} changes nothing: {option.without_effect}."
+        for option in OPTIONS
+        if option.without_effect and option.name in options
+    ]
+    for name in ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk"):
+        if name in options:
+            notices.append(f"--{name}: {_CACHED_OUTPUTS}.")
+    if options.get("save_model_as") == "ckpt":
+        notices.append("--save_model_as ckpt: an embedding in this form is called .pt here, as in A1111.")
+    return notices
+
+
+def _dataset(options: Mapping[str, Any]) -> DatasetConfig:
+    defaults = {option.dataset_key: options[option.name] for option in DATASET if option.name in options}
+    if "train_batch_size" in options:
+        defaults["batch_size"] = options["train_batch_size"]
+    if "dataset_config" in options:
+        config = read_dataset_config(Path(options["dataset_config"]).expanduser(), defaults)
+        ignored = [f"--{name}" for name in ("train_data_dir", "reg_data_dir") if name in options]
+        told = (f"{' and '.join(ignored)}: not looked at, since there is a --dataset_config.",) if ignored else ()
+        return DatasetConfig(config.folders, config.batch_size, (*config.notices, *told))
+    if "train_data_dir" not in options:
+        raise BadConfiguration("--dataset_config or --train_data_dir is missing.")
+    regular = Path(options["reg_data_dir"]).expanduser() if "reg_data_dir" in options else None
+    return read_train_data_dir(Path(options["train_data_dir"]).expanduser(), regular, defaults)
+
+
+def _prompts(options: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = [template for name, template in TEMPLATES.items() if options.get(name)]
+    if len(chosen) > 1:
+        raise BadConfiguration("--use_object_template and --use_style_template: expected one of the two.")
+    return {"template": chosen[0]} if chosen else {"captions_are_prompts": True}
+
+
+def _rate_notices(options: Mapping[str, Any], request: TrainRequest) -> list[str]:
+    if "learning_rate" not in options:
+        return [
+            f"No --learning_rate: {request.learning_rate} is used; sd-scripts' own default, 2e-6, would not move "
+            "the word."
+        ]
+    try:
+        rate = float(request.learning_rate)
+    except ValueError:
+        return []  # a schedule with several rates is meant by somebody who knows them
+    if rate * request.max_steps >= COORDINATE:
+        return []
+    return [
+        f"--learning_rate {request.learning_rate} for {request.max_steps} steps can move a coordinate of the word by "
+        f"{rate * request.max_steps:.2g} at most, and one is about {COORDINATE} large: the word will mean nearly what "
+        "it did at the start. It is obeyed; 5e-3 is usual."
+    ]
+
+
+def steps_in_epoch(request: TrainRequest, batches: int) -> int:
+    """Returns the optimizer steps of one epoch of so many batches."""
+    return math.ceil(batches / request.gradient_accumulation_steps)

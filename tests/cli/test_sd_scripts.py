@@ -1,0 +1,277 @@
+"""The commands `train_textual_inversion.py` and `sdxl_train_textual_inversion.py`."""
+
+import inspect
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.checkpoints import write_tiny_checkpoint
+from ti_studio.cli import sd_scripts_run
+from ti_studio.cli.sd_scripts import main
+from ti_studio.embeddings.files import read_embedding
+from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.training.events import Step
+
+PATIENCE = 600
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def config(pictures: Path, tmp_path: Path) -> Path:
+    """The documented dataset configuration, at 32 pixels; two of the three captions hold the word."""
+    for index in range(2):
+        (pictures / f"{index}.txt").write_text("mychar, 1girl, blonde hair, blue eyes")
+    path = tmp_path / "dataset_config.toml"
+    path.write_text(
+        f"""
+        [general]
+        shuffle_caption = false
+        caption_extension = ".txt"
+        keep_tokens = 1
+
+        [[datasets]]
+        resolution = 32
+        batch_size = 4
+        enable_bucket = true
+
+        [[datasets.subsets]]
+        image_dir = "{pictures}"
+        caption_extension = ".txt"
+        num_repeats = 10
+        """
+    )
+    return path
+
+
+@pytest.fixture
+def run(config: Path, tmp_path: Path, tiny_checkpoint: CheckpointInfo) -> Run:
+    """Runs the command in this process."""
+
+    def command(*arguments: str) -> int:
+        needed = {
+            "--pretrained_model_name_or_path": tiny_checkpoint.path,
+            "--dataset_config": config,
+            "--output_dir": tmp_path / "output",
+            "--output_name": "word",
+            "--save_model_as": "safetensors",
+            "--token_string": "mychar",
+            "--max_train_steps": 6,
+            "--learning_rate": 0.01,
+        }
+        given = {argument.split("=")[0] for argument in arguments}
+        return main(
+            [*(f"{name}={value}" for name, value in needed.items() if name not in given), *arguments], sdxl=False
+        )
+
+    return command
+
+
+def launch(root: Path, script: str, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command as its document says, in a folder that is not the repository."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_cpu_threads_per_process", "1"]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        [*launcher, str(root / script), *arguments],
+        cwd=folder,
+        env={**environment, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def documented(checkpoint: Path, steps: int) -> list[str]:
+    """The options of the document's commands, in their order."""
+    return [
+        f"--pretrained_model_name_or_path={checkpoint}",
+        "--dataset_config=dataset_config.toml",
+        "--output_dir=output",
+        "--output_name=my_textual_inversion",
+        "--save_model_as=safetensors",
+        "--token_string=mychar",
+        "--init_word=girl",
+        "--num_vectors_per_token=4",
+        f"--max_train_steps={steps}",
+        "--learning_rate=1e-6",
+        "--optimizer_type=AdamW8bit",
+        "--mixed_precision=fp16",
+        "--cache_latents",
+        "--sdpa",
+    ]
+
+
+def test_the_documented_command_runs_as_it_is_written(
+    root: Path, tiny_checkpoint: CheckpointInfo, config: Path, tmp_path: Path
+) -> None:
+    done = launch(root, "train_textual_inversion.py", tmp_path, *documented(tiny_checkpoint.path, 3))
+
+    assert done.returncode == 0, done.stderr
+    written = tmp_path / "output" / "my_textual_inversion.safetensors"
+    assert done.stdout.strip() == str(written)
+    embedding = read_embedding(written)
+    assert (embedding.step, embedding.vectors_per_token) == (3, 4)
+    assert embedding.metadata["ti_studio.trigger"] == "mychar"
+    assert [path.name for path in (tmp_path / "output").iterdir()] == ["my_textual_inversion.safetensors"]
+    assert "can move a coordinate of the word by 3e-06 at most" in done.stderr
+    assert "1 of 3 captions do not hold the word 'mychar'" in done.stderr and "left out: 2.png" in done.stderr
+    assert "WebUIs know the word by its file's name: my_textual_inversion, not mychar" in done.stderr
+
+
+@pytest.mark.skipif(
+    "family" not in inspect.signature(write_tiny_checkpoint).parameters,
+    reason="no small SDXL checkpoint can be written yet",
+)
+def test_the_documented_command_for_sdxl_runs_as_it_is_written(root: Path, config: Path, tmp_path: Path) -> None:
+    checkpoint = write_tiny_checkpoint(tmp_path / "sdxl", family="SDXL")
+
+    done = launch(
+        root,
+        "sdxl_train_textual_inversion.py",
+        tmp_path,
+        *documented(checkpoint, 2),
+        "--cache_text_encoder_outputs",
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert set(read_embedding(tmp_path / "output" / "my_textual_inversion.safetensors").vectors) == {"clip_l", "clip_g"}
+    assert "changes with the word at every step" in done.stderr
+
+
+def test_files_are_saved_and_samples_painted_when_they_are_due(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("a mychar --w 64 --h 72 --s 2 --d 7 --l 3 --n blurry\n# no prompt\n")
+
+    ended = run(
+        "--save_every_n_steps=2",
+        f"--sample_prompts={tmp_path / 'prompts.txt'}",
+        "--sample_every_n_steps=3",
+        "--sample_at_first",
+    )
+
+    assert ended == 0
+    output = tmp_path / "output"
+    assert sorted(path.name for path in output.glob("*.safetensors")) == [
+        "word-step00000002.safetensors",
+        "word-step00000004.safetensors",
+        "word.safetensors",
+    ]
+    assert read_embedding(output / "word-step00000002.safetensors").step == 2
+    samples = sorted((output / "sample").iterdir())
+    assert [(path.name[:14], path.stem[-2:]) for path in samples] == [
+        *(("word_000000_00", "_7"), ("word_000003_00", "_7"), ("word_000006_00", "_7")),
+    ]
+    with Image.open(samples[0]) as image:
+        assert image.size == (64, 72)
+
+
+def test_epochs_are_counted_in_repeated_pictures_with_the_word(run: Run, tmp_path: Path) -> None:
+    ended = run("--max_train_epochs=2", "--save_every_n_epochs=1", "--save_model_as=pt")
+
+    assert ended == 0
+    assert read_embedding(tmp_path / "output" / "word.pt").step == 10  # 2 · 10 repeats of 2 pictures in batches of 4
+    assert read_embedding(tmp_path / "output" / "word-000001.pt").step == 5
+
+
+def test_a_resumed_training_gives_the_same_word_to_the_last_bit(run: Run, tmp_path: Path) -> None:
+    assert run(f"--output_dir={tmp_path / 'whole'}") == 0
+    assert run("--max_train_steps=4", "--save_state") == 0
+    assert run("--save_state", f"--resume={tmp_path / 'output' / 'word-state'}") == 0
+
+    whole, resumed = (read_embedding(tmp_path / name / "word.safetensors") for name in ("whole", "output"))
+    assert (whole.step, resumed.step) == (6, 6)
+    assert torch.equal(whole.vectors["clip_l"], resumed.vectors["clip_l"])
+    assert not (tmp_path / "whole" / "word-state").exists()
+    assert (tmp_path / "output" / "word-state" / "state.safetensors").exists()
+
+
+def test_ctrl_c_stops_after_the_step_and_leaves_what_resume_needs(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(step: Step) -> None:
+        if step.step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    assert run(f"--output_dir={tmp_path / 'whole'}") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(sd_scripts_run, "open_log", lambda _plan: press)
+        assert run() == 130
+    state = tmp_path / "output" / "word-state"
+    assert f"Stopped at step 2. Go on: the same with --resume={state}" in capsys.readouterr().err
+    assert run(f"--resume={state}") == 0
+
+    whole, resumed = (read_embedding(tmp_path / name / "word.safetensors") for name in ("whole", "output"))
+    assert torch.equal(whole.vectors["clip_l"], resumed.vectors["clip_l"])
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    with sd_scripts_run._interruptible() as seen:
+        signal.raise_signal(signal.SIGINT)
+        assert seen
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_finished_training_that_is_run_again_begins_anew(run: Run, tmp_path: Path) -> None:
+    assert run("--save_state", "--max_train_steps=3") == 0
+    assert run("--save_state", "--max_train_steps=2") == 0
+
+    assert read_embedding(tmp_path / "output" / "word.safetensors").step == 2
+
+
+def test_a_training_goes_on_from_the_weights_of_a_file(run: Run, tmp_path: Path) -> None:
+    assert run("--init_word=tree") == 0
+    first = read_embedding(tmp_path / "output" / "word.safetensors")
+    weights = tmp_path / "output" / "word.safetensors"
+
+    assert run(f"--weights={weights}", "--learning_rate=1e-9", "--output_name=next", "--max_train_steps=1") == 0
+
+    following = read_embedding(tmp_path / "output" / "next.safetensors")
+    assert torch.allclose(first.vectors["clip_l"], following.vectors["clip_l"], atol=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--use_object_template",)])
+def test_the_dataset_is_shown_with_new_token_ids(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert run("--debug_dataset", "--num_vectors_per_token=2", *arguments) == 0
+
+    told = capsys.readouterr().out
+    assert "tokens are added: [49408, 49409]" in told
+    assert "49408, 49409," in told.split("input ids: ")[1]
+    assert "32×32, repeats 10, caption: mychar, 1girl, blonde hair, blue eyes" in told
+    assert ("2.png\n" in told) is bool(arguments)
+    assert ("left out: 2.png" in told) is not bool(arguments)
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_log_is_written_or_its_absence_told(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"--logging_dir={tmp_path / 'logs'}", "--max_train_steps=1") == 0
+
+    told = "no log is written to --logging_dir: the package tensorboard is missing" in capsys.readouterr().err
+    assert told is not any(tmp_path.glob("logs/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--pretrained_model_name_or_path=nothing.safetensors",), "There is no checkpoint at"),
+        (("--resume=nowhere",), "expected a folder that --save_state or Ctrl+C has left"),
+        (("--token_string=otherword",), "No caption holds the word 'otherword': 0.png, 1.png, 2.png"),
+        (("--sample_prompts=nothing.txt",), "There is no file of sample prompts nothing.txt"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence_and_nothing_is_written(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert run(*arguments) == 1
+
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("output/*.safetensors"))

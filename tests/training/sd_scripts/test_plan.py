@@ -1,0 +1,142 @@
+"""From sd-scripts' options to one request."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.sd_scripts.test_dataset_config import DOCUMENTED
+from ti_studio.training.request import TrainRequest
+from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import DATASET, OPTIONS, TRAINING, read_options
+from ti_studio.training.sd_scripts.plan import Plan, read_plan
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "dataset_config.toml"
+    path.write_text(DOCUMENTED)
+    return path
+
+
+def plan(config: Path, *arguments: str) -> Plan:
+    needed = ["--token_string=mychar", "--output_dir=output", "--pretrained_model_name_or_path=model.safetensors"]
+    return read_plan(read_options([*needed, f"--dataset_config={config}", *arguments], "train"))
+
+
+def test_the_documented_options_become_a_request(config: Path) -> None:
+    made = plan(
+        config,
+        *("--output_name=my_textual_inversion", "--save_model_as=safetensors", "--init_word=girl"),
+        *("--num_vectors_per_token=4", "--max_train_steps=1600", "--learning_rate=1e-6", "--optimizer_type=AdamW8bit"),
+        *("--mixed_precision=fp16", "--cache_latents", "--sdpa"),
+    )
+
+    request = made.request
+    assert (request.name, request.initialization_text, request.vectors_per_token) == ("mychar", "girl", 4)
+    assert (request.max_steps, request.learning_rate, request.batch_size) == (1600, "1e-6", 4)
+    assert (request.width, request.height, request.save_as) == (512, 512, "safetensors")
+    assert request.captions_are_prompts and request.folders[0].num_repeats == 10
+    assert (made.output_dir, made.output_name) == (Path("output").resolve(), "my_textual_inversion")
+
+
+def test_a_rate_that_cannot_move_the_word_is_told_with_a_figure_and_obeyed(config: Path) -> None:
+    made = plan(config, "--learning_rate=1e-6")
+
+    assert made.request.learning_rate == "1e-6"
+    assert any("for 1600 steps can move a coordinate of the word by 0.0016 at most" in text for text in made.notices)
+    assert not any("--learning_rate" in text for text in plan(config, "--learning_rate=5e-3").notices)
+
+
+def test_without_a_rate_sd_scripts_default_is_not_taken(config: Path) -> None:
+    made = plan(config)
+
+    assert made.request.learning_rate == TrainRequest.model_fields["learning_rate"].default
+    assert any("sd-scripts' own default, 2e-6, would not move the word" in text for text in made.notices)
+
+
+def test_sd_scripts_defaults_are_kept_where_they_work(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    options = {
+        "token_string": "w",
+        "output_dir": "o",
+        "pretrained_model_name_or_path": "m",
+        "train_data_dir": str(tmp_path / "pictures"),
+    }
+
+    request = read_plan(options).request
+
+    assert (request.vectors_per_token, request.batch_size, request.max_steps, request.save_as) == (1, 1, 1600, "pt")
+
+
+def test_every_option_that_is_a_field_becomes_it_once_the_field_is_there(config: Path) -> None:
+    for option in TRAINING:
+        if option.field not in TrainRequest.model_fields:
+            value = [] if option.kind is None else ["1"]
+            made = plan(config, option.flag, *value)
+            assert any(text.startswith(option.flag) and "not supported" in text for text in made.notices), option.flag
+
+
+def test_every_option_of_the_dataset_is_the_default_of_a_key(config: Path) -> None:
+    made = plan(config, "--shuffle_caption", "--flip_aug", "--caption_prefix=best", "--keep_tokens=7")
+
+    folder = made.request.folders[0]
+    assert (folder.shuffle_caption, folder.flip, folder.caption_prefix, folder.keep_tokens) == (False, True, "best", 1)
+    assert len({option.flag for option in OPTIONS}) == len(OPTIONS) > len(DATASET)
+
+
+def test_options_that_change_nothing_are_told_one_a_line(config: Path) -> None:
+    notices = plan(config, "--sdpa", "--lowram", "--max_token_length=225").notices
+
+    assert "--sdpa changes nothing: PyTorch's own attention is always used." in notices
+    assert sum("changes nothing" in text for text in notices) == 3
+    assert all("\n" not in text for text in notices)
+
+
+def test_caching_of_text_encoder_outputs_keeps_what_can_be_kept(config: Path) -> None:
+    assert any(
+        "changes with the word at every step" in text for text in plan(config, "--cache_text_encoder_outputs").notices
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--in_json=x"], "--in_json can't be followed: put captions into files"),
+        (["--num_vectors_per_token=76"], r"--num_vectors_per_token: .*less than or equal to 75 \(found 76\)"),
+        (["--learning_rate=fast"], "--learning_rate: .*fast"),
+        (["--use_object_template", "--use_style_template"], "expected one of the two"),
+        (["--weights=nothing.safetensors"], "--weights: there is no file nothing.safetensors"),
+        (["--token_string="], "--token_string is missing"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_by_name(config: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(BadConfiguration, match=message):
+        plan(config, *arguments)
+
+
+def test_a_template_replaces_the_captions(config: Path) -> None:
+    request = plan(config, "--use_style_template").request
+
+    assert (request.captions_are_prompts, request.template) == (False, "imagenet_style.txt")
+
+
+def test_a_file_of_options_comes_after_the_command_line(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "options.toml").write_text(
+        "[training]\nmax_train_steps = 7\nlearning_rate = 0.01\nflip_aug = true\nsdpa = false\nseed = 3\n"
+    )
+    made = plan(config, f"--config_file={tmp_path / 'options'}", "--seed=4")
+
+    assert (made.request.max_steps, made.request.learning_rate, made.request.seed) == (7, "0.01", 4)
+    assert made.request.folders[0].flip
+    assert not any("--sdpa" in text for text in made.notices)
+    (tmp_path / "options.toml").write_text("[training]\nmax_train_step = 7")
+    with pytest.raises(BadConfiguration, match="max_train_step is unknown"):
+        plan(config, f"--config_file={tmp_path / 'options.toml'}")
+
+
+def test_an_unknown_option_ends_with_status_2(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        plan(config, "--learning_rat_e=1")
+
+    assert ended.value.code == 2
+    assert "--learning_rat_e" in capsys.readouterr().err

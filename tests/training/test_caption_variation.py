@@ -1,0 +1,61 @@
+"""What is drawn anew in a caption."""
+
+import torch
+
+from ti_studio.training.caption_variation import draw_caption, is_drawn, readings
+from ti_studio.training.dataset_options import DatasetOptions
+
+CAPTION = "mychar, red hat, smiling, outdoors"
+
+
+def drawn(caption: str, count: int = 200, **options: object) -> list[str]:
+    generator = torch.Generator().manual_seed(0)
+    wanted = DatasetOptions(**options)  # type: ignore[arg-type]
+    return [draw_caption(caption, wanted, "mychar", generator) for _ in range(count)]
+
+
+def test_a_plain_caption_is_not_drawn() -> None:
+    assert not is_drawn("{a|b}, c", DatasetOptions())
+    assert is_drawn("{a|b}, c", DatasetOptions(enable_wildcard=True))
+    assert not is_drawn("a, c", DatasetOptions(enable_wildcard=True))
+
+
+def test_tags_are_shuffled_behind_those_that_are_kept() -> None:
+    orders = drawn(CAPTION, shuffle_caption=True, keep_tokens=1)
+
+    assert len(set(orders)) == 6
+    assert all(order.startswith("mychar, ") for order in orders)
+    assert all(sorted(order.split(", ")) == sorted(CAPTION.split(", ")) for order in orders)
+
+
+def test_tags_are_dropped_but_never_one_with_the_word() -> None:
+    captions = drawn(CAPTION, caption_tag_dropout_rate=0.5)
+
+    assert len(set(captions)) == 8
+    assert all("mychar" in caption for caption in captions)
+    assert 0.4 < sum("smiling" in caption for caption in captions) / len(captions) < 0.6
+
+
+def test_a_caption_is_dropped_as_often_as_asked() -> None:
+    captions = drawn(CAPTION, caption_dropout_rate=0.25)
+
+    assert set(captions) == {CAPTION, ""}
+    assert 0.15 < captions.count("") / len(captions) < 0.35
+
+
+def test_wildcards_lines_and_doubled_brackets() -> None:
+    captions = drawn("a {red|blue} ball\nthe {{ball}}", enable_wildcard=True)
+
+    assert set(captions) == {"a red ball", "a blue ball", "the {ball}"}
+    assert set(readings("a {red|blue} ball\nthe {{ball}}", DatasetOptions(enable_wildcard=True))) == set(captions)
+
+
+def test_prefix_and_suffix_count_as_tags() -> None:
+    options = {"caption_prefix": "best,", "caption_suffix": ", photo", "shuffle_caption": True, "keep_tokens": 1}
+
+    assert set(drawn("a, b", **options)) == {f"best, {x}, {y}, {z}" for x, y, z in _orders("a", "b", "photo")}
+
+
+def _orders(*parts: str) -> list[tuple[str, ...]]:
+    a, b, c = parts
+    return [(a, b, c), (a, c, b), (b, a, c), (b, c, a), (c, a, b), (c, b, a)]
