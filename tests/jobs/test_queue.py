@@ -242,6 +242,27 @@ def test_a_dataset_outside_the_allowed_folder_is_refused(
         Jobs(replace(folders, dataset_root=tmp_path / "allowed")).submit(request_for())
 
 
+@pytest.mark.parametrize(
+    "reaching_out",
+    [
+        {"folders": ({"directory": "../outside"},)},
+        {"folders": ({"directory": ".", "mask_directory": "/"},)},
+        {"mask_directory": "../outside"},
+        {"initialization_file": "/etc/hostname"},
+        {"initialization_file": "../../word.safetensors"},
+    ],
+)
+def test_no_path_of_a_request_leads_out_of_the_allowed_folders(
+    folders: Folders, request_for: Callable[..., TrainRequest], pictures: Path, reaching_out: dict[str, object]
+) -> None:
+    jobs = Jobs(replace(folders, dataset_root=pictures))
+
+    with pytest.raises(OutsideFolder, match="leads out of"):
+        jobs.submit(request_for(**{"dataset_directory": ".", **reaching_out}))
+
+    assert jobs.list() == []
+
+
 def test_a_full_disk_is_told_before_anything_is_written(
     jobs: Jobs, request_for: Callable[..., TrainRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
