@@ -6,6 +6,7 @@ import gradio as gr
 from gradio.components import Component
 
 from ti_studio.training.options import LearningOptions, OptimizerName, Scheduler
+from ti_studio.training.request import TrainRequest
 
 DEFAULT = {name: field.default for name, field in LearningOptions.model_fields.items()}
 
@@ -18,8 +19,9 @@ def advanced_options() -> dict[str, Component]:
 
 
 def unshown_options(controls: dict[str, Component]) -> dict[str, Any]:
-    """Returns the values of the options that the page does not show; the command line and REST have them all."""
-    return {name: value for name, value in DEFAULT.items() if name not in controls}
+    """Returns the values of the request's fields that the page does not show; the command line and REST have them."""
+    fields = TrainRequest.model_fields.items()
+    return {name: field.get_default(call_default_factory=True) for name, field in fields if name not in controls}
 
 
 def _validation() -> dict[str, Component]:
