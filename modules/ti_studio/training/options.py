@@ -108,9 +108,9 @@ class RowOptions(BaseModel):
     """With `direction`: the pull of each direction towards its initial one (a von Mises-Fisher prior), as a constant
     gradient of this length. The paper takes 1e-4."""
 
-    norm_limit: float | None = Field(default=None, gt=0)
+    norm_limit: float = Field(default=0.0, ge=0)
     """After each step a row that is longer than so many times the vocabulary's mean norm is shortened to it. Learned
-    rows grow to 3 times and more; long rows drown the rest of the prompt. None sets no limit."""
+    rows grow to 3 times and more; long rows drown the rest of the prompt. 0 sets no limit."""
 
     init_weight: float = Field(default=0.0, ge=0)
     """The pull towards the initial rows: this times their mean squared distance, in units of the initial rows' mean
@@ -134,7 +134,7 @@ class RowOptions(BaseModel):
     def _prior_has_a_direction(self) -> "RowOptions":
         if self.prior_weight and self.parametrization != "direction":
             raise ValueError("prior_weight is for parametrization direction; init_weight is its like for rows.")
-        if self.norm_limit is not None and self.parametrization == "direction":
+        if self.norm_limit and self.parametrization == "direction":
             raise ValueError("norm_limit has no meaning with parametrization direction, whose norm is fixed.")
         return self
 
@@ -234,7 +234,7 @@ class LearningOptions(OptimizerOptions, RowOptions, ObjectiveOptions, Validation
 
     @model_validator(mode="after")
     def _options_agree(self) -> "LearningOptions":
-        moved = self.parametrization == "direction" or self.norm_limit is not None or self.ema_decay
+        moved = self.parametrization == "direction" or self.norm_limit or self.ema_decay
         if self.optimizer == "schedulefree" and moved:
             raise ValueError(
                 "schedulefree averages the rows by itself; it goes with neither direction, norm_limit nor ema_decay."

@@ -119,7 +119,7 @@ def parametrize(
     """
     if options.parametrization == "direction":
         return Directions(initial, vocabulary_norms, options.prior_weight)
-    if options.norm_limit is None:
+    if not options.norm_limit:
         return FreeRows(initial, {})
     return FreeRows(initial, {encoder: options.norm_limit * vocabulary_norms[encoder] for encoder in initial})
 

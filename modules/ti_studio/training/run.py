@@ -180,7 +180,7 @@ class _Run:
 
     def _vocabulary_norms(self) -> dict[str, float]:
         """Returns the vocabulary's mean norms, for options that need them."""
-        needed = self.request.parametrization == "direction" or self.request.norm_limit is not None
+        needed = self.request.parametrization == "direction" or self.request.norm_limit > 0
         return vocabulary_norms(self.model.encoders) if needed else {}
 
     def is_over(self) -> bool:

@@ -32,6 +32,7 @@ def _validation() -> dict[str, Component]:
             DEFAULT["keep_best"],
             label="Keep the best",
             info="Finish with the best validated rows, not the last ones.",
+            min_width=160,
             elem_id="ti_keep_best",
         )
     return {"validation_every": every, "patience": patience, "keep_best": best}
@@ -49,7 +50,7 @@ def _rows() -> dict[str, Component]:
             )
             prior = _number("prior_weight", "Prior weight", "Of direction: the pull to the initial one, 1e-4.")
         with gr.Row():
-            limit = _number("norm_limit", "Norm limit", "Times the vocabulary's mean norm; empty sets none.")
+            limit = _number("norm_limit", "Norm limit", "Times the vocabulary's mean norm; 0 sets none.")
             init = _number("init_weight", "Initialization weight", "The pull to the initialization text.")
             average = _number("ema_decay", "EMA decay", "Show and save the rows' average, 0.99; 0 is off.")
         with gr.Row():
