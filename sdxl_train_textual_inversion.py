@@ -3,21 +3,9 @@
 accelerate launch --num_cpu_threads_per_process 1 sdxl_train_textual_inversion.py --help
 """
 
-import os
 import sys
-from pathlib import Path
 
-
-def main() -> int:
-    """Sets what libraries read while they are imported, and runs the command."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent / "modules"))
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see ti_studio.__main__
-    from ti_studio.cli.sd_scripts import main as run  # noqa: PLC0415 - after the lines above
-
-    return run(sys.argv[1:], sdxl=True)
-
+from train_textual_inversion import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sdxl=True))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 
-def main() -> int:
+def main(*, sdxl: bool) -> int:
     """Sets what libraries read while they are imported, and runs the command."""
     sys.path.insert(0, str(Path(__file__).resolve().parent / "modules"))
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -16,8 +16,8 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see ti_studio.__main__
     from ti_studio.cli.sd_scripts import main as run  # noqa: PLC0415 - after the lines above
 
-    return run(sys.argv[1:], sdxl=False)
+    return run(sys.argv[1:], sdxl=sdxl)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sdxl=False))
