@@ -106,7 +106,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def _told(problem: Any) -> str:
-    option = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
     message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:  # of the request as a whole: the message names its fields
+        return message
+    option = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
     found = "" if problem["type"] == "value_error" else f" (found {problem['input']!r})"
     return f"{option}: {message}{found}"
