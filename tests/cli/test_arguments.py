@@ -31,5 +31,5 @@ def test_nothing_given_is_the_requests_own_defaults() -> None:
 
 
 def test_options_that_do_not_go_together_are_answered_in_a_sentence() -> None:
-    with pytest.raises(WrongArguments, match="^keep_best and patience need validation_every"):
+    with pytest.raises(WrongArguments, match=r"^keep_best and patience need validation_every"):
         read("--patience", "3")
