@@ -24,6 +24,7 @@ WITHOUT_TORCH = (
     "ti_studio.prompts.grammar",
     "ti_studio.training.request",
     "ti_studio.training.learning_rate",
+    "ti_studio.training.presets",
     "ti_studio.generation.request",
 )
 

@@ -1,7 +1,7 @@
 """Options that follow from the request models: a field is an option, its docstring is the help."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin
@@ -44,15 +44,22 @@ def add_request_options(
         parser.add_argument(option, dest=name, **_reading(field), help=text + _default(field))
 
 
-def read_request(model: type[Request], options: argparse.Namespace) -> Request:
+def read_request(
+    model: type[Request], options: argparse.Namespace, complete: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> Request:
     """Returns the request that the options describe.
+
+    Args:
+        model: the request.
+        options: what was given.
+        complete: makes the request's values of those that were given.
 
     Raises:
         WrongArguments: a value is not allowed; says which option and why.
     """
     given = {name: value for name in model.model_fields if (value := getattr(options, name, None)) is not None}
     try:
-        return model(**given)
+        return model(**complete(given))
     except ValidationError as error:
         raise WrongArguments("; ".join(_told(problem) for problem in error.errors())) from error
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +14,7 @@ from ti_studio.errors import NotFound
 from ti_studio.jobs.job import RESUMABLE, Job
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
+from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES, PRESETS, filled
 from ti_studio.training.request import TrainRequest
 
 SECONDS_BETWEEN_LOOKS = 0.2
@@ -38,6 +40,12 @@ def add_train(commands: Commands) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--preset",
+        choices=PRESET_CHOICES,
+        default=DEFAULT_PRESET,
+        help=f"sets what no other option sets [{DEFAULT_PRESET}]; none leaves the defaults below. {_presets()}",
+    )
     add_request_options(parser, TrainRequest, {"checkpoint": "--ckpt"})
     add_folder_options(parser)
     parser.set_defaults(run=run_train)
@@ -57,7 +65,7 @@ def add_resume(commands: Commands) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Submits a training and follows it; returns the exit status."""
-    request = read_request(TrainRequest, options)
+    request = read_request(TrainRequest, options, partial(filled, options.preset))
     places = ("dataset_directory", "mask_directory", "initialization_file")
     absolute = {name: str(Path(given).expanduser().resolve()) for name in places if (given := getattr(request, name))}
     jobs = Jobs(read_folders(options))
@@ -73,6 +81,15 @@ def run_resume(options: argparse.Namespace) -> int:
         if job.status in RESUMABLE:
             return follow(jobs, jobs.resume(job.id))
     raise NotFound("There is no training to resume.")
+
+
+def _presets() -> str:
+    """Says of every preset what it is for, and what it sets."""
+    told = []
+    for name, preset in PRESETS.items():
+        values = ", ".join(f"{field.replace('_', '-')} {value}" for field, value in preset.values.items())
+        told.append(f"{name}: {preset.purpose} ({values})")
+    return " ".join(told).replace("%", "%%")
 
 
 def follow(jobs: Jobs, job: Job) -> int:

@@ -16,7 +16,6 @@ from ti_studio.training.captions import NAME
 from ti_studio.training.events import Previewed
 from ti_studio.training.request import TrainRequest
 
-FIRST_SEED = 1
 PREVIEW_STEPS = 20
 
 _MARK = "ti_studio"
@@ -24,16 +23,29 @@ _MARK = "ti_studio"
 
 
 def paint_previews(painter: Painter, request: TrainRequest, job: Path, embedding: Embedding) -> Iterator[Previewed]:
-    """Paints the previews of one moment into `previews/`, always with the same seeds."""
-    prompt = request.preview_prompt.replace(NAME, request.name)
-    seeds = [FIRST_SEED + index for index in range(request.preview_count)]
-    wanted = GenerateRequest(prompt=prompt, steps=PREVIEW_STEPS, width=request.width, height=request.height)
+    """Paints the previews of one moment into `previews/`, prompt after prompt, always with the same seeds."""
     folder = job / "previews"
     folder.mkdir(exist_ok=True)
-    for index, image in enumerate(painter.preview(embedding, wanted, seeds)):
-        path = folder / f"{embedding.step or 0:06d}-{index}.png"
+    step = embedding.step or 0
+    for index, (prompt, seed, image) in enumerate(_painted(painter, request, embedding)):
+        path = folder / f"{step:06d}-{index}.png"
         atomic_write(path, _png(image, prompt))
-        yield Previewed(embedding.step or 0, index, path.relative_to(job).as_posix(), prompt, seeds[index])
+        yield Previewed(step, index, path.relative_to(job).as_posix(), prompt, seed)
+
+
+def _painted(painter: Painter, request: TrainRequest, embedding: Embedding) -> Iterator[tuple[str, int, Image.Image]]:
+    """Paints each prompt with each seed."""
+    seeds = [request.preview_seed + index for index in range(request.preview_count)]
+    for line in request.preview_prompts:
+        wanted = GenerateRequest(
+            prompt=line.replace(NAME, request.name),
+            negative_prompt=request.preview_negative_prompt.replace(NAME, request.name),
+            steps=PREVIEW_STEPS,
+            width=request.width,
+            height=request.height,
+        )
+        for seed, image in zip(seeds, painter.preview(embedding, wanted, seeds), strict=True):
+            yield wanted.prompt, seed, image
 
 
 def give_card_its_picture(embedding_path: Path, job: Path) -> None:

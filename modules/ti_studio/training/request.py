@@ -3,7 +3,7 @@ model."""
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from ti_studio.training.dataset_options import DatasetFolder, DatasetOptions, Side
 from ti_studio.training.learning_rate import LearningRateSchedule
@@ -77,11 +77,20 @@ class TrainRequest(LearningOptions, DatasetOptions):
     preview_every: int = Field(default=100, ge=0)
     """Steps between preview pictures; 0 makes none."""
 
-    preview_prompt: str = "a photo of [name]"
-    """What previews show; `[name]` stands for the word. The seeds are the same each time, so that pictures compare."""
+    preview_prompts: tuple[str, ...] = Field(
+        default=("a photo of [name]",), min_length=1, validation_alias=AliasChoices("preview_prompts", "preview_prompt")
+    )
+    """What previews show, one prompt a line; `[name]` stands for the word. The seeds are the same for each prompt and
+    each time, so that pictures compare."""
+
+    preview_negative_prompt: str = ""
+    """What previews should not show; `[name]` stands for the word. For words that are made for the negative prompt."""
 
     preview_count: int = Field(default=2, ge=1, le=16)
-    """Preview pictures each time."""
+    """Preview pictures of each prompt."""
+
+    preview_seed: int = Field(default=1, ge=0, lt=2**32)
+    """The seed of each prompt's first preview; the next ones count on from it."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Everything random follows from it: the same request with the same seed gives the same embedding on the same
@@ -107,6 +116,11 @@ class TrainRequest(LearningOptions, DatasetOptions):
             return {**inherited, **own} if isinstance(own, dict) else own
 
         return {**values, "folders": tuple(completed(folder) for folder in values["folders"])}
+
+    @field_validator("preview_prompts", mode="before")
+    @classmethod
+    def _lines_are_prompts(cls, value: Any) -> Any:
+        return [line.strip() for line in value.splitlines() if line.strip()] if isinstance(value, str) else value
 
     @field_validator("learning_rate")
     @classmethod

@@ -167,20 +167,33 @@ def _records() -> dict[str, Component]:
                 "Save an image every N steps, 0 to disable", "preview_every", "Always with the same seeds."
             )
         with gr.Row():
-            preview_prompt = gr.Textbox(
-                DEFAULT["preview_prompt"],
-                label="Preview prompt",
-                info="[name] is the word.",
-                elem_id="ti_preview_prompt",
-                max_lines=2,
+            prompts = gr.Textbox(
+                "\n".join(DEFAULT["preview_prompts"]),
+                label="Preview prompts",
+                info="One a line; [name] is the word.",
+                elem_id="ti_preview_prompts",
+                lines=2,
+                max_lines=8,
                 scale=3,
             )
-            preview_count = _whole("Preview pictures", "preview_count", "Each time.")
+            negative = gr.Textbox(
+                DEFAULT["preview_negative_prompt"],
+                label="Preview negative prompt",
+                info="Of all previews.",
+                elem_id="ti_preview_negative_prompt",
+                max_lines=2,
+                scale=2,
+            )
+        with gr.Row():
+            preview_count = _whole("Preview pictures", "preview_count", "Of each prompt.")
+            preview_seed = _whole("Preview seed", "preview_seed", "Of each prompt's first picture.")
     return {
         "save_every": save_every,
         "preview_every": preview_every,
-        "preview_prompt": preview_prompt,
+        "preview_prompts": prompts,
+        "preview_negative_prompt": negative,
         "preview_count": preview_count,
+        "preview_seed": preview_seed,
     }
 
 

@@ -1,0 +1,108 @@
+"""Ready-made ways to train: for each name, what it is for and the values that it gives to a request's fields.
+
+A preset is a way to fill in a `TrainRequest` and nothing more: what a training does is in its request alone. Imports no
+torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from ti_studio.training.request import TrainRequest
+
+PresetName = Literal["object", "style", "character", "negative", "quick", "thorough"]
+DEFAULT_PRESET: PresetName = "object"
+"""What the page begins with, and `python -m ti_studio train`."""
+
+_EARLY = {"validation_every": 25, "patience": 4, "keep_best": True}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to train."""
+
+    purpose: str
+    """What it is for, in a line."""
+    values: Mapping[str, Any]
+    """What it sets; everything else is as in the request."""
+
+
+PRESETS: Mapping[PresetName, Preset] = {
+    "object": Preset("A thing: one object, animal or building. What to begin with.", _EARLY),
+    "style": Preset(
+        "A manner of painting or photographing. Use the word behind a prompt: a castle, art by my-style.",
+        {
+            **_EARLY,
+            "template": "style_filewords.txt",
+            "vectors_per_token": 4,
+            "preview_prompts": ("a picture of a house, art by [name]", "a picture of a dog, art by [name]"),
+        },
+    ),
+    "character": Preset(
+        "A person or figure, whose left side is not its right: never mirrored, with room for more detail.",
+        {**_EARLY, "vectors_per_token": 4, "flip": False},
+    ),
+    "negative": Preset(
+        "What pictures should not be, learned from bad ones. Use the word in the negative prompt, as the previews do.",
+        {
+            **_EARLY,
+            "template": "style_filewords.txt",
+            "vectors_per_token": 6,
+            "initialization_text": "bad, blurry",
+            "preview_prompts": ("a photo of a dog", "a photo of a house"),
+            "preview_negative_prompt": "[name]",
+        },
+    ),
+    "quick": Preset(
+        "A first look, to see whether the pictures and captions teach the right thing.",
+        {**_EARLY, "max_steps": 150, "preview_every": 50, "save_every": 50},
+    ),
+    "thorough": Preset(
+        "The most that can be had from the pictures, averaged over the steps; takes several times as long.",
+        {**_EARLY, "max_steps": 2000, "patience": 8, "validation_every": 50, "ema_decay": 0.98},
+    ),
+}
+"""The values are measured on the demo checkpoint; docs/log.md says which were tried."""
+
+NO_PRESET = "none"
+PRESET_CHOICES: tuple[str, ...] = (*get_args(PresetName), NO_PRESET)
+"""What a person can ask for; `none` leaves everything as the request has it."""
+
+
+def filled(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns values for a request: those given, and the preset's for what is not.
+
+    A preset's value that can't go with one that was given is left out.
+
+    Raises:
+        KeyError: there is no such preset.
+    """
+    if preset == NO_PRESET:
+        return dict(given)
+    values = dict(PRESETS[preset].values)  # type: ignore[index]  # any text may be asked for
+    for name in _left_out(given):
+        values.pop(name, None)
+    return {**values, **given}
+
+
+def preset_values(preset: PresetName) -> dict[str, Any]:
+    """Returns the value of every field that has a default, with the preset chosen."""
+    fields = TrainRequest.model_fields.items()
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
+    return {**defaults, **PRESETS[preset].values}
+
+
+def _left_out(given: Mapping[str, Any]) -> set[str]:
+    """Returns the fields that a preset can't set beside what was given."""
+    left_out: set[str] = set()
+    if given.get("validation_every") == 0:
+        left_out |= {"patience", "keep_best"}
+    if ":" in str(given.get("learning_rate", "")):  # a schedule of its own
+        left_out |= {"lr_scheduler"}
+    if "parametrization" in given:
+        left_out |= {"norm_limit"} if given["parametrization"] == "direction" else {"prior_weight"}
+    if "optimizer" in given:
+        left_out |= {"optimizer_args"}
+    if given.get("optimizer") == "schedulefree":
+        left_out |= {"parametrization", "prior_weight", "norm_limit", "ema_decay"}
+    return left_out

@@ -1,0 +1,64 @@
+"""What previews show."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.generation.painter import Painter
+from ti_studio.generation.request import GenerateRequest
+from ti_studio.jobs.previews import paint_previews
+from ti_studio.models.loading import Model
+from ti_studio.training.request import TrainRequest
+
+
+@pytest.fixture
+def word(tiny_model: Model) -> Embedding:
+    width = tiny_model.encoders[0].width
+    return Embedding("zzzz1234", {"clip_l": torch.randn(2, width, generator=torch.Generator().manual_seed(1))}, step=40)
+
+
+def request(**changes: object) -> TrainRequest:
+    lines = ["a photo of [name]", "[name] at night"]
+    return TrainRequest(name="zzzz1234", **{"preview_prompts": lines, "preview_count": 2, **changes})  # type: ignore[arg-type]
+
+
+def pixels(path: Path) -> bytes:
+    with Image.open(path) as image:
+        return image.tobytes()
+
+
+def test_every_prompt_is_painted_with_the_same_seeds_in_order(
+    tiny_model: Model, word: Embedding, tmp_path: Path
+) -> None:
+    told = list(paint_previews(Painter(tiny_model), request(preview_seed=7), tmp_path, word))
+
+    assert [(made.index, made.prompt, made.seed) for made in told] == [
+        (0, "a photo of zzzz1234", 7),
+        (1, "a photo of zzzz1234", 8),
+        (2, "zzzz1234 at night", 7),
+        (3, "zzzz1234 at night", 8),
+    ]
+    assert [made.path for made in told] == [f"previews/000040-{index}.png" for index in range(4)]
+    assert all((tmp_path / made.path).is_file() for made in told)
+
+
+def test_a_word_for_the_negative_prompt_is_previewed_there(tiny_model: Model, word: Embedding, tmp_path: Path) -> None:
+    asked: list[GenerateRequest] = []
+
+    class Listening(Painter):
+        def preview(self, embedding: Embedding, request: GenerateRequest, seeds: Any) -> Any:
+            asked.append(request)
+            return super().preview(embedding, request, seeds)
+
+    negative = request(preview_prompts="a house", preview_negative_prompt="[name], dark", preview_count=1)
+    (made,) = paint_previews(Listening(tiny_model), negative, tmp_path, word)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (without,) = paint_previews(Painter(tiny_model), request(preview_prompts="a house", preview_count=1), plain, word)
+
+    assert (asked[0].prompt, asked[0].negative_prompt) == ("a house", "zzzz1234, dark")
+    assert pixels(tmp_path / made.path) != pixels(plain / without.path)
