@@ -12,7 +12,7 @@ from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training import events
 from ti_studio.training.initialization import initial_rows
 from ti_studio.training.keeping import conditioned, context_penalty, distance_penalty, prompt_penalty
-from ti_studio.training.noise import shaped_noise
+from ti_studio.training.noise import perturbation, shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch, denoising_losses
 from ti_studio.training.options import ObjectiveOptions
 from ti_studio.training.run import Place
@@ -64,13 +64,35 @@ def test_v_prediction_weights_are_sd_scripts() -> None:
     assert torch.allclose(weights(v_pred_like_loss=0.5), 1 + 0.5 / scale, rtol=1e-4)
 
 
+def test_debiased_estimation_weighs_as_sd_scripts_does() -> None:
+    snr = ratios().clamp(max=1000)
+
+    assert torch.allclose(weights(debiased_estimation_loss=True), 1 / snr.sqrt(), rtol=1e-4)
+    assert torch.allclose(weights("v_prediction", debiased_estimation_loss=True), 1 / (snr + 1), rtol=1e-4)
+    both = weights(debiased_estimation_loss=True, min_snr_gamma=5)
+    assert torch.allclose(both, weights(min_snr_gamma=5) / snr.sqrt(), rtol=1e-4)
+
+
+def test_zero_terminal_snr_is_sd_scripts_schedule() -> None:
+    """sd-scripts, `fix_noise_scheduler_betas_for_zero_terminal_snr` (arXiv 2305.08891, algorithm 1)."""
+    roots = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2, 0).sqrt()
+    roots = (roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])
+    batch = noised("v_prediction", zero_terminal_snr=True)
+
+    signal, noise = roots[TIMESTEPS].reshape(-1, 1, 1, 1), (1 - roots[TIMESTEPS] ** 2).sqrt().reshape(-1, 1, 1, 1)
+    ones = torch.ones(4, 4, 2, 2)
+    assert torch.allclose(batch.noisy, signal * ones + noise * 2 * ones, atol=1e-4)
+    assert torch.allclose(batch.target, signal * 2 * ones - noise * ones, atol=1e-4)
+
+
 def test_a_schedule_with_zero_terminal_snr_ends_in_pure_noise_and_its_weights_are_finite() -> None:
-    batch = noised("v_prediction", zero_terminal_snr=True, min_snr_gamma=5, v_pred_like_loss=1.0, loss_type="huber")
+    weighted = {"min_snr_gamma": 5, "v_pred_like_loss": 1.0, "debiased_estimation_loss": True}
+    batch = noised("v_prediction", zero_terminal_snr=True, loss_type="huber", **weighted)
 
     assert torch.allclose(batch.noisy[3], torch.full((4, 2, 2), 2.0))
     assert batch.weights is not None and bool(batch.weights.isfinite().all())
     assert batch.huber_c is not None and bool(batch.huber_c.isfinite().all())
-    assert bool(weights(zero_terminal_snr=True, min_snr_gamma=5).isfinite().all())
+    assert bool(weights(zero_terminal_snr=True, **weighted).isfinite().all())
 
 
 @pytest.mark.parametrize(
@@ -98,20 +120,23 @@ def test_each_loss_counts_errors_its_way(tiny_model: Model, kind: str, expected:
 
 
 def test_huber_turns_later_at_clean_timesteps() -> None:
-    by_snr, exponential = (
-        noised(loss_type="huber").huber_c,
-        noised(loss_type="huber", huber_schedule="exponential").huber_c,
+    by_snr, exponential, constant = (
+        noised(loss_type="huber", huber_scale=2, huber_schedule=schedule).huber_c
+        for schedule in ("snr", "exponential", "constant")
     )
 
-    assert by_snr is not None and exponential is not None
+    assert by_snr is not None and exponential is not None and constant is not None
     sigmas = (1 / ratios()).sqrt()
     assert torch.allclose(by_snr, 0.9 / (1 + sigmas) ** 2 + 0.1, rtol=1e-4)
-    assert torch.allclose(exponential, 0.1 ** (TIMESTEPS / 1000), rtol=1e-4)
+    assert torch.allclose(exponential, 2 * 0.1 ** (TIMESTEPS / 1000), rtol=1e-4)
+    assert torch.equal(constant, torch.full((4,), 0.2))
 
 
-def shaped(**options: object) -> torch.Tensor:
+def shaped(brightness: float = 0.0, **options: object) -> torch.Tensor:
     noise = torch.randn(5, 4, 8, 8, generator=torch.Generator().manual_seed(1))
-    return shaped_noise(noise, ObjectiveOptions(**options), torch.Generator().manual_seed(2))  # type: ignore[arg-type]
+    latents = torch.full_like(noise, brightness)
+    drawn = torch.Generator().manual_seed(2)
+    return shaped_noise(noise, latents, ObjectiveOptions(**options), drawn)  # type: ignore[arg-type]
 
 
 def test_noise_is_shaped_as_asked_and_else_left_alone() -> None:
@@ -130,6 +155,57 @@ def test_noise_is_shaped_as_asked_and_else_left_alone() -> None:
     assert shifts.std() == pytest.approx(0.1, rel=0.5)
     assert pyramid.std().item() == pytest.approx(1.0, abs=1e-5)
     assert pyramid.mean(dim=(2, 3)).std() > 2 * plain.mean(dim=(2, 3)).std()
+
+
+def test_the_noise_offset_follows_the_pictures_brightness_and_may_be_drawn() -> None:
+    """sd-scripts, `apply_noise_offset`: noise + max(0, offset + scale · |mean of the latents|) · one number a channel,
+    and `noise_offset_random_strength`: offset · rand(1)."""
+    plain = shaped()
+    one = shaped(noise_offset=0.1) - plain
+
+    assert torch.allclose(shaped(3.0, noise_offset=0.1, adaptive_noise_scale=0.2) - plain, 7 * one, atol=1e-5)
+    assert torch.allclose(shaped(-3.0, noise_offset=0.1, adaptive_noise_scale=0.2) - plain, 7 * one, atol=1e-5)
+    assert torch.equal(shaped(3.0, noise_offset=0.1, adaptive_noise_scale=-1.0), plain)
+    strengths = (shaped(noise_offset=0.1, noise_offset_random_strength=True) - plain) / one
+    assert torch.allclose(strengths, strengths.flatten()[0].expand_as(strengths), atol=1e-3)
+    assert 0 <= strengths.mean().item() < 1
+
+
+def test_pyramid_noise_is_sd_scripts_number_for_number() -> None:
+    """sd-scripts, `pyramid_noise_like`: stops after the first level that is one place wide *or* high."""
+    noise = torch.randn(2, 4, 6, 24, generator=torch.Generator().manual_seed(1))
+    drawn = torch.Generator().manual_seed(2)
+    expected = noise.clone()
+    for level in range(9):
+        r = torch.rand((), generator=drawn).item() * 2 + 2
+        high, wide = max(1, int(6 / r**level)), max(1, int(24 / r**level))
+        coarse = torch.randn(2, 4, high, wide, generator=drawn)
+        expected += torch.nn.Upsample(size=(6, 24), mode="bilinear")(coarse) * 0.7**level
+        if high == 1 or wide == 1:
+            break
+    options = ObjectiveOptions(multires_noise_iterations=9, multires_noise_discount=0.7)
+
+    found = shaped_noise(noise, torch.zeros_like(noise), options, torch.Generator().manual_seed(2))
+
+    assert torch.allclose(found, expected / expected.std(), atol=1e-5)
+
+
+def test_the_perturbations_strength_may_be_drawn() -> None:
+    """sd-scripts, `get_noise_noisy_latents_and_timesteps`: noise + (γ or γ · rand(1)) · more noise."""
+    latents = torch.zeros(3, 4, 8, 8)
+
+    def disturbance(**options: object) -> torch.Tensor | None:
+        return perturbation(latents, ObjectiveOptions(**options), torch.Generator().manual_seed(5))  # type: ignore[arg-type]
+
+    always, drawn = (
+        disturbance(ip_noise_gamma=0.2),
+        disturbance(ip_noise_gamma=0.2, ip_noise_gamma_random_strength=True),
+    )
+    assert disturbance() is None
+    assert always is not None and drawn is not None
+    assert torch.allclose(always, 0.2 * torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(5)))
+    ratio = drawn / always
+    assert torch.allclose(ratio, ratio.flatten()[0].expand_as(ratio)) and 0 <= ratio.mean().item() < 1
 
 
 def test_timesteps_stay_in_their_range(tiny_model: Model, place: Place) -> None:

@@ -1,5 +1,7 @@
 """The options of how a word learns, and the rates that follow from them."""
 
+import math
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -28,6 +30,9 @@ def rates(*steps: int, **changes: object) -> list[float]:
         ({"prior_weight": 0.1}, "prior_weight is for parametrization direction"),
         ({"parametrization": "direction", "norm_limit": 1.0}, "norm_limit has no meaning"),
         ({"min_timestep": 500, "max_timestep": 500}, "min_timestep 500 is not below max_timestep 500"),
+        ({"adaptive_noise_scale": 0.1}, "need noise_offset"),
+        ({"noise_offset_random_strength": True}, "need noise_offset"),
+        ({"ip_noise_gamma_random_strength": True}, "needs ip_noise_gamma"),
         ({"keep_best": True}, "need validation_every"),
         ({"patience": 3}, "need validation_every"),
         ({"optimizer": "schedulefree", "ema_decay": 0.9}, "schedulefree averages the rows by itself"),
@@ -82,3 +87,15 @@ def test_the_rates_agree_with_torchs_own_cosine() -> None:
         theirs.step()
 
     assert rates(*range(1, 11), lr_scheduler="cosine") == pytest.approx(expected)
+
+
+def test_the_schedulers_of_other_trainers_follow_their_formulas() -> None:
+    """transformers' `get_inverse_sqrt_schedule`, `…_with_min_lr_…` and `get_wsd_schedule`; OneTrainer's REX."""
+    assert rates(1, 4, 10, lr_scheduler="inverse_sqrt", lr_timescale=3) == pytest.approx([1, 2**-0.5, 0.5])
+    assert rates(5, lr_scheduler="inverse_sqrt", lr_warmup_steps=3) == pytest.approx([(3 / 4) ** 0.5])
+    assert rates(1, 6, 10, lr_scheduler="cosine_with_min_lr", lr_min_ratio=0.2) == pytest.approx(
+        [1, 0.6, 0.2 + 0.8 * 0.5 * (1 + math.cos(0.9 * math.pi))]
+    )
+    stable = {"lr_scheduler": "warmup_stable_decay", "lr_warmup_steps": 1, "lr_decay_steps": 4, "lr_min_ratio": 0.1}
+    assert rates(1, 2, 7, 9, **stable) == pytest.approx([0.5, 1, 1, 0.55])
+    assert rates(1, 6, lr_scheduler="rex") == pytest.approx([1, 2 / 3])

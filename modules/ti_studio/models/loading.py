@@ -61,27 +61,33 @@ class Model:
         """Pixels of a picture's side for one of its latents."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
-    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+    def predict(
+        self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning, sizes: Tensor | None = None
+    ) -> Tensor:
         """Returns the UNet's output in float32.
 
         Args:
             noisy: latents, [n, 4, h, w].
             timesteps: [n].
             conditioning: n encoded prompts.
+            sizes: what SDXL is told of the pictures, [n, 6]: original height and width, top and left of the crop,
+                target height and width, in pixels. None says that they are whole ones of the very size that is asked
+                for. The other families don't hear of it.
         """
         dtype = self.hardware.dtype
         context = conditioning.context.to(dtype)
-        added = self._added(noisy, conditioning)
+        added = self._added(noisy, conditioning, sizes)
         return cast(Tensor, self.unet(noisy.to(dtype), timesteps, context, added_cond_kwargs=added).sample).float()
 
-    def _added(self, noisy: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
-        """Returns what SDXL is told beside the context: the pooled prompts, and that the pictures are whole ones of the
-        very size that is asked for (original height and width, top and left of the crop, target height and width)."""
+    def _added(self, noisy: Tensor, conditioning: Conditioning, sizes: Tensor | None) -> dict[str, Tensor] | None:
+        """Returns what SDXL is told beside the context: the pooled prompts, and the pictures' sizes."""
         if conditioning.pooled is None:
             return None
-        height, width = (side * self.latent_factor for side in noisy.shape[-2:])
-        sizes = torch.tensor([height, width, 0, 0, height, width], device=noisy.device, dtype=torch.float32)
-        return {"text_embeds": conditioning.pooled.to(self.hardware.dtype), "time_ids": sizes.expand(len(noisy), -1)}
+        if sizes is None:
+            height, width = (side * self.latent_factor for side in noisy.shape[-2:])
+            whole = torch.tensor([height, width, 0, 0, height, width], device=noisy.device, dtype=torch.float32)
+            sizes = whole.expand(len(noisy), -1)
+        return {"text_embeds": conditioning.pooled.to(self.hardware.dtype), "time_ids": sizes}
 
     def decode(self, latents: Tensor) -> Tensor:
         """Returns pictures [n, 3, H, W] in 0…1 of scaled latents [n, 4, h, w]."""

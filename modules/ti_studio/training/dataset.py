@@ -46,6 +46,8 @@ class Sample:
     size: Size
     """Width and height that it is trained at, pixels."""
     options: DatasetFolder
+    picture: Size
+    """Its own width and height, turned as its EXIF data says, pixels."""
     mask: Path | None = None
     """The grey picture that says where to learn."""
 
@@ -157,7 +159,7 @@ def _sample(path: Path, size: Size, options: DatasetFolder) -> Sample:
             f"is too small ({found[0]}×{found[1]} pixels; expected at least {least} "
             f"for training at {bucket[0]}×{bucket[1]})"
         )
-    return Sample(path, read_caption(path, options), bucket, options, _find_mask(path, options))
+    return Sample(path, read_caption(path, options), bucket, options, found, _find_mask(path, options))
 
 
 def _find_mask(picture: Path, options: DatasetFolder) -> Path | None:

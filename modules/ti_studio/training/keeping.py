@@ -57,10 +57,11 @@ def prompt_penalty(model: Model, lesson: Lesson, batch: Batch, rows: Rows, initi
     prompts = [batch.other_prompts[index] for index in noisy]
     chosen = torch.tensor(noisy, device=batch.pictures.noisy.device)
     latents, timesteps = batch.pictures.noisy[chosen], batch.pictures.timesteps[chosen]
+    sizes = None if batch.pictures.sizes is None else batch.pictures.sizes[chosen]
     name = lesson.request.name
     with torch.no_grad():
-        kept = model.predict(latents, timesteps, conditioned(model, prompts, initial, name))
-    changed = model.predict(latents, timesteps, conditioned(model, prompts, rows, name))
+        kept = model.predict(latents, timesteps, conditioned(model, prompts, initial, name), sizes)
+    changed = model.predict(latents, timesteps, conditioned(model, prompts, rows, name), sizes)
     return (changed - kept).square().mean(dim=(1, 2, 3)).sum() / len(batch.prompts)
 
 

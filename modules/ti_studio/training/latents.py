@@ -14,6 +14,7 @@ from ti_studio.models.loading import Model
 from ti_studio.training.augmentation import Variation
 from ti_studio.training.dataset import DAMAGE, Dataset, EmptyDataset, Look, Sample, load_picture, nothing_usable
 from ti_studio.training.latent_files import LatentFiles
+from ti_studio.training.sizes import sizes_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Drawn:
     """[n, 4, h, w], scaled."""
     mask: Tensor | None
     """[n, 1, h, w], 0…1, how much is to be learned where; None where no picture has a mask."""
+    sizes: Tensor
+    """[n, 6], what SDXL is told of each picture's size and crop (`sizes.py`)."""
 
 
 class Latents(Protocol):
@@ -55,6 +58,8 @@ class LatentCache:
     """None for pictures that are not to be mirrored."""
     masks: tuple[Tensor | None, ...]
     """[1, h, w] of the upright pictures."""
+    sizes: Tensor
+    """[pictures, 6]. A picture that is cropped in its middle has the same mirrored."""
     scaling_factor: float
 
     def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
@@ -64,7 +69,8 @@ class LatentCache:
         mirrored = [bool(turn and self.mirrored[picture]) for picture, turn in zip(pictures, turned, strict=True)]
         chosen = [self._moments(picture, mirror) for picture, mirror in zip(pictures, mirrored, strict=True)]
         masks = [self._mask(picture, mirror) for picture, mirror in zip(pictures, mirrored, strict=True)]
-        return _drawn(chosen, masks, self.scaling_factor, drawn)
+        sizes = self.sizes[torch.tensor(pictures, device=self.sizes.device)]
+        return Drawn(_latents(chosen, self.scaling_factor, drawn), _stacked(masks, chosen[0].mean), sizes)
 
     def _moments(self, picture: int, mirror: bool) -> Moments:
         return (self.mirrored[picture] if mirror else None) or self.upright[picture]
@@ -89,10 +95,13 @@ class FreshLatents:
             OSError, ValueError, SyntaxError: a picture can no longer be read.
         """
         samples = [self.samples[picture] for picture in pictures]
-        looks = [load_picture(sample, Variation.draw(sample.options, drawn)) for sample in samples]
+        variations = [Variation.draw(sample.options, drawn) for sample in samples]
+        looks = [load_picture(sample, variation) for sample, variation in zip(samples, variations, strict=True)]
         moments = list(encode_pictures(self.model, (look.pixels for look in looks), self.vae_batch_size))
         masks = [_small_mask(self.model, look) for look in looks]
-        return _drawn(moments, masks, float(self.model.vae.config.scaling_factor), drawn)
+        latents = _latents(moments, float(self.model.vae.config.scaling_factor), drawn)
+        sizes = [sizes_of(sample, variation) for sample, variation in zip(samples, variations, strict=True)]
+        return Drawn(latents, _stacked(masks, moments[0].mean), torch.tensor(sizes).to(latents.device))
 
 
 @torch.no_grad()
@@ -138,7 +147,8 @@ def cache_latents(
             kept[index] = moments, mirrored.get(index), _small_mask(model, look)
     whole = _without_damaged(dataset, sorted(kept), rejected)
     upright_all, mirrored_all, masks = zip(*(kept[index] for index in sorted(kept)), strict=True)
-    return LatentCache(upright_all, mirrored_all, masks, float(model.vae.config.scaling_factor)), whole
+    sizes = torch.tensor([sizes_of(sample) for sample in whole.samples]).to(model.hardware.device)
+    return LatentCache(upright_all, mirrored_all, masks, sizes, float(model.vae.config.scaling_factor)), whole
 
 
 def check_pictures(dataset: Dataset) -> Dataset:
@@ -190,13 +200,11 @@ def _without_damaged(dataset: Dataset, whole: Sequence[int], rejected: Sequence[
     return Dataset(dataset.folders, tuple(dataset.samples[index] for index in whole), tuple(rejected))
 
 
-def _drawn(
-    moments: Sequence[Moments], masks: Sequence[Tensor | None], scaling_factor: float, drawn: torch.Generator
-) -> Drawn:
+def _latents(moments: Sequence[Moments], scaling_factor: float, drawn: torch.Generator) -> Tensor:
     mean = torch.stack([of.mean for of in moments])
     std = torch.stack([of.std for of in moments])
     noise = torch.randn(mean.shape, generator=drawn).to(mean.device)
-    return Drawn((mean + std * noise) * scaling_factor, _stacked(masks, mean))
+    return (mean + std * noise) * scaling_factor
 
 
 def _stacked(masks: Sequence[Tensor | None], like: Tensor) -> Tensor | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ti_studio.models.loading import Model
 from ti_studio.training.dataset import Dataset, repeats_of
 from ti_studio.training.latents import Latents
-from ti_studio.training.noise import shaped_noise
+from ti_studio.training.noise import perturbation, shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch
 from ti_studio.training.order import Order
 from ti_studio.training.prompts import PicturePrompts, Prompt
@@ -81,7 +81,7 @@ class Lesson:
             device = found.latents.device
             noise = torch.randn(found.latents.shape, generator=drawn).to(device)
             noisy = self.noise.add_noise(found.latents, noise, timesteps[torch.tensor(part)].to(device))
-            yield Batch(replace(noisy, mask=found.mask), prompts)
+            yield Batch(replace(noisy, mask=found.mask, sizes=found.sizes), prompts)
 
     def _parts_of_a_size(self, pictures: list[int]) -> Iterator[list[int]]:
         """Yields the places of pictures in the list, as many at once as a batch has, those of one size together."""
@@ -106,13 +106,11 @@ class Lesson:
         noise = torch.randn(shape, generator=drawn)
         timesteps = self._timesteps(len(pictures), drawn)
         # Generators of their own, so that an option changes nothing else that is drawn.
-        noise = shaped_noise(noise, self.request, generator(self.request.seed, "shape of the noise", number))
-        perturbation = None
-        if gamma := self.request.ip_noise_gamma:
-            more = torch.randn(shape, generator=generator(self.request.seed, "perturbation", number))
-            perturbation = (gamma * more).to(device)
-        noisy = self.noise.add_noise(found.latents, noise.to(device), timesteps.to(device), perturbation)
-        return replace(noisy, mask=found.mask)
+        shaping = generator(self.request.seed, "shape of the noise", number)
+        noise = shaped_noise(noise.to(device), found.latents, self.request, shaping)
+        more = perturbation(noise, self.request, generator(self.request.seed, "perturbation", number))
+        noisy = self.noise.add_noise(found.latents, noise, timesteps.to(device), more)
+        return replace(noisy, mask=found.mask, sizes=found.sizes)
 
     def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
         if self.request.timestep_sampling == "uniform":

@@ -36,6 +36,8 @@ class NoisyBatch:
     """Where each picture's error turns from squared to straight, [n]; for the losses that need it."""
     mask: Tensor | None = None
     """[n, 1, h, w], 0…1: how much an error counts at each place; None where all count alike."""
+    sizes: Tensor | None = None
+    """[n, 6]: what SDXL is told of each picture's size and crop; None takes them for whole ones."""
 
 
 class NoiseSchedule:
@@ -91,6 +93,9 @@ class NoiseSchedule:
             # At pure noise the ratio is 0, and sd-scripts divides by it.
             like_velocity = (capped + 1) / capped.clamp(min=1 / _MOST_SNR)
             weights = _product(weights, 1 + options.v_pred_like_loss * like_velocity)
+        if options.debiased_estimation_loss:
+            by_noise = 1 / (capped + 1) if self.predicts_velocity else capped.clamp(min=1 / _MOST_SNR).rsqrt()
+            weights = _product(weights, by_noise)
         return weights
 
     def _huber_c(self, timesteps: Tensor) -> Tensor | None:
@@ -101,8 +106,8 @@ class NoiseSchedule:
             sigmas = (1 / self._snr(timesteps)).sqrt()
             return (1 - options.huber_c) / (1 + sigmas) ** 2 + options.huber_c
         if options.huber_schedule == "exponential":
-            return torch.exp(math.log(options.huber_c) / self.timesteps * timesteps.float())
-        return torch.full_like(timesteps, options.huber_c, dtype=torch.float32)
+            return torch.exp(math.log(options.huber_c) / self.timesteps * timesteps.float()) * options.huber_scale
+        return torch.full_like(timesteps, options.huber_c * options.huber_scale, dtype=torch.float32)
 
 
 def denoising_losses(
@@ -116,7 +121,7 @@ def denoising_losses(
         conditioning: their n encoded prompts.
         options: what kind of error; None takes the plain mean squared error, unweighted.
     """
-    predicted = model.predict(batch.noisy, batch.timesteps, conditioning)
+    predicted = model.predict(batch.noisy, batch.timesteps, conditioning, batch.sizes)
     target = batch.target.float()
     if options is None:
         return _mean(F.mse_loss(predicted, target, reduction="none"), batch.mask)

@@ -12,7 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 OptimizerName = Literal["adamw", "adamw8bit", "lion", "adafactor", "prodigy", "dadapt", "schedulefree", "rsgd"]
 Scheduler = Literal[
-    "schedule", "constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "constant_with_warmup"
+    "schedule",
+    "constant",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "cosine_with_min_lr",
+    "polynomial",
+    "constant_with_warmup",
+    "inverse_sqrt",
+    "warmup_stable_decay",
+    "rex",
 ]
 
 _CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -45,6 +55,15 @@ class OptimizerOptions(BaseModel):
 
     lr_power: float = Field(default=1.0, gt=0, le=100)
     """The exponent of `polynomial`; 1 is linear."""
+
+    lr_min_ratio: float = Field(default=0.0, ge=0, lt=1)
+    """The share of the rate at which `cosine_with_min_lr` and `warmup_stable_decay` end."""
+
+    lr_decay_steps: int = Field(default=0, ge=0)
+    """Steps over which the rate of `warmup_stable_decay` falls, at the end; before them it stays. 0 lets it stay."""
+
+    lr_timescale: int = Field(default=0, ge=0)
+    """How many steps `inverse_sqrt` takes to fall to 71 % of the rate; 0 takes the warm-up's, or 10,000."""
 
     weight_decay: float = Field(default=0.0, ge=0, le=10)
     """The optimizer's pull of the rows towards zero. Zero is no word at all, so 0 is best for words; peers use 0.01."""
@@ -155,13 +174,27 @@ class ObjectiveOptions(BaseModel):
     """How `huber_c` depends on the timestep: full at the noisy end and 1 at the clean one, by the signal-to-noise ratio
     or exponentially, or the same everywhere (where `exponential` begins from 1)."""
 
+    huber_scale: float = Field(default=1.0, gt=0, le=100)
+    """Multiplies `huber_c` where its schedule is `exponential` or `constant`."""
+
     min_snr_gamma: float = Field(default=0.0, ge=0)
     """Gives timesteps whose signal-to-noise ratio is above this less weight (min-SNR, arXiv 2303.09556); 5 is usual, 0
     is off."""
 
+    debiased_estimation_loss: bool = False
+    """Weights timesteps by one over the root of the signal-to-noise ratio (arXiv 2310.08442), which gives noisy ones
+    much more weight; another answer to what `min_snr_gamma` is for."""
+
     noise_offset: float = Field(default=0.0, ge=0, le=1)
     """Shifts the noise of whole channels by so much, so that very dark and bright pictures can be learned; 0.05 to 0.1
     is usual."""
+
+    noise_offset_random_strength: bool = False
+    """Draws the noise offset of each batch between 0 and `noise_offset`."""
+
+    adaptive_noise_scale: float = Field(default=0.0, ge=-10, le=10)
+    """Adds to the noise offset so much of each channel's mean in the picture's latents, so that bright and dark
+    pictures get more of it; needs `noise_offset`."""
 
     multires_noise_iterations: int = Field(default=0, ge=0, le=64)
     """Adds coarser and coarser noise so many times (pyramid noise), to the same end; 6 is usual, 0 is off."""
@@ -172,6 +205,9 @@ class ObjectiveOptions(BaseModel):
     ip_noise_gamma: float = Field(default=0.0, ge=0, le=1)
     """Disturbs the noisy picture, and not what is to be predicted, by so much noise (input perturbation, arXiv
     2301.11706); 0.1 is usual."""
+
+    ip_noise_gamma_random_strength: bool = False
+    """Draws the strength of each batch's perturbation between 0 and `ip_noise_gamma`."""
 
     zero_terminal_snr: bool = False
     """Trains on a noise schedule that ends in pure noise (arXiv 2305.08891). For v-prediction checkpoints that were
@@ -200,6 +236,14 @@ class ObjectiveOptions(BaseModel):
     def _timesteps_are_a_range(self) -> "ObjectiveOptions":
         if self.min_timestep >= self.max_timestep:
             raise ValueError(f"min_timestep {self.min_timestep} is not below max_timestep {self.max_timestep}.")
+        return self
+
+    @model_validator(mode="after")
+    def _what_changes_an_offset_has_one(self) -> "ObjectiveOptions":
+        if (self.adaptive_noise_scale or self.noise_offset_random_strength) and not self.noise_offset:
+            raise ValueError("adaptive_noise_scale and noise_offset_random_strength need noise_offset.")
+        if self.ip_noise_gamma_random_strength and not self.ip_noise_gamma:
+            raise ValueError("ip_noise_gamma_random_strength needs ip_noise_gamma.")
         return self
 
 

@@ -8,6 +8,9 @@ from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.options import Scheduler
 from ti_studio.training.request import TrainRequest
 
+_TIMESCALE = 10_000
+"""transformers' own, for a training without a warm-up."""
+
 
 @dataclass(frozen=True)
 class RateOfSteps:
@@ -20,6 +23,12 @@ class RateOfSteps:
     warmup: int = 0
     cycles: int = 1
     power: float = 1.0
+    least: float = 0.0
+    """The share of the rate at which those end that do not end at none."""
+    falling: int = 0
+    """Steps of the fall of `warmup_stable_decay`."""
+    timescale: int = 0
+    """Steps of `inverse_sqrt`; 0 takes the warm-up's."""
 
     @classmethod
     def of(cls, request: TrainRequest) -> "RateOfSteps":
@@ -31,6 +40,9 @@ class RateOfSteps:
             request.lr_warmup_steps,
             request.lr_num_cycles,
             request.lr_power,
+            request.lr_min_ratio,
+            request.lr_decay_steps,
+            request.lr_timescale,
         )
 
     def rate(self, step: int) -> float:
@@ -40,8 +52,18 @@ class RateOfSteps:
             return rate * step / (self.warmup + 1)
         if self.scheduler in ("schedule", "constant", "constant_with_warmup"):
             return rate
-        done = (step - 1 - self.warmup) / max(1, self.steps - self.warmup)
-        return rate * self._remaining(min(1.0, done))
+        gone = step - 1 - self.warmup
+        if self.scheduler == "inverse_sqrt":
+            timescale = self.timescale or self.warmup or _TIMESCALE
+            return rate / math.sqrt(1 + gone / timescale)
+        if self.scheduler == "warmup_stable_decay":
+            done = (step - 1 - (self.steps - self.falling)) / max(1, self.falling)
+            return rate * self._no_less(_half_cosine(min(1.0, max(0.0, done))))
+        return rate * self._remaining(min(1.0, gone / max(1, self.steps - self.warmup)))
+
+    def _no_less(self, share: float) -> float:
+        """Lets a share that falls from 1 to 0 fall to the least one."""
+        return self.least + (1 - self.least) * share
 
     def _remaining(self, done: float) -> float:
         """Returns the share of the rate after this share of the steps that follow the warm-up."""
@@ -49,5 +71,12 @@ class RateOfSteps:
             return 1 - done
         if self.scheduler == "polynomial":
             return float((1 - done) ** self.power)
-        cycles = self.cycles if self.scheduler == "cosine_with_restarts" else 1
-        return 0.5 * (1 + math.cos(math.pi * (cycles * done % 1.0)))
+        if self.scheduler == "rex":  # arXiv 2107.04197
+            return (1 - done) / (1 - done / 2)
+        if self.scheduler == "cosine_with_min_lr":
+            return self._no_less(_half_cosine(done))
+        return _half_cosine(self.cycles * done % 1.0 if self.scheduler == "cosine_with_restarts" else done)
+
+
+def _half_cosine(done: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * done))
