@@ -45,7 +45,7 @@ class Named:
 Part = Span | Break | Named
 
 
-class Emphasis(Enum):
+class Emphasis(str, Enum):
     """A1111's emphasis modes."""
 
     ORIGINAL = "Original"
