@@ -8,7 +8,7 @@ import torch
 
 from tests.training.test_run import prepared, request, rows_of, run
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import Conditioning
+from ti_studio.prompts.conditioning import Conditioning, encode_chunks
 from ti_studio.training import events
 from ti_studio.training.initialization import initial_rows
 from ti_studio.training.keeping import conditioned, context_penalty, distance_penalty, prompt_penalty
@@ -264,9 +264,11 @@ def test_the_prompt_penalty_is_of_another_pictures_prompt_at_noisy_timesteps(tin
     for picture, other in zip(lesson.order.batch(0), batch.other_prompts, strict=True):
         own = lesson.prompts[picture]
         assert other not in [own.reader.read(text) for text in own.texts()]
-    assert prompt_penalty(tiny_model, lesson, batch, initial, initial).item() == 0
-    assert prompt_penalty(tiny_model, clean, clean.batch(1, 0), moved, initial).item() == 0
-    penalty = prompt_penalty(tiny_model, lesson, batch, moved, initial)
+    chunks = [chunk for prompt in (*batch.other_prompts, *clean.batch(1, 0).other_prompts) for chunk in prompt]
+    before, after = (encode_chunks(tiny_model.encoders, chunks, {"zzzz1234": rows}) for rows in (initial, moved))
+    assert prompt_penalty(tiny_model, batch, before, before).item() == 0
+    assert prompt_penalty(tiny_model, clean.batch(1, 0), after, before).item() == 0
+    penalty = prompt_penalty(tiny_model, batch, after, before)
     penalty.backward()
     assert penalty.item() > 0
     assert moved["clip_l"].grad is not None and moved["clip_l"].grad.norm() > 0

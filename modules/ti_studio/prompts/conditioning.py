@@ -4,7 +4,7 @@ them."""
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from transformers import CLIPTextModel
 from ti_studio.prompts.chunks import CHUNK_TOKENS, Chunk
 from ti_studio.prompts.layers import Layer
 from ti_studio.prompts.tokens import PromptTokenizer
+from ti_studio.prompts.transfer import sent
 
 POSITIONS = CHUNK_TOKENS + 2
 """Tokens of an encoded chunk: begin, 75, end."""
@@ -76,54 +77,86 @@ class Conditioning:
         return Conditioning(torch.zeros_like(self.context), pooled)
 
 
-def encode(
-    encoders: Sequence[TextEncoder],
-    prompts: Sequence[Sequence[Chunk]],
-    words: Words,
-    clip_skip: int = 1,
-    *,
-    restores_mean: bool = True,
-) -> Conditioning:
-    """Encodes prompts for the UNet.
+@dataclass(frozen=True)
+class EncodedChunks:
+    """Distinct chunks, each encoded once: prompts are put together from them."""
 
-    Equal chunks are encoded once, however many prompts have them. A prompt with fewer chunks than the longest is filled
-    up with empty ones. Weights multiply the encoder's output for their token; they leave the pooled output alone, as in
-    A1111.
+    outputs: Conditioning
+    """Of the chunks one by one: [chunks, 77, width] and, for SDXL, [chunks, d]."""
+    places: Mapping[Chunk, int]
+    """Where each chunk stands among them."""
+
+    def conditioning(self, prompts: Sequence[Sequence[Chunk]]) -> Conditioning:
+        """Returns prompts for the UNet. One with fewer chunks than the longest is filled up with empty ones."""
+        chunks = filled(prompts)
+        hidden, pooled = self.outputs.context, self.outputs.pooled
+        index = sent(torch.tensor([self.places[chunk] for chunk in chunks]), hidden.device)
+        length = len(chunks) // len(prompts)
+        context = hidden[index].reshape(len(prompts), length * POSITIONS, hidden.shape[-1])
+        return Conditioning(context, None if pooled is None else pooled[index[::length]])
+
+    def detached(self) -> "EncodedChunks":
+        """Returns a float32 copy that collects the gradients of everything that is made of it."""
+        hidden, pooled = self.outputs.context, self.outputs.pooled
+        leaves = Conditioning(_leaf(hidden), None if pooled is None else _leaf(pooled))
+        return replace(self, outputs=leaves)
+
+
+def encode(
+    encoders: Sequence[TextEncoder], prompts: Sequence[Sequence[Chunk]], words: Words, clip_skip: int = 1
+) -> Conditioning:
+    """Encodes prompts for the UNet: those of one batch, which are filled up to the longest of them.
+
+    Weights multiply the encoder's output for their token, and the chunk is then scaled back to the mean it had (A1111's
+    emphasis mode "Original"); they leave the pooled output alone, as in A1111.
 
     Args:
         encoders: the text encoders, whose outputs stand side by side.
         prompts: the chunks of each prompt.
         words: the rows of every word that is placed in a chunk; gradients flow into them.
         clip_skip: 1 takes the encoder's last layer, 2 the one before it, … where the family leaves the choice.
-        restores_mean: whether each chunk with weights in it is scaled back to the mean it had without them (A1111's
-            emphasis modes "Original" and "No norm").
     """
-    length = max(len(chunks) for chunks in prompts)
-    filled = [chunk for chunks in prompts for chunk in (*chunks, *([Chunk()] * (length - len(chunks))))]
-    distinct = list(dict.fromkeys(filled))
+    return encode_chunks(encoders, filled(prompts), words, clip_skip).conditioning(prompts)
+
+
+def encode_chunks(
+    encoders: Sequence[TextEncoder], chunks: Sequence[Chunk], words: Words, clip_skip: int = 1
+) -> EncodedChunks:
+    """Encodes chunks, equal ones once; the arguments are `encode`'s."""
+    distinct = list(dict.fromkeys(chunks))
     outputs = [
         _encode_chunks(encoder, distinct, {name: rows[encoder.key] for name, rows in words.items()}, clip_skip)
         for encoder in encoders
     ]
-    weights = _weights(distinct)
-    hidden = torch.cat([_emphasised(output.context, weights, restores_mean) for output in outputs], dim=-1)
-    place = {chunk: index for index, chunk in enumerate(distinct)}
-    index = torch.tensor([place[chunk] for chunk in filled], device=hidden.device)
-    context = hidden[index].reshape(len(prompts), length * POSITIONS, hidden.shape[-1])
+    hidden = torch.cat([output.context for output in outputs], dim=-1)
     pooled = [output.pooled for output in outputs if output.pooled is not None]
-    return Conditioning(context, pooled[0][index[::length]] if pooled else None)
+    places = {chunk: index for index, chunk in enumerate(distinct)}
+    return EncodedChunks(Conditioning(hidden, pooled[0] if pooled else None), places)
+
+
+def filled(prompts: Sequence[Sequence[Chunk]]) -> list[Chunk]:
+    """Returns the chunks of all prompts, one prompt after the other, each filled up to the longest with empty ones."""
+    length = max((len(chunks) for chunks in prompts), default=0)
+    return [chunk for chunks in prompts for chunk in (*chunks, *([Chunk()] * (length - len(chunks))))]
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    return tensor.detach().float().requires_grad_(tensor.requires_grad)
 
 
 def _encode_chunks(encoder: TextEncoder, chunks: Sequence[Chunk], rows: Rows, clip_skip: int) -> Conditioning:
-    """Returns one encoder's outputs: [chunks, 77, width] and, if it has a projection, [chunks, d]."""
+    """Returns one encoder's outputs, weights applied: [chunks, 77, width] and, if it has a projection, [chunks, d]."""
     table = encoder.token_embedding
-    ids = torch.tensor([encoder.tokenizer.framed(chunk.ids, POSITIONS) for chunk in chunks], device=table.weight.device)
+    framed = torch.tensor([encoder.tokenizer.framed(chunk.ids, POSITIONS) for chunk in chunks])
+    ids = sent(framed, table.weight.device)
     back = {Layer.CHOSEN: clip_skip, Layer.LAST: 1, Layer.PENULTIMATE: 2}[encoder.layer]
     with spliced(table, chunks, rows):
         output = encoder.model(input_ids=ids, output_hidden_states=back > 1)
     hidden: Tensor = output.last_hidden_state if back == 1 else output.hidden_states[-back]
     if back > 1 and encoder.layer is Layer.CHOSEN:
         hidden = encoder.model.final_layer_norm(hidden)
+    if any(weight != 1.0 for chunk in chunks for weight in chunk.weights):
+        hidden = _emphasised(hidden, chunks)
     return Conditioning(hidden, _pooled(encoder, output.last_hidden_state, chunks))
 
 
@@ -135,7 +168,7 @@ def _pooled(encoder: TextEncoder, hidden: Tensor, chunks: Sequence[Chunk]) -> Te
     """
     if encoder.projection is None:
         return None
-    ends = torch.tensor([1 + len(chunk.ids) for chunk in chunks], device=hidden.device)
+    ends = sent(torch.tensor([1 + len(chunk.ids) for chunk in chunks]), hidden.device)
     projected: Tensor = encoder.projection(hidden[torch.arange(len(chunks), device=hidden.device), ends])
     return projected
 
@@ -150,18 +183,16 @@ def spliced(table: nn.Embedding, chunks: Sequence[Chunk], rows: Rows) -> Iterato
         chunks: the chunks in the order of the ids.
         rows: name → [vectors, width].
     """
-    places = [
-        (chunk_index, 1 + placement.offset + vector, rows[placement.name][vector])
-        for chunk_index, chunk in enumerate(chunks)
-        for placement in chunk.placements
-        for vector in range(placement.vectors)
-    ]
-    if not places:
+    placements = [(index, placement) for index, chunk in enumerate(chunks) for placement in chunk.placements]
+    if not placements:
         yield
         return
-    chunk_indices = torch.tensor([place[0] for place in places], device=table.weight.device)
-    positions = torch.tensor([place[1] for place in places], device=table.weight.device)
-    learned = torch.stack([place[2] for place in places]).to(table.weight.device, table.weight.dtype)
+    places = [
+        (index, 1 + placement.offset + vector) for index, placement in placements for vector in range(placement.vectors)
+    ]
+    chunk_indices, positions = sent(torch.tensor(places), table.weight.device).unbind(dim=1)
+    learned = torch.cat([rows[placement.name][: placement.vectors] for _, placement in placements])
+    learned = learned.to(table.weight.device, table.weight.dtype)
 
     def put_rows(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         return output.index_put((chunk_indices, positions), learned)
@@ -173,22 +204,11 @@ def spliced(table: nn.Embedding, chunks: Sequence[Chunk], rows: Rows) -> Iterato
         handle.remove()
 
 
-def _weights(chunks: Sequence[Chunk]) -> Tensor | None:
-    """Returns the weight of every position, [chunks, 77, 1]; None where all are 1."""
-    if all(weight == 1.0 for chunk in chunks for weight in chunk.weights):
-        return None
+def _emphasised(hidden: Tensor, chunks: Sequence[Chunk]) -> Tensor:
+    """Multiplies each token's output by its weight and restores each chunk's mean."""
     padded = [[1.0, *chunk.weights, *([1.0] * (POSITIONS - 1 - len(chunk.weights)))] for chunk in chunks]
-    return torch.tensor(padded).unsqueeze(-1)
-
-
-def _emphasised(hidden: Tensor, weights: Tensor | None, restores_mean: bool) -> Tensor:
-    """Multiplies each token's output by its weight, and restores each chunk's mean if that is asked for."""
-    if weights is None:
-        return hidden
-    weights = weights.to(hidden.device, hidden.dtype)
+    weights = sent(torch.tensor(padded, dtype=hidden.dtype), hidden.device).unsqueeze(-1)
     weighted = hidden * weights
-    if not restores_mean:
-        return weighted
     scale = hidden.mean(dim=(1, 2), keepdim=True) / weighted.mean(dim=(1, 2), keepdim=True)
     changed = (weights != 1).any(dim=1, keepdim=True)
     return torch.where(changed, weighted * scale, hidden)
@@ -203,9 +223,7 @@ class ConditioningCache:
         self._most = most
         self._encoded: OrderedDict[tuple[object, ...], Conditioning] = OrderedDict()
 
-    def encode(
-        self, chunks: Sequence[Chunk], words: Words, clip_skip: int = 1, *, restores_mean: bool = True
-    ) -> Conditioning:
+    def encode(self, chunks: Sequence[Chunk], words: Words, clip_skip: int = 1) -> Conditioning:
         """Returns the one prompt without gradients, on the encoders' device."""
         names = sorted({placement.name for chunk in chunks for placement in chunk.placements})
         contents = tuple(
@@ -213,12 +231,12 @@ class ConditioningCache:
             for name in names
             for encoder in self._encoders
         )
-        key = (tuple(chunks), contents, clip_skip, restores_mean)
+        key = (tuple(chunks), contents, clip_skip)
         if key in self._encoded:
             self._encoded.move_to_end(key)
             return self._encoded[key]
         with torch.no_grad():
-            encoded = encode(self._encoders, [chunks], words, clip_skip, restores_mean=restores_mean)
+            encoded = encode(self._encoders, [chunks], words, clip_skip)
         self._encoded[key] = encoded
         if len(self._encoded) > self._most:
             self._encoded.popitem(last=False)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import POSITIONS, Conditioning, encode
-from ti_studio.training.lesson import Batch, Lesson
+from ti_studio.prompts.conditioning import POSITIONS, Conditioning, EncodedChunks, encode
+from ti_studio.prompts.transfer import sent
+from ti_studio.training.lesson import Batch
 from ti_studio.training.prompts import Prompt
 
 DECIDES_LAYOUT = 500
@@ -39,29 +40,35 @@ def context_penalty(context: Tensor, initial_context: Tensor, prompts: Sequence[
         initial_context: the prompts with the initial rows in the word's place, of the same shape.
         prompts: the prompts, which say where the word is.
     """
-    others = torch.tensor([_others(prompt, context.shape[1]) for prompt in prompts], device=context.device)
+    others = torch.tensor([_others(prompt, context.shape[1]) for prompt in prompts])
+    shares = sent(others / others.sum(), context.device)
     difference = (context - initial_context).float().square().sum(dim=-1)
     length = initial_context.float().square().sum(dim=-1)
-    return (difference / length)[others].mean()
+    return (difference / length * shares).sum()
 
 
-def prompt_penalty(model: Model, lesson: Lesson, batch: Batch, rows: Rows, initial: Rows) -> Tensor:
+def prompt_penalty(model: Model, batch: Batch, told: EncodedChunks, initially: EncodedChunks) -> Tensor:
     """Returns how much the word, in place of its initialization text, changes what is painted of other pictures'
     prompts: the mean squared change of the UNet's prediction at timesteps above DECIDES_LAYOUT, over the batch's size.
 
     Costs nothing for pictures at other timesteps.
+
+    Args:
+        model: the frozen checkpoint.
+        batch: with the other pictures' prompts.
+        told: the chunks of these prompts with the word.
+        initially: the same with the initial rows in the word's place.
     """
-    noisy = [index for index, step in enumerate(batch.pictures.timesteps.tolist()) if step > DECIDES_LAYOUT]
+    noisy = [index for index, step in enumerate(batch.timesteps) if step > DECIDES_LAYOUT]
     if not noisy:
         return torch.zeros((), device=model.hardware.device)
     prompts = [batch.other_prompts[index] for index in noisy]
-    chosen = torch.tensor(noisy, device=batch.pictures.noisy.device)
+    chosen = sent(torch.tensor(noisy), batch.pictures.noisy.device)
     latents, timesteps = batch.pictures.noisy[chosen], batch.pictures.timesteps[chosen]
     sizes = None if batch.pictures.sizes is None else batch.pictures.sizes[chosen]
-    name = lesson.request.name
     with torch.no_grad():
-        kept = model.predict(latents, timesteps, conditioned(model, prompts, initial, name), sizes)
-    changed = model.predict(latents, timesteps, conditioned(model, prompts, rows, name), sizes)
+        kept = model.predict(latents, timesteps, initially.conditioning(prompts), sizes)
+    changed = model.predict(latents, timesteps, told.conditioning(prompts), sizes)
     return (changed - kept).square().mean(dim=(1, 2, 3)).sum() / len(batch.prompts)
 
 

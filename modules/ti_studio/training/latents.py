@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ti_studio.models.loading import Model
+from ti_studio.prompts.transfer import sent
 from ti_studio.training.augmentation import Variation
 from ti_studio.training.dataset import DAMAGE, Dataset, EmptyDataset, Look, Sample, load_picture, nothing_usable
 from ti_studio.training.latent_files import LatentFiles
@@ -69,7 +70,7 @@ class LatentCache:
         mirrored = [bool(turn and self.mirrored[picture]) for picture, turn in zip(pictures, turned, strict=True)]
         chosen = [self._moments(picture, mirror) for picture, mirror in zip(pictures, mirrored, strict=True)]
         masks = [self._mask(picture, mirror) for picture, mirror in zip(pictures, mirrored, strict=True)]
-        sizes = self.sizes[torch.tensor(pictures, device=self.sizes.device)]
+        sizes = self.sizes[sent(torch.tensor(pictures), self.sizes.device)]
         return Drawn(_latents(chosen, self.scaling_factor, drawn), _stacked(masks, chosen[0].mean), sizes)
 
     def _moments(self, picture: int, mirror: bool) -> Moments:
@@ -203,8 +204,8 @@ def _without_damaged(dataset: Dataset, whole: Sequence[int], rejected: Sequence[
 def _latents(moments: Sequence[Moments], scaling_factor: float, drawn: torch.Generator) -> Tensor:
     mean = torch.stack([of.mean for of in moments])
     std = torch.stack([of.std for of in moments])
-    noise = torch.randn(mean.shape, generator=drawn).to(mean.device)
-    return (mean + std * noise) * scaling_factor
+    noise = sent(torch.randn(mean.shape, generator=drawn), mean.device)
+    return noise.mul_(std).add_(mean).mul_(scaling_factor)
 
 
 def _stacked(masks: Sequence[Tensor | None], like: Tensor) -> Tensor | None:

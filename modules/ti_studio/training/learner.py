@@ -1,13 +1,13 @@
 """What learns: the rows of one word and their optimizer, and nothing else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.training.averaging import RowAverage
+from ti_studio.training.loss_scale import LossScale
 from ti_studio.training.optimizer_state import optimizer_state, restore_optimizer
 from ti_studio.training.optimizers import averaged_rows, make_optimizer
 from ti_studio.training.options import LearningOptions
@@ -15,16 +15,6 @@ from ti_studio.training.parametrization import Rows, parametrize
 from ti_studio.training.state import BadState, State
 
 _STEP = "step"
-
-
-@dataclass(frozen=True)
-class Norms:
-    """Sizes to watch a training by."""
-
-    gradient: float
-    """Euclidean norm of the whole gradient."""
-    vector: float
-    """Mean Euclidean norm of the rows."""
 
 
 class Learner:
@@ -36,8 +26,16 @@ class Learner:
         device: torch.device,
         options: LearningOptions | None = None,
         vocabulary_norms: Mapping[str, float] | None = None,
+        loss_scale: LossScale | None = None,
     ) -> None:
         """Takes the rows to begin with, and how they are to learn (by plain AdamW if nothing is said).
+
+        Args:
+            embedding: the word before the first step.
+            device: where it is trained.
+            options: how.
+            vocabulary_norms: see `parametrize`.
+            loss_scale: the factor that is on the gradients; 1 if nothing is said.
 
         Raises:
             BadOptimizer: the optimizer isn't installed, or does not take its arguments.
@@ -53,6 +51,8 @@ class Learner:
         self._optimizer, self.warnings = make_optimizer(self._options, self._parameters)
         self._average = RowAverage(self.rows, self._options.ema_decay) if self._options.ema_decay else None
         self.step = 0
+        self.loss_scale = loss_scale or LossScale()
+        self._before: State | None = None
 
     @property
     def rows(self) -> Rows:
@@ -71,10 +71,15 @@ class Learner:
     def _parameters(self) -> list[Tensor]:
         return list(self._parametrization.parameters.values())
 
-    def update(self, learning_rate: float) -> Norms:
-        """Makes one optimizer step with the gradients that have been summed up, and forgets them."""
+    def update(self, learning_rate: float) -> Tensor:
+        """Makes one optimizer step with the gradients that have been summed up, and forgets them.
+
+        Returns:
+            The Euclidean norm of the whole gradient and the mean one of the rows, [2], on the training device.
+        """
+        self._before = self.state()
+        gradients = [self._unscaled_gradient(parameter) for parameter in self._parameters]
         self._parametrization.before_step()
-        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         gradient_norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
         if self._options.max_grad_norm:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._options.max_grad_norm)
@@ -87,8 +92,22 @@ class Learner:
         if self._average is not None:
             self._average.take_in(self.rows, self.step)
         vector_norm = torch.stack([rows.detach().norm(dim=-1).mean() for rows in self.rows.values()]).mean()
-        gradient, vector = torch.stack([gradient_norm, vector_norm]).tolist()
-        return Norms(gradient, vector)
+        return torch.stack([gradient_norm, vector_norm])
+
+    def undo(self) -> None:
+        """Goes back to before the last update, but for the step's number."""
+        assert self._before is not None
+        step = self.step
+        self.restore(self._before)
+        self.step = step
+
+    def _unscaled_gradient(self, parameter: Tensor) -> Tensor:
+        """Returns a parameter's gradient: zero if no prompt of the step held the word."""
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        elif self.loss_scale.factor != 1:
+            parameter.grad.div_(self.loss_scale.factor)
+        return parameter.grad
 
     def embedding(self, metadata: Mapping[str, str] | None = None) -> Embedding:
         """Returns a copy of the word as it is now."""
@@ -101,7 +120,7 @@ class Learner:
             {encoder: parameter.detach().clone() for encoder, parameter in self._parametrization.parameters.items()},
             {_STEP: str(self.step)},
         )
-        state |= optimizer_state(self._optimizer)
+        state |= optimizer_state(self._optimizer) | self.loss_scale.state()
         return state if self._average is None else state | self._average.state()
 
     def restore(self, state: State) -> None:
@@ -117,6 +136,7 @@ class Learner:
             with torch.no_grad():
                 parameter.copy_(state.tensor(encoder, parameter))
         restore_optimizer(self._optimizer, state)
+        self.loss_scale.restore(state)
         if self._average is not None:
             self._average.restore(state)
         self.step = int(step)

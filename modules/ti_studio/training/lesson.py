@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ti_studio.models.loading import Model
+from ti_studio.prompts.transfer import sent
 from ti_studio.training.dataset import Dataset, repeats_of
 from ti_studio.training.latents import Latents
 from ti_studio.training.noise import perturbation, shaped_noise
@@ -29,6 +30,9 @@ class Batch:
     pictures: NoisyBatch
     prompts: list[Prompt]
     """One for each picture."""
+    timesteps: list[int]
+    """The pictures' timesteps on the CPU, for decisions: `pictures.timesteps` is on the device, which nobody waits
+    for."""
     other_prompts: list[Prompt] = field(default_factory=list)
     """For each picture a prompt of another one; drawn only if `prompt_weight` asks for them."""
 
@@ -58,7 +62,8 @@ class Lesson:
         pictures = self.order.batch(number)
         prompts = [self.prompts[picture].draw(drawn) for picture in pictures]
         others = self._other_prompts(pictures, number) if request.prompt_weight else []
-        return Batch(self._noisy(pictures, drawn, number), prompts, others)
+        noisy, timesteps = self._noisy(pictures, drawn, number)
+        return Batch(noisy, prompts, timesteps, others)
 
     def validation_batches(self) -> Iterator[Batch]:
         """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.
@@ -80,8 +85,9 @@ class Lesson:
             found = self.latents.draw(shown, drawn)
             device = found.latents.device
             noise = torch.randn(found.latents.shape, generator=drawn).to(device)
-            noisy = self.noise.add_noise(found.latents, noise, timesteps[torch.tensor(part)].to(device))
-            yield Batch(replace(noisy, mask=found.mask, sizes=found.sizes), prompts)
+            noised_to = timesteps[torch.tensor(part)]
+            noisy = self.noise.add_noise(found.latents, noise, noised_to.to(device))
+            yield Batch(replace(noisy, mask=found.mask, sizes=found.sizes), prompts, noised_to.tolist())
 
     def _parts_of_a_size(self, pictures: list[int]) -> Iterator[list[int]]:
         """Yields the places of pictures in the list, as many at once as a batch has, those of one size together."""
@@ -100,17 +106,18 @@ class Lesson:
         others = [(picture + shift) % count for picture, shift in zip(pictures, shifts, strict=True)]
         return [self.prompts[other].draw(drawn) for other in others]
 
-    def _noisy(self, pictures: list[int], drawn: torch.Generator, number: int) -> NoisyBatch:
+    def _noisy(self, pictures: list[int], drawn: torch.Generator, number: int) -> tuple[NoisyBatch, list[int]]:
+        """Returns a batch's pictures with their noise, and their timesteps."""
         found = self.latents.draw(pictures, drawn)
         shape, device = found.latents.shape, found.latents.device
         noise = torch.randn(shape, generator=drawn)
         timesteps = self._timesteps(len(pictures), drawn)
         # Generators of their own, so that an option changes nothing else that is drawn.
         shaping = generator(self.request.seed, "shape of the noise", number)
-        noise = shaped_noise(noise.to(device), found.latents, self.request, shaping)
+        noise = shaped_noise(sent(noise, device), found.latents, self.request, shaping)
         more = perturbation(noise, self.request, generator(self.request.seed, "perturbation", number))
-        noisy = self.noise.add_noise(found.latents, noise, timesteps.to(device), more)
-        return replace(noisy, mask=found.mask, sizes=found.sizes)
+        noisy = self.noise.add_noise(found.latents, noise, sent(timesteps, device), more)
+        return replace(noisy, mask=found.mask, sizes=found.sizes), timesteps.tolist()
 
     def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
         if self.request.timestep_sampling == "uniform":

@@ -8,38 +8,64 @@ from torch import Tensor
 
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import Conditioning
-from ti_studio.training.events import Step
-from ti_studio.training.keeping import Rows, conditioned, context_penalty, distance_penalty, prompt_penalty
+from ti_studio.training.events import Step, Warned
+from ti_studio.training.gradients import sum_gradients
+from ti_studio.training.keeping import Rows, conditioned
 from ti_studio.training.learner import Learner
 from ti_studio.training.lesson import Batch, Lesson
+from ti_studio.training.loss_scale import MOST_DROPPED
 from ti_studio.training.objective import denoising_losses
 from ti_studio.training.schedulers import RateOfSteps
 
 
 class Diverged(StudioError):
-    """The loss is no longer a number."""
+    """Numbers are no longer finite, step after step."""
 
 
-def optimise(model: Model, lesson: Lesson, learner: Learner) -> Iterator[Step]:
+def optimise(model: Model, lesson: Lesson, learner: Learner) -> Iterator[Step | Warned]:
     """Makes one optimizer step after another until `max_steps`, and yields after each.
 
-    Only the learner's rows change. The first step is the one after those it has made already.
+    Only the learner's rows change. The first step is the one after those it has made already. A step whose loss,
+    gradient or rows are not finite is dropped: it counts, but everything stays as it was before it.
 
     Raises:
-        Diverged: the loss is infinite or not a number; the rows are as they were before that step.
+        Diverged: too many steps in a row were dropped; the rows are as they were before them.
     """
-    request = lesson.request
-    rates = RateOfSteps.of(request)
-    for step in range(learner.step + 1, request.max_steps + 1):
-        loss, penalty = _sum_gradients(model, lesson, learner, step)
+    rates = RateOfSteps.of(lesson.request)
+    for step in range(learner.step + 1, lesson.request.max_steps + 1):
+        losses = sum_gradients(model, lesson, learner, step)
         rate = rates.rate(step)
-        if not math.isfinite(loss + penalty):
-            raise Diverged(
-                f"The loss is {loss + penalty} at step {step}, with learning rate {rate:g}. Try a lower learning rate."
-            )
         norms = learner.update(rate)
-        yield Step(step, loss, rate, norms.gradient, norms.vector, penalty)
+        # The step's one wait for the device. The update is made by then, and undone if need be.
+        loss, penalty, gradient, vector = torch.cat([losses, norms]).tolist()
+        if all(map(math.isfinite, (loss, penalty, gradient, vector))):
+            learner.loss_scale.accept()
+            yield Step(step, loss, rate, gradient, vector, penalty)
+        else:
+            yield _dropped(learner, {"loss": loss + penalty, "gradient's norm": gradient, "rows' norm": vector}, rate)
+
+
+def _dropped(learner: Learner, numbers: dict[str, float], rate: float) -> Warned:
+    """Undoes a step, and tells which of its numbers is the first that is not finite.
+
+    Raises:
+        Diverged: it was one too many.
+    """
+    learner.undo()
+    step, scale = learner.step, learner.loss_scale
+    name, value = next((name, value) for name, value in numbers.items() if not math.isfinite(value))
+    factor = scale.factor
+    scale.drop(loss_is_finite=name != "loss")
+    if scale.factor < factor:
+        return Warned(
+            f"Step {step} was left out: its gradient overflowed at loss scale {factor:g}; now {factor / 2:g}."
+        )
+    if scale.gives_up:
+        raise Diverged(
+            f"The {name} is {value} at step {step}, the last of {MOST_DROPPED} in a row that had to be left out, with "
+            f"learning rate {rate:g}. Try a lower learning rate, or precision fp32."
+        )
+    return Warned(f"Step {step} was left out: its {name} is {value}.")
 
 
 def batch_loss(model: Model, batch: Batch, rows: Rows, name: str) -> Tensor:
@@ -55,41 +81,3 @@ def validation_loss(model: Model, lesson: Lesson, rows: Rows) -> float:
         losses += batch_loss(model, batch, rows, lesson.request.name) * len(batch.prompts)
         count += len(batch.prompts)
     return (losses / count).item()
-
-
-def _sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> tuple[float, float]:
-    """Adds up the gradients of a step's batches; returns the mean loss, and the penalties that were added to it."""
-    request = lesson.request
-    parts = request.gradient_accumulation_steps
-    sums = torch.zeros(2, device=model.hardware.device)
-    for part in range(parts):
-        batch, rows = lesson.batch(step, part), learner.rows
-        told = conditioned(model, batch.prompts, rows, request.name)
-        loss = denoising_losses(model, batch.pictures, told, request).mean() / parts
-        penalties = _penalties(model, lesson, batch, told, (rows, learner.initial))
-        penalty = sum(penalties, start=torch.zeros_like(loss)) / parts
-        total = loss + penalty if penalties else loss
-        if not total.requires_grad:  # no prompt of the batch holds the word
-            total = total + sum(values.sum() * 0 for values in rows.values())
-        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        sums += torch.stack([loss.detach(), penalty.detach()])
-    mean_loss, mean_penalty = sums.tolist()
-    return mean_loss, mean_penalty
-
-
-def _penalties(
-    model: Model, lesson: Lesson, batch: Batch, told: Conditioning, rows_and_initial: tuple[Rows, Rows]
-) -> list[Tensor]:
-    """Returns the penalties that the request asks for, weighted."""
-    request = lesson.request
-    rows, initial = rows_and_initial
-    penalties = []
-    if request.init_weight:
-        penalties.append(request.init_weight * distance_penalty(rows, initial))
-    if request.context_weight:
-        with torch.no_grad():
-            initially_told = conditioned(model, batch.prompts, initial, request.name)
-        penalties.append(request.context_weight * context_penalty(told.context, initially_told.context, batch.prompts))
-    if request.prompt_weight:
-        penalties.append(request.prompt_weight * prompt_penalty(model, lesson, batch, rows, initial))
-    return penalties

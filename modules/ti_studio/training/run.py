@@ -33,6 +33,7 @@ from ti_studio.training.learner import Learner
 from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.lesson import Lesson, fingerprint, prepare_lesson
 from ti_studio.training.loop import optimise, validation_loss
+from ti_studio.training.loss_scale import LossScale
 from ti_studio.training.parametrization import vocabulary_norms
 from ti_studio.training.prompts import CAPTION_ALONE, PromptReader, keep_captions_with_word, tokenize_prompts
 from ti_studio.training.publishing import publish
@@ -156,7 +157,8 @@ class _Run:
         """Sets the rows to the initialization text, or to the state that is resumed."""
         request, device = self.request, self.model.hardware.device
         start = starting_embedding(request, self.model.encoders)
-        self.learner = Learner(start, device, request, self._vocabulary_norms())
+        scale = LossScale(self.model.hardware.dtype)
+        self.learner = Learner(start, device, request, self._vocabulary_norms(), scale)
         self.validations = Validations(self.learner.initial)
         yield from (Warned(text) for text in (*self.learner.warnings, *self._doubts()))
         self._fingerprint = fingerprint(self._dataset)

@@ -1,0 +1,96 @@
+"""The gradient of a step: its pictures through the UNet batch by batch, its prompts through the text encoders once."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import EncodedChunks, encode_chunks, filled
+from ti_studio.training.keeping import context_penalty, distance_penalty, prompt_penalty
+from ti_studio.training.learner import Learner
+from ti_studio.training.lesson import Batch, Lesson
+from ti_studio.training.objective import denoising_losses
+from ti_studio.training.parametrization import Rows
+from ti_studio.training.request import TrainRequest
+
+
+def sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> Tensor:
+    """Adds up the gradients of a step's batches, times the learner's loss scale.
+
+    The text encoders see each distinct chunk of the step once. Their output is a leaf to the batches, in which the
+    UNet's gradients add up in float32, and which then goes back through the encoders in one pass.
+
+    Returns:
+        The mean loss and the penalties that were added to it, [2], on the training device, which nothing here waits
+        for.
+    """
+    request, factor = lesson.request, learner.loss_scale.factor
+    batches = [lesson.batch(step, part) for part in range(request.gradient_accumulation_steps)]
+    rows = learner.rows
+    told = _Told.of(model, batches, (rows, learner.initial), request)
+    sums = torch.zeros(2, device=model.hardware.device)
+    for batch in batches:
+        losses = torch.stack(_losses(model, batch, told, request)) / len(batches)
+        if losses.requires_grad:  # else no prompt of the batch holds the word
+            (losses.sum() * factor).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        sums += losses.detach()
+    roots, gradients = told.collected()
+    if request.init_weight:
+        penalty = request.init_weight * distance_penalty(rows, learner.initial)
+        roots, gradients = [*roots, penalty * factor], [*gradients, torch.ones_like(penalty)]
+        sums[1] += penalty.detach()
+    if roots:
+        torch.autograd.backward(roots, gradients)
+    return sums
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the text encoders say of a step's prompts."""
+
+    outputs: EncodedChunks
+    """With a graph to the rows."""
+    leaves: EncodedChunks
+    """The same for the batches."""
+    initially: EncodedChunks | None
+    """The same with the initial rows in the word's place, for the penalties that compare with it."""
+
+    @classmethod
+    def of(
+        cls, model: Model, batches: list[Batch], rows_and_initial: tuple[Rows, Rows], request: TrainRequest
+    ) -> "_Told":
+        chunks = [
+            chunk for batch in batches for prompts in (batch.prompts, batch.other_prompts) for chunk in filled(prompts)
+        ]
+        rows, initial = rows_and_initial
+        outputs = encode_chunks(model.encoders, chunks, {request.name: rows})
+        initially = None
+        if request.context_weight or request.prompt_weight:
+            with torch.no_grad():
+                initially = encode_chunks(model.encoders, chunks, {request.name: initial})
+        return cls(outputs, outputs.detached(), initially)
+
+    def collected(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Returns the encoders' outputs, and the gradients of them that have added up."""
+        outputs, leaves = self.outputs.outputs, self.leaves.outputs
+        pairs = [(outputs.context, leaves.context.grad)]
+        if outputs.pooled is not None and leaves.pooled is not None:
+            pairs.append((outputs.pooled, leaves.pooled.grad))
+        found = [(output, gradient.to(output.dtype)) for output, gradient in pairs if gradient is not None]
+        return [output for output, _ in found], [gradient for _, gradient in found]
+
+
+def _losses(model: Model, batch: Batch, told: _Told, request: TrainRequest) -> tuple[Tensor, Tensor]:
+    """Returns a batch's mean loss, and the weighted penalties of its prompts."""
+    conditioning = told.leaves.conditioning(batch.prompts)
+    loss = denoising_losses(model, batch.pictures, conditioning, request).mean()
+    penalty = torch.zeros_like(loss)
+    if told.initially is not None and request.context_weight:
+        initially = told.initially.conditioning(batch.prompts)
+        penalty = penalty + request.context_weight * context_penalty(
+            conditioning.context, initially.context, batch.prompts
+        )
+    if told.initially is not None and request.prompt_weight:
+        penalty = penalty + request.prompt_weight * prompt_penalty(model, batch, told.leaves, told.initially)
+    return loss, penalty

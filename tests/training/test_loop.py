@@ -1,0 +1,255 @@
+"""The steps of a training: their gradients, what becomes of bad ones, and that nothing in them waits for the device."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from tests.training.test_run import prepared, request
+from ti_studio.models.loading import Model
+from ti_studio.prompts import conditioning
+from ti_studio.training import keeping, latents
+from ti_studio.training import lesson as lesson_module
+from ti_studio.training.events import Step, Warned
+from ti_studio.training.gradients import sum_gradients
+from ti_studio.training.initialization import initial_embedding
+from ti_studio.training.keeping import conditioned, context_penalty, distance_penalty
+from ti_studio.training.latents import LatentCache
+from ti_studio.training.learner import Learner
+from ti_studio.training.lesson import Batch, Lesson
+from ti_studio.training.loop import Diverged, optimise
+from ti_studio.training.loss_scale import LossScale
+from ti_studio.training.objective import denoising_losses
+from ti_studio.training.request import TrainRequest
+from ti_studio.training.run import Place
+
+KEPT = {"context_weight": 0.5, "init_weight": 0.1, "prompt_weight": 0.3}
+
+
+def learner_for(model: Model, wanted: TrainRequest, loss_scale: LossScale | None = None) -> Learner:
+    start = initial_embedding(wanted.name, model.encoders, "tree", wanted.vectors_per_token)
+    norms = {encoder.key: 0.5 for encoder in model.encoders}
+    return Learner(start, model.hardware.device, wanted, norms, loss_scale)
+
+
+def moved(learner: Learner) -> Learner:
+    """Moves the rows a little away from the initial ones, so that every penalty has a gradient."""
+    with torch.no_grad():
+        for rows in learner.rows.values():
+            rows.add_(0.1 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(3)))
+    return learner
+
+
+def gradients(learner: Learner) -> dict[str, Tensor]:
+    return {encoder: rows.grad for encoder, rows in learner.rows.items() if rows.grad is not None}
+
+
+@pytest.mark.parametrize("loss_scale", [LossScale(), LossScale(torch.float16)], ids=["plain", "scaled"])
+def test_the_gradient_is_that_of_one_batch_after_the_other_with_prompts_of_their_own(
+    tiny_sdxl: Model, place: Place, loss_scale: LossScale
+) -> None:
+    wanted = request(gradient_accumulation_steps=3, context_weight=0.5, init_weight=0.1)
+    lesson = prepared(wanted, tiny_sdxl, place)
+    learner = moved(learner_for(tiny_sdxl, wanted, loss_scale))
+    expected = moved(learner_for(tiny_sdxl, wanted))
+    rows, initial = expected.rows, expected.initial
+    for part in range(3):
+        batch = lesson.batch(1, part)
+        told, before = (conditioned(tiny_sdxl, batch.prompts, words, wanted.name) for words in (rows, initial))
+        loss = denoising_losses(tiny_sdxl, batch.pictures, told).mean()
+        penalty = 0.5 * context_penalty(told.context, before.context, batch.prompts)
+        ((loss + penalty + 0.1 * distance_penalty(rows, initial)) / 3).backward()  # type: ignore[no-untyped-call]
+
+    sum_gradients(tiny_sdxl, lesson, learner, 1)
+
+    assert set(gradients(learner)) == {"clip_l", "clip_g"}
+    for encoder, found in gradients(learner).items():
+        wanted_gradient = gradients(expected)[encoder] * loss_scale.factor
+        assert (found - wanted_gradient).norm() < 1e-5 * wanted_gradient.norm()
+
+
+def test_the_text_encoder_reads_every_prompt_once_a_step(
+    tiny_model: Model, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = request(gradient_accumulation_steps=20, max_steps=1)
+    lesson = prepared(wanted, tiny_model, place)
+    read: list[int] = []
+    encode = conditioning._encode_chunks
+    monkeypatch.setattr(conditioning, "_encode_chunks", lambda *a: read.append(len(a[1])) or encode(*a))
+
+    list(optimise(tiny_model, lesson, learner_for(tiny_model, wanted)))
+
+    prompts = {prompt for part in range(20) for prompt in lesson.batch(1, part).prompts}
+    assert read == [len(prompts)] and len(prompts) < 40
+
+
+@dataclass(frozen=True)
+class Spoiled(Lesson):
+    """A lesson some steps of which hold numbers that are none."""
+
+    spoil: Callable[[int], bool] = lambda step: False
+
+    def batch(self, step: int, part: int) -> Batch:
+        batch = super().batch(step, part)
+        factor = float("nan") if self.spoil(step) else 1.0
+        return replace(batch, pictures=replace(batch.pictures, target=batch.pictures.target * factor))
+
+
+def spoiled(lesson: Lesson, spoil: Callable[[int], bool]) -> Lesson:
+    return Spoiled(lesson.latents, lesson.prompts, lesson.order, lesson.noise, lesson.request, spoil)
+
+
+@pytest.mark.parametrize("options", [{"ema_decay": 0.9}, {"optimizer": "lion", "norm_limit": 1.0}])
+def test_a_bad_step_is_left_out_and_everything_stays_as_it_was(
+    tiny_model: Model, place: Place, options: dict[str, object]
+) -> None:
+    wanted = request(max_steps=4, **options)
+    learner = learner_for(tiny_model, wanted)
+    steps = optimise(tiny_model, spoiled(prepared(wanted, tiny_model, place), {1, 3}.__contains__), learner)
+    before = learner.state()
+
+    assert next(steps) == Warned("Step 1 was left out: its loss is nan.")
+    assert same(learner.state().tensors, before.tensors)
+    assert isinstance(next(steps), Step)
+    before = learner.state()
+    assert next(steps) == Warned("Step 3 was left out: its loss is nan.")
+    assert same(learner.state().tensors, before.tensors) and learner.step == 3
+    last = next(steps)
+    assert isinstance(last, Step) and last.step == 4
+    assert not same(learner.state().tensors, before.tensors)
+
+
+def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_bad_steps_in_a_row_end_the_training_and_single_ones_do_not(tiny_model: Model, place: Place) -> None:
+    wanted = request(max_steps=20)
+    lesson = prepared(wanted, tiny_model, place)
+    now_and_then = spoiled(lesson, lambda step: step % 5 > 0)
+    at_the_end = spoiled(lesson, lambda step: step > 10)
+
+    told = list(optimise(tiny_model, now_and_then, learner_for(tiny_model, wanted)))
+    assert len(told) == 20 and sum(isinstance(event, Step) for event in told) == 4
+    with pytest.raises(Diverged, match="The loss is nan at step 15, the last of 5 in a row"):
+        list(optimise(tiny_model, at_the_end, learner_for(tiny_model, wanted)))
+
+
+def test_a_gradient_that_overflows_halves_the_loss_scale_until_it_fits(tiny_model: Model, place: Place) -> None:
+    wanted = request(max_steps=6)
+    lesson = prepared(wanted, tiny_model, place)
+    scale = LossScale(torch.float16)
+    scale.factor = 2.0**130  # float32 overflows here as float16 does at 65504
+    learner = learner_for(tiny_model, wanted, scale)
+
+    told = list(optimise(tiny_model, lesson, learner))
+
+    dropped = [event for event in told if isinstance(event, Warned)]
+    assert told[: len(dropped)] == dropped and 0 < len(dropped) < 6
+    assert "its gradient overflowed at loss scale" in dropped[0].text
+    assert scale.factor == 2.0 ** (130 - len(dropped))
+    restored = learner_for(tiny_model, wanted, LossScale(torch.float16))
+    restored.restore(learner.state())
+    assert restored.loss_scale.factor == scale.factor
+
+
+def test_the_loss_scale_gives_up_only_when_it_has_no_smaller_factor() -> None:
+    scale = LossScale(torch.float16)
+    for _ in range(16):
+        scale.drop(loss_is_finite=True)
+    assert scale.factor == 1 and not scale.gives_up
+    for _ in range(4):
+        scale.drop(loss_is_finite=True)
+    assert not scale.gives_up
+    scale.drop(loss_is_finite=True)
+    assert scale.gives_up
+
+    fresh = LossScale(torch.float16)
+    fresh.drop(loss_is_finite=False)
+    assert fresh.factor == 2.0**16
+    for _ in range(2000):
+        fresh.accept()
+    assert fresh.factor == 2.0**17
+    plain = LossScale()
+    for _ in range(2000):
+        plain.accept()
+    assert plain.factor == 1
+
+
+class OnDevice(TorchDispatchMode):
+    """Takes some tensors, and all that is made of them, for a GPU's, and notes where the CPU has to wait for one."""
+
+    WAITS = ("item", "tolist", "cpu", "numpy", "__bool__", "__int__", "__float__", "__index__", "nonzero")
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        super().__init__()
+        self._kept: list[Tensor] = []
+        self._ids: set[int] = set()
+        self.waits: list[str] = []
+        self.take(tensors)
+
+    def take(self, found: Any) -> Any:
+        for tensor in tree_leaves(found):
+            if isinstance(tensor, Tensor):
+                self._ids.add(tensor.untyped_storage()._cdata)
+                self._kept.append(tensor)  # so that nothing else gets its place in memory
+        return found
+
+    def holds(self, found: Any) -> bool:
+        return any(isinstance(t, Tensor) and t.untyped_storage()._cdata in self._ids for t in tree_leaves(found))
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        on_device = self.holds((args, kwargs or {}))
+        if on_device and function.overloadpacket.__name__ in ("_local_scalar_dense", "nonzero", "masked_select"):
+            self.waits.append(function.overloadpacket.__name__)
+        result = function(*args, **(kwargs or {}))
+        return self.take(result) if on_device else result
+
+    def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Notes Tensor's own methods too, which on the CPU reach no dispatcher."""
+        for name in ("tolist", "cpu", "numpy"):
+            original = getattr(Tensor, name)
+
+            def noted(tensor: Tensor, *args: Any, _name: str = name, _original: Any = original, **kwargs: Any) -> Any:
+                if self.holds(tensor):
+                    self.waits.append(_name)
+                return _original(tensor, *args, **kwargs)
+
+            monkeypatch.setattr(Tensor, name, noted)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"gradient_accumulation_steps": 2, "max_grad_norm": 0.1, "ema_decay": 0.9, "min_snr_gamma": 5.0, **KEPT},
+        {"parametrization": "direction", "optimizer": "rsgd", "loss_type": "huber", "ip_noise_gamma": 0.1},
+        {"noise_offset": 0.1, "multires_noise_iterations": 3, "antithetic_noise": True},
+    ],
+)
+def test_a_step_waits_for_the_device_once(
+    tiny_sdxl: Model, place: Place, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    wanted = request(max_steps=3, **options)
+    lesson = prepared(wanted, tiny_sdxl, place)
+    learner = learner_for(tiny_sdxl, wanted)
+    assert isinstance(lesson.latents, LatentCache)
+    modules = (tiny_sdxl.unet, *(encoder.model for encoder in tiny_sdxl.encoders))
+    weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+    moments = [tensor for of in lesson.latents.upright for tensor in (of.mean, of.std)]
+    device = OnDevice([*weights, *moments, lesson.latents.sizes, lesson.noise._scheduler.alphas_cumprod])
+    device.take([learner._parametrization.parameters, learner.initial])
+    device.watch(monkeypatch)
+    for module in (conditioning, keeping, latents, lesson_module):
+        monkeypatch.setattr(module, "sent", lambda tensor, _device: device.take(tensor.clone()))
+
+    with device:
+        told = list(optimise(tiny_sdxl, lesson, learner))
+
+    assert [type(event) for event in told] == [Step] * 3
+    assert device.waits == ["tolist"] * 3
