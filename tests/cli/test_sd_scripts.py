@@ -172,6 +172,22 @@ def test_files_are_saved_and_samples_painted_when_they_are_due(run: Run, tmp_pat
         assert image.size == (64, 72)
 
 
+def test_old_files_are_removed_as_asked(run: Run, tmp_path: Path) -> None:
+    """sd-scripts, `get_remove_step_no` and `get_remove_epoch_no`."""
+    assert run("--save_every_n_steps=1", "--save_last_n_steps=2", "--output_name=steps") == 0
+    assert run("--max_train_epochs=3", "--save_n_epoch_ratio=3", "--save_last_n_epochs=1", "--output_name=epochs") == 0
+
+    kept = sorted(path.stem for path in (tmp_path / "output").glob("*.safetensors"))
+    assert kept == [
+        "epochs",
+        "epochs-000002",
+        "steps",
+        "steps-step00000003",
+        "steps-step00000004",
+        "steps-step00000005",
+    ]
+
+
 def test_epochs_are_counted_in_repeated_pictures_with_the_word(run: Run, tmp_path: Path) -> None:
     ended = run("--max_train_epochs=2", "--save_every_n_epochs=1", "--save_model_as=pt")
 
@@ -252,11 +268,48 @@ def test_the_dataset_is_shown_with_new_token_ids(
     assert not (tmp_path / "output").exists()
 
 
-def test_a_log_is_written_or_its_absence_told(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_tensorboard_the_missing_log_is_told(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+
     assert run(f"--logging_dir={tmp_path / 'logs'}", "--max_train_steps=1") == 0
 
-    told = "no log is written to --logging_dir: the package tensorboard is missing" in capsys.readouterr().err
-    assert told is not any(tmp_path.glob("logs/*/*"))
+    assert "no log is written: the package tensorboard is missing; pip install" in capsys.readouterr().err
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_tensorboard_reads_back_what_the_steps_were(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    steps: list[Step] = []
+    arguments = (f"--logging_dir={tmp_path / 'logs'}", "--log_with=all", "--log_prefix=mine-", "--max_train_steps=3")
+    with pytest.MonkeyPatch.context() as patch:
+        write = sd_scripts_run.open_log
+        patch.setattr(sd_scripts_run, "open_log", lambda plan: both(steps.append, write(plan)))
+        assert run(*arguments) == 0
+
+    [folder] = (tmp_path / "logs").iterdir()
+    log = accumulator.EventAccumulator(str(folder))
+    log.Reload()
+    assert folder.name.startswith("mine-")
+    assert {name: [event.value for event in log.Scalars(name)] for name in ("loss", "lr", "vector norm")} == {
+        "loss": pytest.approx([step.loss for step in steps]),
+        "lr": pytest.approx([0.01] * 3),
+        "vector norm": pytest.approx([step.vector_norm for step in steps]),
+    }
+    assert [event.step for event in log.Scalars("loss")] == [1, 2, 3]
+    assert "nothing is sent to Weights & Biases" in capsys.readouterr().err
+
+
+def both(first: Callable[[Step], None], second: Callable[[Step], None]) -> Callable[[Step], None]:
+    def write(step: Step) -> None:
+        first(step)
+        second(step)
+
+    return write
 
 
 @pytest.mark.parametrize(

@@ -89,3 +89,14 @@ def test_the_cache_answers_a_changed_word_with_its_new_meaning(tiny_model: Model
 
     assert again is first
     assert not torch.equal(changed.context, first.context)
+
+
+def test_without_the_mean_restored_weights_only_multiply(tiny_model: Model) -> None:
+    encoder = tiny_model.encoders[0]
+    chunks = chunk_prompt(parse_attention("a (red:1.5) tree"), encoder.tokenizer, WordIndex())
+    kept = encode(tiny_model.encoders, [chunks], {}, restores_mean=False).context
+    plain = encoded(tiny_model, "a red tree")
+
+    assert torch.equal(kept[:, 2], plain[:, 2] * 1.5)
+    assert torch.equal(kept[:, 3:], plain[:, 3:])
+    assert not torch.equal(kept, encoded(tiny_model, "a (red:1.5) tree"))

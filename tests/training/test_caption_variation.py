@@ -50,6 +50,20 @@ def test_wildcards_lines_and_doubled_brackets() -> None:
     assert set(readings("a {red|blue} ball\nthe {{ball}}", DatasetOptions(enable_wildcard=True))) == set(captions)
 
 
+def test_separators_keep_tags_in_their_places_and_together() -> None:
+    """sd-scripts, `process_caption`: `keep_tokens_separator` once or twice, then `secondary_separator`."""
+    options = {"shuffle_caption": True, "keep_tokens_separator": "|||", "secondary_separator": ";;"}
+
+    orders = drawn("mychar ||| a;;b, c ||| best, photo", **options)
+    assert set(orders) == {"mychar, a,b, c, best, photo", "mychar, c, a,b, best, photo"}
+    assert set(drawn("mychar ||| a, b", **options)) == {"mychar, a, b", "mychar, b, a"}
+    assert set(drawn("mychar, a;;b", count=3, secondary_separator=";;")) == {"mychar, a,b"}
+    assert set(drawn("mychar ||| a", count=3, keep_tokens_separator="|||")) == {"mychar, a"}
+    assert list(readings("mychar ||| a;;b", DatasetOptions(**options))) == ["mychar, a,b"]  # type: ignore[arg-type]
+    assert is_drawn("a ||| b", DatasetOptions(keep_tokens_separator="|||"))
+    assert not is_drawn("a", DatasetOptions(keep_tokens_separator="|||"))
+
+
 def test_prefix_and_suffix_count_as_tags() -> None:
     options = {"caption_prefix": "best,", "caption_suffix": ", photo", "shuffle_caption": True, "keep_tokens": 1}
 

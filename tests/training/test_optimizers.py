@@ -1,5 +1,6 @@
 """Optimizers by name, and their states."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,34 @@ def test_an_optimizer_goes_on_from_its_state_to_the_last_bit(
     assert not torch.equal(rows, begun)
 
 
+class Noting(torch.optim.SGD):
+    """Notes something in its group at the first step, as Prodigy does, and keeps tensors in a dictionary, as
+    bitsandbytes' optimizers do."""
+
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
+        """Moves the rows by what has been noted."""
+        for group in self.param_groups:
+            group["moved"] = group.get("moved", 0.0) + 0.1
+            for parameter in group["params"]:
+                seen = self.state[parameter].setdefault("seen", {"sum": torch.zeros_like(parameter)})
+                seen["sum"] += parameter.grad * group["moved"]
+                parameter.data.sub_(seen["sum"], alpha=group["lr"])
+
+
+def test_what_an_optimizer_notes_at_its_steps_is_kept() -> None:
+    rows = torch.full((2, 8), 3.0, requires_grad=True)
+    optimizer = Noting([rows], lr=0.1)
+    descend(optimizer, rows)
+    resumed_rows = rows.detach().clone().requires_grad_(True)
+    resumed = Noting([resumed_rows], lr=0.1)
+    restore_optimizer(resumed, optimizer_state(optimizer))
+
+    descend(optimizer, rows)
+    descend(resumed, resumed_rows)
+
+    assert torch.equal(rows, resumed_rows)
+
+
 def test_a_state_of_another_optimizer_or_shape_is_refused() -> None:
     rows = torch.ones(2, 8, requires_grad=True)
     optimizer, _ = make_optimizer(options("adamw"), [rows])
@@ -101,7 +130,8 @@ def test_a_missing_package_is_named_as_pip_names_it(name: str, package: str) -> 
 
 
 def test_without_bitsandbytes_adamw_takes_its_place_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "bitsandbytes", None)
+    for module in ("bitsandbytes", "bitsandbytes.optim"):
+        monkeypatch.setitem(sys.modules, module, None)
 
     optimizer, warnings = make_optimizer(options("adamw8bit"), [torch.ones(2, 8, requires_grad=True)])
 

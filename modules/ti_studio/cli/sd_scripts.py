@@ -8,7 +8,7 @@ from pathlib import Path
 from ti_studio.errors import StudioError
 from ti_studio.models.checkpoints import CheckpointInfo, identify
 from ti_studio.models.families import SDXL
-from ti_studio.training.sd_scripts.options import read_options
+from ti_studio.training.sd_scripts.command_line import read_options
 from ti_studio.training.sd_scripts.plan import Plan, read_plan
 
 INTERRUPTED = 130

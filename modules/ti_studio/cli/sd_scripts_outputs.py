@@ -30,14 +30,25 @@ _SAMPLERS = {
     "dpmsolver": "DPM++ 2M",
     "dpmsolver++": "DPM++ 2M",
     "dpmsingle": "DPM++ 2M",
+    # Multistep samplers of the same order, which took their place.
+    "pndm": "DPM++ 2M",
+    "lms": "DPM++ 2M",
+    "k_lms": "DPM++ 2M",
 }
 
 
 def due_every(plan: Plan, what: str, epoch: int) -> list[int]:
     """Returns the numbers of steps after which something is due: by steps and by epochs."""
-    given = plan.options
-    steps = [given.get(f"{what}_every_n_steps") or 0, (given.get(f"{what}_every_n_epochs") or 0) * epoch]
+    steps = [plan.options.get(f"{what}_every_n_steps") or 0, _epochs_between(plan, what, epoch) * epoch]
     return [count for count in steps if count > 0]
+
+
+def _epochs_between(plan: Plan, what: str, epoch: int) -> int:
+    """Returns the epochs after which something is due, 0 for none; `--save_n_epoch_ratio` says it by their number."""
+    ratio = plan.options.get("save_n_epoch_ratio") or 0
+    if what == "save" and ratio > 0:
+        return math.ceil(plan.request.max_steps / epoch) // int(ratio) or 1
+    return int(plan.options.get(f"{what}_every_n_epochs") or 0)
 
 
 class Outputs:
@@ -47,6 +58,7 @@ class Outputs:
         self._plan = plan
         self._epoch = epoch
         self._due = due_every(plan, "save", epoch)
+        self._epochs = _epochs_between(plan, "save", epoch)
         self.every = math.gcd(*self._due) if self._due else 0
         """Steps between two looks at whether something is to be saved."""
         self.work = plan.output_dir / f"{plan.output_name}-state"
@@ -63,10 +75,24 @@ class Outputs:
         """Puts a snapshot into the output folder, under sd-scripts' name, if it is due."""
         path = self.work / saved.path
         if any(saved.step % steps == 0 for steps in self._due) and saved.step < self._plan.request.max_steps:
-            by_epoch = self._plan.options.get("save_every_n_epochs") and saved.step % self._epoch == 0
-            suffix = f"{saved.step // self._epoch:06d}" if by_epoch else f"step{saved.step:08d}"
-            shutil.copyfile(path, self._plan.output_dir / f"{self._plan.output_name}-{suffix}.{self._ending}")
+            epoch = saved.step // self._epoch if self._epochs and saved.step % (self._epochs * self._epoch) == 0 else 0
+            shutil.copyfile(path, self._file(f"{epoch:06d}" if epoch else f"step{saved.step:08d}"))
+            self._remove_old(saved.step, epoch)
         path.unlink()
+
+    def _file(self, suffix: str) -> Path:
+        return self._plan.output_dir / f"{self._plan.output_name}-{suffix}.{self._ending}"
+
+    def _remove_old(self, step: int, epoch: int) -> None:
+        """Removes the file that `--save_last_n_epochs` or `--save_last_n_steps` wants no longer, as sd-scripts does."""
+        given = self._plan.options
+        kept_epochs, kept_steps = given.get("save_last_n_epochs"), given.get("save_last_n_steps")
+        if epoch and kept_epochs and epoch > self._epochs * kept_epochs:
+            self._file(f"{epoch - self._epochs * kept_epochs:06d}").unlink(missing_ok=True)
+        every = given.get("save_every_n_steps")
+        if not epoch and kept_steps and every and step > kept_steps + 1:
+            old = (step - kept_steps - 1) // every * every
+            self._file(f"step{old:08d}").unlink(missing_ok=True)
 
     def finish(self, path: Path) -> Path:
         """Puts the finished word into the output folder; the state goes unless it is to be kept."""
@@ -139,14 +165,23 @@ def open_log(plan: Plan) -> Callable[[Step], None]:
     """Returns what writes a step into TensorBoard's files; nothing where they are not wanted or the package is not
     there, which is told."""
     folder = plan.options.get("logging_dir")
-    with_others = plan.options.get("log_with") not in (None, "tensorboard", "all")
-    if with_others or (folder and importlib.util.find_spec("tensorboard") is None):
-        missing = (
-            f"{plan.options['log_with']} is not supported" if with_others else "the package tensorboard is missing"
+    wanted = plan.options.get("log_with") or "tensorboard"
+    if wanted != "tensorboard":
+        print(
+            f"note: --log_with {wanted}: nothing is sent to Weights & Biases; its command `wandb sync` takes the files "
+            "that TensorBoard reads, and those are written.",
+            file=sys.stderr,
         )
-        print(f"note: no log is written to --logging_dir: {missing}.", file=sys.stderr)
-        return lambda _step: None
-    if not folder:
+    missing = (
+        "--logging_dir is not given"
+        if not folder and "log_with" in plan.options
+        else "the package tensorboard is missing; pip install tensorboard"
+        if folder and importlib.util.find_spec("tensorboard") is None
+        else ""
+    )
+    if missing:
+        print(f"note: no log is written: {missing}.", file=sys.stderr)
+    if missing or not folder:
         return lambda _step: None
     from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
 
@@ -155,7 +190,14 @@ def open_log(plan: Plan) -> Callable[[Step], None]:
     writer = SummaryWriter(Path(folder).expanduser() / f"{prefix}{stamp}")
 
     def write(step: Step) -> None:
-        for name, value in (("loss", step.loss), ("lr/textencoder", step.learning_rate), ("norm", step.vector_norm)):
+        # As sd-scripts names them, and two more.
+        for name, value in (
+            ("loss", step.loss),
+            ("lr", step.learning_rate),
+            ("gradient norm", step.grad_norm),
+            ("vector norm", step.vector_norm),
+        ):
             writer.add_scalar(name, value, step.step)
+        writer.flush()
 
     return write

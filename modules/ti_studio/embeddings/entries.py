@@ -95,3 +95,21 @@ def _for_word(entry: Entry, winner: Entry) -> Entry:
 
 def _made_for(entry: Entry) -> str:
     return f"{' and '.join(entry.widths)} alone" if entry.family == "unknown" else str(entry.family)
+
+
+def named_as(entries: Iterable[Entry], name: str) -> Entry | None:
+    """Returns the file that a prompt calls by name: its path in the library with or without the ending, its own name,
+    or its word, in this order. Case makes no difference, nor does which way the slashes lean."""
+    wanted = name.casefold().replace("\\", "/").strip("/ ")
+    ranked: list[tuple[int, bool, int]] = []
+    listed = tuple(entries)
+    for number, entry in enumerate(listed):
+        names = _names(entry)
+        if wanted in names:
+            ranked.append((names.index(wanted), entry.conflict is not None, number))
+    return listed[min(ranked)[2]] if ranked else None
+
+
+def _names(entry: Entry) -> tuple[str, str, str, str]:
+    path = entry.relative.casefold()
+    return path, path.removesuffix(entry.path.suffix.casefold()), entry.path.name.casefold(), entry.word.casefold()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ti_studio import __version__
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
+from ti_studio.prompts.grammar import Emphasis
 
 SHORT_HASH = 12
 """Hex digits of an embedding's SHA-256 in `TI hashes`, as in A1111."""
@@ -42,6 +43,8 @@ def build_infotext(request: GenerateRequest, seed: int, made_with: MadeWith) -> 
     }
     if request.clip_skip > 1:
         settings["Clip skip"] = request.clip_skip
+    if request.emphasis is not Emphasis.ORIGINAL:
+        settings["Emphasis"] = request.emphasis.value
     if made_with.embeddings:
         hashes = ", ".join(f"{_plain(name)}: {sha[:SHORT_HASH]}" for name, sha in made_with.embeddings.items())
         settings["TI hashes"] = f'"{hashes}"'

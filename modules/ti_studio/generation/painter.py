@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -9,15 +10,16 @@ from PIL import Image
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.library import Library
 from ti_studio.generation.events import Notice, Picture, Progress
+from ti_studio.generation.guidance import Guidance, encode_guidance
 from ti_studio.generation.infotext import MadeWith, build_infotext
-from ti_studio.generation.prompting import PromptEncoder, same_length
+from ti_studio.generation.prompting import PromptEncoder, Reading
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.txt2img import Painting, paint, steps_of
 from ti_studio.generation.words import PromptWords
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.loading import Hardware, Model, load
-from ti_studio.prompts.conditioning import Conditioning
+from ti_studio.prompts.chunks import Word
 from ti_studio.prompts.layers import Layer
 
 PICTURES_AT_ONCE = 4
@@ -37,11 +39,10 @@ class Painter:
         """Paints a picture for each seed, with the words that are in the library now."""
         library.refresh()
         words = PromptWords(library, self.model.info, self._prompts)
-        yield from (Notice(text) for text in words.notices(request.prompt, request.negative_prompt))
+        positive, negative = words.read(request)
+        yield from (Notice(text) for text in words.notices(request, positive, negative))
         yield from self._notices(request)
-        positive, negative = words.tokenize(request.prompt, request.negative_prompt)
-        encoded = (words.encode(positive, request.clip_skip), words.encode(negative, request.clip_skip))
-        painting = self._painting(request, *encoded)
+        painting = self._painting(request, encode_guidance(self._prompts, request, (positive, negative), words.load))
         made_with = MadeWith(
             model_title=self.model.info.title,
             model_sha256=self.model.info.sha256,
@@ -57,13 +58,14 @@ class Painter:
 
     def preview(self, embedding: Embedding, request: GenerateRequest, seeds: Sequence[int]) -> Iterator[Image.Image]:
         """Paints a picture for each seed with one embedding that need not be in any library: a training's live rows."""
-        index = self._prompts.index({embedding.name: embedding.vectors_per_token})
-        texts = (request.prompt, request.negative_prompt)
-        positive, negative = same_length(*(self._prompts.tokenize(text, index) for text in texts))
-        encoded = [
-            self._prompts.encode(p, {embedding.name: embedding}, request.clip_skip) for p in (positive, negative)
-        ]
-        for made in self._batches(self._painting(request, *encoded), seeds, lambda: False):
+        vectors = embedding.vectors_per_token
+        index = self._prompts.index({embedding.name: vectors})
+        reading = Reading(request.steps, request.emphasis, {embedding.name: Word(embedding.name, (), vectors)}.get)
+        positive = self._prompts.read(request.prompt, index, reading)
+        negative = self._prompts.read(request.negative_prompt, index, reading, joins=False)
+        guidance = encode_guidance(self._prompts, request, (positive, negative), lambda _word: embedding)
+        painting = self._painting(request, guidance)
+        for made in self._batches(painting, seeds, lambda: False):
             if not isinstance(made, Progress):
                 yield made[0]
 
@@ -75,13 +77,12 @@ class Painter:
                 f"Clip skip {request.clip_skip} was not used: {family.name} checkpoints have a layer of their own."
             )
 
-    def _painting(self, request: GenerateRequest, positive: Conditioning, negative: Conditioning) -> Painting:
+    def _painting(self, request: GenerateRequest, guidance: Guidance) -> Painting:
         info = self.model.info
         size = info.default_size
         says_nothing = info.family.zero_negative and not request.negative_prompt.strip()
         return Painting(
-            positive=positive,
-            negative=negative.zeros() if says_nothing else negative,
+            guidance=replace(guidance, negative=guidance.negative.zeros()) if says_nothing else guidance,
             sampler=find_sampler(request.sampler),
             steps=request.steps,
             cfg_scale=request.cfg_scale,

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ti_studio.prompts.grammar import Emphasis
+
 Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
 
 
@@ -13,10 +15,15 @@ class GenerateRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     prompt: str = ""
-    """A1111's syntax: `(emphasis:1.2)`, `[less]`, `BREAK`; a word that names an embedding is that embedding."""
+    """A1111's syntax: `(emphasis:1.2)`, `[less]`, `BREAK`, `[from:to:when]`, `[turn|about]`, `this AND that:0.5`; a
+    word that names an embedding is that embedding, and `<embedding:name:weight>` is one whatever its name."""
 
     negative_prompt: str = ""
-    """What to steer away from, in the same syntax."""
+    """What to steer away from, in the same syntax but for AND."""
+
+    emphasis: Emphasis = Emphasis.ORIGINAL
+    """What weights do: `Original` keeps each chunk's mean, `No norm` does not (better for SDXL), `Ignore` reads and
+    forgets them, `None` takes brackets literally."""
 
     sampler: str = "DPM++ 2M"
     """One of `ti_studio.generation.samplers.sampler_names()`."""

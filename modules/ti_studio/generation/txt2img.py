@@ -9,19 +9,17 @@ from PIL import Image
 from torch import Tensor
 
 from ti_studio.generation.events import Progress
+from ti_studio.generation.guidance import Guidance
 from ti_studio.generation.samplers import Sampler
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import Conditioning
 
 
 @dataclass(frozen=True)
 class Painting:
     """What is to be painted, everything settled."""
 
-    positive: Conditioning
-    """The encoded prompt."""
-    negative: Conditioning
-    """The encoded negative prompt, of as many chunks."""
+    guidance: Guidance
+    """The encoded prompts."""
     sampler: Sampler
     steps: int
     cfg_scale: float
@@ -45,17 +43,16 @@ def paint(
     scheduler = painting.sampler.build(model.scheduler_config)
     scheduler.set_timesteps(painting.steps, device=device)
     latents = _noise(model, painting, generators) * scheduler.init_noise_sigma
-    conditioning = painting.positive.repeated(len(seeds))
-    if painting.cfg_scale != 1:
-        conditioning = painting.negative.repeated(len(seeds)).joined(conditioning)
     options = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
+    looks = len(scheduler.timesteps)  # some samplers look twice at a step
     for index, timestep in enumerate(scheduler.timesteps):
         if should_stop():
             return
         scaled = scheduler.scale_model_input(latents, timestep)
-        predicted = _guided(model, painting, scaled, timestep, conditioning)
+        told = (1 + index * painting.steps // looks, painting.cfg_scale)
+        predicted = painting.guidance.predict(model, scaled, timestep, told)
         latents = scheduler.step(predicted, timestep, latents, **options)[0]
-        yield Progress(index + 1, len(scheduler.timesteps))
+        yield Progress(index + 1, looks)
     yield from _pictures(model, latents)
 
 
@@ -72,14 +69,6 @@ def _noise(model: Model, painting: Painting, generators: Sequence[torch.Generato
     shape = (model.unet.config.in_channels, painting.height // factor, painting.width // factor)
     noise = [torch.randn(shape, generator=generator) for generator in generators]
     return torch.stack(noise).to(model.hardware.device)
-
-
-def _guided(model: Model, painting: Painting, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
-    """Returns the prediction after classifier-free guidance (arXiv 2207.12598)."""
-    if painting.cfg_scale == 1:
-        return model.predict(latents, timestep, conditioning)
-    negative, positive = model.predict(torch.cat([latents, latents]), timestep, conditioning).chunk(2)
-    return negative + painting.cfg_scale * (positive - negative)
 
 
 def _pictures(model: Model, latents: Tensor) -> Iterator[Image.Image]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ti_studio.prompts.grammar import Break, Part
+from ti_studio.prompts.grammar import Break, Part, Span
 from ti_studio.prompts.tokens import PromptTokenizer
 
 CHUNK_TOKENS = 75
@@ -29,7 +29,9 @@ class Word:
 class WordIndex:
     """Finds learned words in token ids: the longest spelling first, and the first given among equals, as in A1111."""
 
-    def __init__(self, words: Iterable[Word] = ()) -> None:
+    def __init__(self, words: Iterable[Word] = (), named: Mapping[str, Word] | None = None) -> None:
+        """Takes the words to be found by their spelling, and those that a prompt calls by name."""
+        self._named = named or {}
         by_first: dict[int, list[Word]] = defaultdict(list)
         for word in words:
             if word.ids and 0 < word.vectors <= CHUNK_TOKENS:
@@ -43,6 +45,16 @@ class WordIndex:
         """Builds the index of these names, each with its number of vectors."""
         spelled = zip(vectors.items(), tokenizer.batch(list(vectors)), strict=True)
         return cls(Word(name, tuple(ids), count) for (name, count), ids in spelled)
+
+    def with_named(self, named: Mapping[str, Word]) -> "WordIndex":
+        """Returns this index with other words to be called by name."""
+        index = WordIndex(named=named)
+        index._by_first = self._by_first
+        return index
+
+    def named(self, name: str) -> Word | None:
+        """Returns the word that a prompt calls so, if there is one."""
+        return self._named.get(name)
 
     def match(self, ids: Sequence[int], position: int) -> Word | None:
         """Returns the word that is spelled at this position, if there is one."""
@@ -92,6 +104,11 @@ class _Writer:
         if self.last_comma is not None and len(self.ids) - self.last_comma <= COMMA_PADDING_BACKTRACK:
             self._finish(self.last_comma + 1)
 
+    def make_room(self, word: Word) -> None:
+        """Begins a new chunk if the word does not fit into this one."""
+        if word.vectors > self.room():
+            self.finish_chunk()
+
     def add(self, token: int, weight: float) -> None:
         self.ids.append(token)
         self.weights.append(weight)
@@ -115,19 +132,22 @@ def chunk_prompt(parts: Sequence[Part], tokenizer: PromptTokenizer, words: WordI
 
     A learned word takes as many places as it has vectors and is never split: one that no longer fits begins a new
     chunk. A chunk that is full is broken after its last comma if that is at most 20 tokens back; what stands behind the
-    comma moves on, learned words with it (A1111 leaves their vectors behind). BREAK begins a new chunk.
+    comma moves on, learned words with it (A1111 leaves their vectors behind). BREAK begins a new chunk. A word that is
+    called by a name nobody has takes no place.
 
     Returns:
         One chunk at least; chunks are not padded.
     """
     writer = _Writer()
-    texts = tokenizer.batch([part.text for part in parts if not isinstance(part, Break)])
-    spelled = iter(texts)
+    spelled = iter(tokenizer.batch([part.text for part in parts if isinstance(part, Span)]))
     for part in parts:
         if isinstance(part, Break):
             writer.finish_chunk()
-        else:
+        elif isinstance(part, Span):
             _write_span(writer, next(spelled), part.weight, _Reading(tokenizer.comma, words))
+        elif (word := words.named(part.name)) is not None:
+            writer.make_room(word)
+            writer.add_word(word, part.weight)
     if writer.ids or not writer.done:
         writer.finish_chunk()
     return tuple(writer.done)
@@ -158,7 +178,6 @@ def _write_span(writer: _Writer, ids: Sequence[int], weight: float, reading: _Re
             writer.add(token, weight)
             position += 1
             continue
-        if word.vectors > writer.room():
-            writer.finish_chunk()
+        writer.make_room(word)
         writer.add_word(word, weight)
         position += len(word.ids)

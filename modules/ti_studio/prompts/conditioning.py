@@ -103,24 +103,36 @@ class EncodedChunks:
 
 
 def encode(
-    encoders: Sequence[TextEncoder], prompts: Sequence[Sequence[Chunk]], words: Words, clip_skip: int = 1
+    encoders: Sequence[TextEncoder],
+    prompts: Sequence[Sequence[Chunk]],
+    words: Words,
+    clip_skip: int = 1,
+    *,
+    restores_mean: bool = True,
 ) -> Conditioning:
     """Encodes prompts for the UNet: those of one batch, which are filled up to the longest of them.
 
-    Weights multiply the encoder's output for their token, and the chunk is then scaled back to the mean it had (A1111's
-    emphasis mode "Original"); they leave the pooled output alone, as in A1111.
+    Weights multiply the encoder's output for their token; they leave the pooled output alone, as in A1111.
 
     Args:
         encoders: the text encoders, whose outputs stand side by side.
         prompts: the chunks of each prompt.
         words: the rows of every word that is placed in a chunk; gradients flow into them.
         clip_skip: 1 takes the encoder's last layer, 2 the one before it, … where the family leaves the choice.
+        restores_mean: whether each chunk with weights in it is scaled back to the mean it had without them (A1111's
+            emphasis modes "Original" and "No norm").
     """
-    return encode_chunks(encoders, filled(prompts), words, clip_skip).conditioning(prompts)
+    encoded = encode_chunks(encoders, filled(prompts), words, clip_skip, restores_mean=restores_mean)
+    return encoded.conditioning(prompts)
 
 
 def encode_chunks(
-    encoders: Sequence[TextEncoder], chunks: Sequence[Chunk], words: Words, clip_skip: int = 1
+    encoders: Sequence[TextEncoder],
+    chunks: Sequence[Chunk],
+    words: Words,
+    clip_skip: int = 1,
+    *,
+    restores_mean: bool = True,
 ) -> EncodedChunks:
     """Encodes chunks, equal ones once; the arguments are `encode`'s."""
     distinct = list(dict.fromkeys(chunks))
@@ -128,7 +140,8 @@ def encode_chunks(
         _encode_chunks(encoder, distinct, {name: rows[encoder.key] for name, rows in words.items()}, clip_skip)
         for encoder in encoders
     ]
-    hidden = torch.cat([output.context for output in outputs], dim=-1)
+    weights = _weights(distinct)
+    hidden = torch.cat([_emphasised(output.context, weights, restores_mean) for output in outputs], dim=-1)
     pooled = [output.pooled for output in outputs if output.pooled is not None]
     places = {chunk: index for index, chunk in enumerate(distinct)}
     return EncodedChunks(Conditioning(hidden, pooled[0] if pooled else None), places)
@@ -145,7 +158,7 @@ def _leaf(tensor: Tensor) -> Tensor:
 
 
 def _encode_chunks(encoder: TextEncoder, chunks: Sequence[Chunk], rows: Rows, clip_skip: int) -> Conditioning:
-    """Returns one encoder's outputs, weights applied: [chunks, 77, width] and, if it has a projection, [chunks, d]."""
+    """Returns one encoder's outputs: [chunks, 77, width] and, if it has a projection, [chunks, d]."""
     table = encoder.token_embedding
     framed = torch.tensor([encoder.tokenizer.framed(chunk.ids, POSITIONS) for chunk in chunks])
     ids = sent(framed, table.weight.device)
@@ -155,8 +168,6 @@ def _encode_chunks(encoder: TextEncoder, chunks: Sequence[Chunk], rows: Rows, cl
     hidden: Tensor = output.last_hidden_state if back == 1 else output.hidden_states[-back]
     if back > 1 and encoder.layer is Layer.CHOSEN:
         hidden = encoder.model.final_layer_norm(hidden)
-    if any(weight != 1.0 for chunk in chunks for weight in chunk.weights):
-        hidden = _emphasised(hidden, chunks)
     return Conditioning(hidden, _pooled(encoder, output.last_hidden_state, chunks))
 
 
@@ -204,11 +215,22 @@ def spliced(table: nn.Embedding, chunks: Sequence[Chunk], rows: Rows) -> Iterato
         handle.remove()
 
 
-def _emphasised(hidden: Tensor, chunks: Sequence[Chunk]) -> Tensor:
-    """Multiplies each token's output by its weight and restores each chunk's mean."""
+def _weights(chunks: Sequence[Chunk]) -> Tensor | None:
+    """Returns the weight of every position, [chunks, 77, 1]; None where all are 1."""
+    if all(weight == 1.0 for chunk in chunks for weight in chunk.weights):
+        return None
     padded = [[1.0, *chunk.weights, *([1.0] * (POSITIONS - 1 - len(chunk.weights)))] for chunk in chunks]
-    weights = sent(torch.tensor(padded, dtype=hidden.dtype), hidden.device).unsqueeze(-1)
+    return torch.tensor(padded).unsqueeze(-1)
+
+
+def _emphasised(hidden: Tensor, weights: Tensor | None, restores_mean: bool) -> Tensor:
+    """Multiplies each token's output by its weight, and restores each chunk's mean if that is asked for."""
+    if weights is None:
+        return hidden
+    weights = sent(weights.to(hidden.dtype), hidden.device)
     weighted = hidden * weights
+    if not restores_mean:
+        return weighted
     scale = hidden.mean(dim=(1, 2), keepdim=True) / weighted.mean(dim=(1, 2), keepdim=True)
     changed = (weights != 1).any(dim=1, keepdim=True)
     return torch.where(changed, weighted * scale, hidden)
@@ -223,7 +245,9 @@ class ConditioningCache:
         self._most = most
         self._encoded: OrderedDict[tuple[object, ...], Conditioning] = OrderedDict()
 
-    def encode(self, chunks: Sequence[Chunk], words: Words, clip_skip: int = 1) -> Conditioning:
+    def encode(
+        self, chunks: Sequence[Chunk], words: Words, clip_skip: int = 1, *, restores_mean: bool = True
+    ) -> Conditioning:
         """Returns the one prompt without gradients, on the encoders' device."""
         names = sorted({placement.name for chunk in chunks for placement in chunk.placements})
         contents = tuple(
@@ -231,12 +255,12 @@ class ConditioningCache:
             for name in names
             for encoder in self._encoders
         )
-        key = (tuple(chunks), contents, clip_skip)
+        key = (tuple(chunks), contents, clip_skip, restores_mean)
         if key in self._encoded:
             self._encoded.move_to_end(key)
             return self._encoded[key]
         with torch.no_grad():
-            encoded = encode(self._encoders, [chunks], words, clip_skip)
+            encoded = encode(self._encoders, [chunks], words, clip_skip, restores_mean=restores_mean)
         self._encoded[key] = encoded
         if len(self._encoded) > self._most:
             self._encoded.popitem(last=False)

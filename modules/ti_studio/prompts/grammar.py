@@ -1,7 +1,8 @@
 """A1111's prompt syntax, read into values. Imports no torch."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 
 ROUND = 1.1
 """What a pair of round brackets multiplies the weight by; square brackets divide by it."""
@@ -32,7 +33,29 @@ class Break:
     """The word BREAK: what follows begins a new chunk."""
 
 
-Part = Span | Break
+@dataclass(frozen=True)
+class Named:
+    """An embedding that the prompt calls by its file's name, whatever the name's tokens are."""
+
+    name: str
+    """The file's name, with or without its ending, or its path in the embeddings folder."""
+    weight: float = 1.0
+
+
+Part = Span | Break | Named
+
+
+class Emphasis(str, Enum):
+    """A1111's emphasis modes."""
+
+    ORIGINAL = "Original"
+    """Weights multiply a token's encoding; each chunk then gets the mean back that it had."""
+    NO_NORM = "No norm"
+    """Weights multiply a token's encoding, and nothing else. Better for SDXL."""
+    IGNORE = "Ignore"
+    """The syntax is read, and every weight is 1."""
+    NONE = "None"
+    """Brackets are literal."""
 
 
 @dataclass
@@ -72,6 +95,16 @@ def parse_attention(text: str) -> list[Part]:
     for bracket, start in nesting.open_brackets:
         nesting.weigh(start, _factor(bracket))
     return _merge(nesting.parts) or [Span("")]
+
+
+def read_emphasis(text: str, emphasis: Emphasis) -> list[Part]:
+    """Reads a text as the mode says."""
+    if emphasis is Emphasis.NONE:
+        return literal(text)
+    parts = parse_attention(text)
+    if emphasis is Emphasis.IGNORE:
+        return _merge([replace(part, weight=1.0) if isinstance(part, Span) else part for part in parts])
+    return parts
 
 
 def literal(text: str) -> list[Part]:
@@ -123,6 +156,6 @@ def _merge(parts: list[Part]) -> list[Part]:
         last = merged[-1] if merged else None
         if isinstance(part, Span) and isinstance(last, Span) and part.weight == last.weight:
             merged[-1] = Span(last.text + part.text, part.weight)
-        elif isinstance(part, Break) or part.text:
+        elif not isinstance(part, Span) or part.text:
             merged.append(part)
     return merged

@@ -19,7 +19,9 @@ def is_drawn(caption: str, options: DatasetOptions) -> bool:
     """Tells whether a caption may be another one at every look."""
     wildcards = options.enable_wildcard and ("\n" in caption or _CHOICE.search(caption) is not None)
     drops = options.caption_dropout_rate > 0 or options.caption_tag_dropout_rate > 0
-    return wildcards or drops or options.shuffle_caption
+    separators = (options.keep_tokens_separator, options.secondary_separator)
+    divided = any(separator and separator in caption for separator in separators)
+    return wildcards or drops or options.shuffle_caption or divided
 
 
 def framed(caption: str, options: DatasetOptions) -> str:
@@ -31,8 +33,9 @@ def framed(caption: str, options: DatasetOptions) -> str:
 
 
 def readings(caption: str, options: DatasetOptions) -> Iterator[str]:
-    """Yields what the caption's wildcards can make of it, the first 64 at most."""
-    return itertools.islice(_readings(framed(caption, options), options), MOST_READINGS)
+    """Yields what the caption's wildcards can make of it, the first 64 at most, with all tags in their order."""
+    found = itertools.islice(_readings(framed(caption, options), options), MOST_READINGS)
+    return (_joined(_divided(reading, options), options) for reading in found)
 
 
 def _readings(caption: str, options: DatasetOptions) -> Iterator[str]:
@@ -60,15 +63,36 @@ def draw_caption(caption: str, options: DatasetOptions, word: str, drawn: torch.
         return ""
     if options.enable_wildcard:
         caption = _draw_wildcards(caption, chance)
-    if not options.shuffle_caption and not options.caption_tag_dropout_rate:
-        return caption
-    tags = [tag.strip() for tag in caption.split(options.caption_separator)]
-    kept, free = tags[: options.keep_tokens], tags[options.keep_tokens :]
+    begin, free, end = _divided(caption, options)
     if options.shuffle_caption:
         free = [free[int(index)] for index in torch.randperm(len(free), generator=drawn)]
     if options.caption_tag_dropout_rate:
         free = [tag for tag in free if chance() >= options.caption_tag_dropout_rate or _holds(tag, word)]
-    return f"{options.caption_separator} ".join([*kept, *free])
+    return _joined((begin, free, end), options)
+
+
+def _divided(caption: str, options: DatasetOptions) -> tuple[list[str], list[str], list[str]]:
+    """Returns the tags that stay at the beginning, those that are free, and those that stay at the end."""
+    if not (options.shuffle_caption or options.caption_tag_dropout_rate or options.keep_tokens_separator):
+        return [caption], [], []
+
+    def tags(text: str) -> list[str]:
+        return [tag.strip() for tag in text.split(options.caption_separator)]
+
+    separator = options.keep_tokens_separator
+    if separator and separator in caption:
+        begin, free, *end = ([tag for tag in tags(part) if tag] for part in caption.split(separator, 2))
+        return begin, free, [tag for part in end for tag in part]
+    found = tags(caption)
+    return found[: options.keep_tokens], found[options.keep_tokens :], []
+
+
+def _joined(divided: tuple[list[str], list[str], list[str]], options: DatasetOptions) -> str:
+    begin, free, end = divided
+    caption = f"{options.caption_separator} ".join([*begin, *free, *end])
+    if options.secondary_separator:
+        caption = caption.replace(options.secondary_separator, options.caption_separator)
+    return caption
 
 
 def _draw_wildcards(caption: str, chance: Callable[[], float]) -> str:

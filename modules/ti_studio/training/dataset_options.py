@@ -37,6 +37,13 @@ class DatasetOptions(BaseModel):
     caption_separator: str = Field(default=",", min_length=1)
     """What stands between the tags of a caption."""
 
+    keep_tokens_separator: str = ""
+    """Text in a caption, such as `|||`, that divides tags which stay where they are from those that are shuffled and
+    dropped; a second one begins tags that stay at the end. Goes before `keep_tokens`."""
+
+    secondary_separator: str = ""
+    """Text between tags, such as `;;;`, that are shuffled and dropped as one; becomes `caption_separator` then."""
+
     caption_prefix: str = ""
     """Text before every caption."""
 

@@ -13,7 +13,8 @@ _PLAIN = (bool, int, float, str, type(None), list, tuple)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
-    """Returns the state: tensors as `optimizer.<parameter>.<name>`, everything else as JSON in one note.
+    """Returns the state: tensors as `optimizer.<parameter>.<name>`, or `….<name>.<name within>` where the optimizer
+    keeps them in a dictionary, as bitsandbytes' do; everything else as JSON in one note.
 
     Raises:
         BadState: the optimizer keeps something that is neither a tensor nor JSON.
@@ -23,7 +24,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
     tensors: dict[str, Tensor] = {}
     plain: dict[str, dict[str, Any]] = {part: {} for part in parts}
     for part, values in parts.items():
-        for name, value in values.items():
+        for name, value in _flat(values).items():
             if isinstance(value, Tensor):
                 tensors[f"optimizer.{part}.{name}"] = value.detach().clone()
             elif isinstance(value, _PLAIN):
@@ -33,7 +34,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
                     f"{type(optimizer).__name__} keeps a {type(value).__name__} as {name!r}, which can't be saved, so "
                     "a training with it could not be resumed. Choose another optimizer."
                 )
-    return State(tensors, {"optimizer": json.dumps(plain)})
+    return State(tensors, {"optimizer": json.dumps(plain), "optimizer_kind": type(optimizer).__name__})
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
@@ -42,14 +43,16 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
     Raises:
         BadState: it is of another optimizer or other parameters.
     """
+    kind, of = type(optimizer).__name__, state.notes.get("optimizer_kind")
+    if of != kind:
+        raise BadState(f"The saved state is not of a {kind}: it is of {of or 'none that is known'}.")
     parts = _parts(state)
     saved = optimizer.state_dict()
     groups = _groups(saved)
-    if not set(groups) <= set(parts):
-        raise BadState(f"The saved state is not of a {type(optimizer).__name__}.")
     for name, group in groups.items():
-        if set(group) != set(parts[name]):
-            raise BadState(f"The saved state is not of a {type(optimizer).__name__}: it holds {sorted(parts[name])}.")
+        # An optimizer may note more in a group than it began with, and never less.
+        if not set(group) <= set(parts.get(name, {})):
+            raise BadState(f"The saved state is not of this {kind}: it holds {sorted(parts.get(name, {}))}.")
         saved["param_groups"][int(name[1:])].update(parts[name])
     values = {int(name): value for name, value in parts.items() if name not in groups}
     _check_shapes(optimizer, values)
@@ -66,8 +69,32 @@ def _parts(state: State) -> dict[str, dict[str, Any]]:
         head, _, rest = name.partition(".")
         if head == "optimizer":
             part, _, value = rest.partition(".")
-            parts.setdefault(part, {})[value] = tensor
-    return parts
+            # A copy, because a file's tensors lie where they lie in memory, and sums depend on that in their last bit.
+            parts.setdefault(part, {})[value] = tensor.clone()
+    return {part: _nested(values) for part, values in parts.items()}
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values with those of a dictionary among them as `name.name within`."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{within}": inner for within, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Undoes `_flat`."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        outer, dot, within = name.partition(".")
+        if dot:
+            nested.setdefault(outer, {})[within] = value
+        else:
+            nested[name] = value
+    return nested
 
 
 def _groups(saved: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

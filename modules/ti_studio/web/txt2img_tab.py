@@ -10,6 +10,7 @@ from gradio.components import Component
 
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import sampler_names
+from ti_studio.prompts.grammar import Emphasis
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.form import Form
 from ti_studio.web.painting import NOTHING_YET, Canvas
@@ -84,9 +85,10 @@ def txt2img_tab(services: Services, settings: Quicksettings) -> None:
                 controls["seed"] = gr.Number(DEFAULT["seed"], label="Seed", precision=0, elem_id="ti_seed")
                 any_seed = gr.Button("Random seed", elem_classes="ti-tool ti-icon-dice", min_width=40, scale=0)
                 same_seed = gr.Button("Reuse last seed", elem_classes="ti-tool ti-icon-recycle", min_width=40, scale=0)
+            controls |= _reading()
         with gr.Column(scale=1, min_width=320, elem_id="ti_txt2img_results"):
             results = _results()
-    form = Form(GenerateRequest, controls, fixed={"clip_skip": DEFAULT["clip_skip"]})
+    form = Form(GenerateRequest, controls)
     settings.give_size(controls["width"], controls["height"])
     _wire_generate(services, form, actions, results)
     _wire_seeds(controls["seed"], any_seed, same_seed, results)
@@ -142,6 +144,26 @@ def _guidance() -> dict[str, Component]:
         count = gr.Slider(1, 64, value=DEFAULT["count"], step=1, label="Batch count")
         cfg_scale = gr.Slider(1, 30, value=DEFAULT["cfg_scale"], step=0.5, label="CFG Scale")
     return {"count": count, "cfg_scale": cfg_scale}
+
+
+def _reading() -> dict[str, Component]:
+    with gr.Accordion("How the prompt is read", open=False):
+        clip_skip = gr.Slider(
+            1,
+            12,
+            value=DEFAULT["clip_skip"],
+            step=1,
+            label="Clip skip",
+            info="1 takes the last layer, 2 the one before.",
+        )
+        emphasis = gr.Radio(
+            [mode.value for mode in Emphasis],
+            value=DEFAULT["emphasis"].value,
+            label="Emphasis",
+            info="What weights do. No norm suits SDXL better; None takes brackets literally.",
+            elem_id="ti_emphasis",
+        )
+    return {"clip_skip": clip_skip, "emphasis": emphasis}
 
 
 def _results() -> _Results:

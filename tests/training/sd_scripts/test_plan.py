@@ -6,8 +6,9 @@ import pytest
 
 from tests.training.sd_scripts.test_dataset_config import DOCUMENTED
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.sd_scripts.command_line import read_options
 from ti_studio.training.sd_scripts.errors import BadConfiguration
-from ti_studio.training.sd_scripts.options import DATASET, OPTIONS, TRAINING, read_options
+from ti_studio.training.sd_scripts.options import DATASET, OPTIONS, TRAINING
 from ti_studio.training.sd_scripts.plan import Plan, read_plan
 
 
@@ -76,6 +77,44 @@ def test_every_option_that_is_a_field_becomes_it_once_the_field_is_there(config:
             assert any(text.startswith(option.flag) and "not supported" in text for text in made.notices), option.flag
 
 
+@pytest.mark.parametrize(
+    ("named", "optimizer", "arguments"),
+    [
+        ("AdamW8bit", "adamw8bit", ()),
+        ("PagedAdamW32bit", "adamw", ()),
+        ("DAdaptation", "dadaptation.experimental.DAdaptAdamPreprint", ()),
+        ("DAdaptLion", "dadaptation.DAdaptLion", ()),
+        ("RAdamScheduleFree", "schedulefree.RAdamScheduleFree", ()),
+        ("SGDNesterov", "torch.optim.SGD", ("momentum=0.9", "nesterov=True")),
+        ("RMSprop", "torch.optim.RMSprop", ()),
+        ("torch.optim.NAdam", "torch.optim.NAdam", ()),
+        ("", "adamw", ()),
+    ],
+)
+def test_every_name_of_an_optimizer_is_understood(
+    config: Path, named: str, optimizer: str, arguments: tuple[str, ...]
+) -> None:
+    request = plan(config, f"--optimizer_type={named}").request
+
+    assert (request.optimizer, request.optimizer_args) == (optimizer, arguments)
+    assert plan(config, "--use_8bit_adam").request.optimizer == "adamw8bit"
+    assert request.max_grad_norm == 1.0
+
+
+def test_numbers_of_steps_may_be_parts_of_all_steps(config: Path) -> None:
+    request = plan(
+        config,
+        *("--lr_scheduler=warmup_stable_decay", "--lr_warmup_steps=0.1", "--lr_decay_steps=200"),
+        *("--lr_scheduler_min_lr_ratio=0.1", "--max_grad_norm=0", "--optimizer_args", "betas=0.9,0.99"),
+    ).request
+
+    assert (request.lr_warmup_steps, request.lr_decay_steps, request.lr_min_ratio) == (160, 200, 0.1)
+    assert (request.max_grad_norm, request.optimizer_args) == (0, ("betas=0.9,0.99",))
+    made = plan(config, "--optimizer_type=Adafactor", "--lr_scheduler=adafactor:5e-3")
+    assert made.request.lr_scheduler == "constant"
+    assert any(text.startswith("--lr_scheduler adafactor:5e-3: the rate is held") for text in made.notices)
+
+
 def test_every_option_of_the_dataset_is_the_default_of_a_key(config: Path) -> None:
     made = plan(config, "--shuffle_caption", "--flip_aug", "--caption_prefix=best", "--keep_tokens=7")
 
@@ -101,6 +140,8 @@ def test_caching_of_text_encoder_outputs_keeps_what_can_be_kept(config: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--lr_scheduler=piecewise_constant"], "write the rates and their last steps into --learning_rate"),
+        (["--lr_scheduler_type=CosineAnnealingLR"], "--lr_scheduler_type can't be followed: use --lr_scheduler"),
         (["--in_json=x"], "--in_json can't be followed: put captions into files"),
         (["--num_vectors_per_token=76"], r"--num_vectors_per_token: .*less than or equal to 75 \(found 76\)"),
         (["--learning_rate=fast"], "--learning_rate: .*fast"),

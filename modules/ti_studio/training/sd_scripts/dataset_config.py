@@ -18,6 +18,8 @@ SUBSET_KEYS: Mapping[str, str] = {
     "shuffle_caption": "shuffle_caption",
     "caption_separator": "caption_separator",
     "keep_tokens": "keep_tokens",
+    "keep_tokens_separator": "keep_tokens_separator",
+    "secondary_separator": "secondary_separator",
     "enable_wildcard": "enable_wildcard",
     "caption_prefix": "caption_prefix",
     "caption_suffix": "caption_suffix",
@@ -48,8 +50,6 @@ DATASET_KEYS: Mapping[str, str] = {
 _SPECIAL = ("batch_size", "resolution")
 
 _WITHOUT_EFFECT: Mapping[str, str] = {
-    "keep_tokens_separator": "use keep_tokens",
-    "secondary_separator": "tags are separated by caption_separator alone",
     "token_warmup_min": "all tags are there from the first step",
     "token_warmup_step": "all tags are there from the first step",
     "caption_dropout_every_n_epochs": "use caption_dropout_rate",

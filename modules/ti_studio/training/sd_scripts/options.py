@@ -1,54 +1,36 @@
 """The options of sd-scripts' Textual Inversion commands, and what each one becomes. Imports no torch."""
 
-import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from ti_studio.training.sd_scripts.option import Option
 
-from ti_studio.training.sd_scripts.errors import BadConfiguration
-from ti_studio.training.sd_scripts.toml_files import read_toml
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option. It becomes a field of the request, a key of the dataset, something that the command does itself,
-    or nothing."""
-
-    flag: str
-    kind: Callable[[str], Any] | None
-    """How its value is read; None for an option without one."""
-    help: str
-    field: str = ""
-    """The field of TrainRequest that it sets."""
-    dataset_key: str = ""
-    """The key of a dataset configuration that it is the default of."""
-    without_effect: str = ""
-    """Why it changes nothing here."""
-    refused: str = ""
-    """Why it can't be followed."""
-    names: Mapping[str, str] | None = None
-    """sd-scripts' values, lower case, that have another name here."""
-    choices: tuple[str, ...] | None = None
-    several: bool = False
-
-    @property
-    def name(self) -> str:
-        """The option's name without the dashes."""
-        return self.flag.removeprefix("--")
-
-
-_OPTIMIZERS = {
+OPTIMIZERS = {
     "adamw": "adamw",
     "adamw8bit": "adamw8bit",
+    # A word's state is some kilobytes: there is nothing to page.
+    "pagedadamw": "adamw",
     "pagedadamw8bit": "adamw8bit",
+    "pagedadamw32bit": "adamw",
     "lion": "lion",
+    "lion8bit": "bitsandbytes.optim.Lion8bit",
+    "pagedlion8bit": "bitsandbytes.optim.Lion8bit",
+    "sgdnesterov": "torch.optim.SGD",
+    "sgdnesterov8bit": "bitsandbytes.optim.SGD8bit",
     "adafactor": "adafactor",
     "prodigy": "prodigy",
-    "dadaptation": "dadapt",
+    "dadaptation": "dadaptation.experimental.DAdaptAdamPreprint",
+    "dadaptadampreprint": "dadaptation.experimental.DAdaptAdamPreprint",
+    "dadaptadagrad": "dadaptation.DAdaptAdaGrad",
     "dadaptadam": "dadapt",
+    "dadaptadan": "dadaptation.DAdaptAdan",
+    "dadaptadanip": "dadaptation.experimental.DAdaptAdanIP",
+    "dadaptlion": "dadaptation.DAdaptLion",
+    "dadaptsgd": "dadaptation.DAdaptSGD",
     "adamwschedulefree": "schedulefree",
+    "radamschedulefree": "schedulefree.RAdamScheduleFree",
+    "sgdschedulefree": "schedulefree.SGDScheduleFree",
 }
+NESTEROV = ("sgdnesterov", "sgdnesterov8bit")
+"""Those that sd-scripts gives a momentum."""
+
 _PRECISIONS = {"no": "fp32"}
 _ATTENTION = "PyTorch's own attention is always used"
 _MEMORY = "models stay on the device"
@@ -63,10 +45,12 @@ TRAINING = (
     Option("--train_batch_size", int, "pictures in a batch", "batch_size"),
     Option("--gradient_accumulation_steps", int, "batches in a step", "gradient_accumulation_steps"),
     Option("--max_train_steps", int, "optimizer steps", "max_steps"),
+    Option("--use_8bit_adam", None, "the same as --optimizer_type AdamW8bit", "optimizer", value="adamw8bit"),
+    Option("--use_lion_optimizer", None, "the same as --optimizer_type Lion", "optimizer", value="lion"),
     Option("--seed", int, "everything random follows from it", "seed"),
     Option("--vae_batch_size", int, "pictures that are encoded together", "vae_batch_size"),
     Option("--cache_latents_to_disk", None, "keep encoded pictures for the next training", "cache_latents_to_disk"),
-    Option("--optimizer_type", str, "AdamW, AdamW8bit, Lion, Prodigy, …", "optimizer", names=_OPTIMIZERS),
+    Option("--optimizer_type", str, "AdamW, AdamW8bit, Lion, Prodigy, …", "optimizer", names=OPTIMIZERS),
     Option("--optimizer_args", str, "key=value …", "optimizer_args", several=True),
     Option("--lr_scheduler", str, "constant, linear, cosine, …", "lr_scheduler"),
     Option("--lr_warmup_steps", float, "steps, or below 1 the part of all steps", "lr_warmup_steps"),
@@ -90,6 +74,12 @@ TRAINING = (
     Option("--clip_skip", int, "which of the text encoder's last layers to take", "clip_skip"),
     Option("--gradient_checkpointing", None, "less memory, more time", "gradient_checkpointing"),
     Option("--debiased_estimation_loss", None, "weigh timesteps", "debiased_estimation_loss"),
+    Option("--huber_scale", float, "factor of huber's c", "huber_scale"),
+    Option("--noise_offset_random_strength", None, "between 0 and the noise offset", "noise_offset_random_strength"),
+    Option("--ip_noise_gamma_random_strength", None, "between 0 and the gamma", "ip_noise_gamma_random_strength"),
+    Option("--lr_decay_steps", float, "steps of the fall, or below 1 the part of all steps", "lr_decay_steps"),
+    Option("--lr_scheduler_min_lr_ratio", float, "where the rate ends", "lr_min_ratio"),
+    Option("--lr_scheduler_timescale", int, "of inverse_sqrt", "lr_timescale"),
     Option("--huber_schedule", str, "how huber's c depends on the timestep", "huber_schedule"),
     Option("--adaptive_noise_scale", float, "noise offset by the latents' mean", "adaptive_noise_scale"),
 )
@@ -107,6 +97,8 @@ DATASET = (
     Option("--caption_dropout_rate", float, "how often a caption is left out", dataset_key="caption_dropout_rate"),
     Option("--caption_tag_dropout_rate", float, "how often a tag is left out", dataset_key="caption_tag_dropout_rate"),
     Option("--dataset_repeats", int, "how often each picture is seen in an epoch", dataset_key="num_repeats"),
+    Option("--keep_tokens_separator", str, "divides what stays", dataset_key="keep_tokens_separator"),
+    Option("--secondary_separator", str, "tags that stay together", dataset_key="secondary_separator"),
     Option("--color_aug", None, "vary colours", dataset_key="color_aug"),
     Option("--flip_aug", None, "mirrored pictures too", dataset_key="flip_aug"),
     Option("--random_crop", None, "crop at random places", dataset_key="random_crop"),
@@ -134,6 +126,9 @@ COMMAND = (
     Option("--max_train_epochs", int, "epochs, instead of steps"),
     Option("--save_every_n_steps", int, "steps between saved files"),
     Option("--save_every_n_epochs", int, "epochs between saved files"),
+    Option("--save_n_epoch_ratio", int, "so many files over the training, by epochs"),
+    Option("--save_last_n_steps", int, "remove files that are older than so many steps"),
+    Option("--save_last_n_epochs", int, "keep so many files of epochs"),
     Option("--save_state", None, "keep what --resume needs"),
     Option("--save_state_on_train_end", None, "the same"),
     Option("--resume", str, "the folder of a saved state to go on from"),
@@ -174,66 +169,55 @@ OTHERS = (
     Option("--disable_mmap_load_safetensors", None, "loading", without_effect="files are loaded as they are"),
     Option("--torch_compile", None, "compile", without_effect="nothing is compiled"),
     Option("--dynamo_backend", str, "compile", without_effect="nothing is compiled"),
-    Option("--save_last_n_steps", int, "old files", without_effect="every saved file is kept"),
-    Option("--save_last_n_epochs", int, "old files", without_effect="every saved file is kept"),
-    Option("--training_comment", str, "metadata", without_effect="the file says by itself how it was made"),
-    Option("--metadata_title", str, "metadata", without_effect="the file says by itself how it was made"),
-    Option("--metadata_author", str, "metadata", without_effect="the file says by itself how it was made"),
+    *(
+        Option(flag, int, "old states", without_effect="there is one state, the newest")
+        for flag in ("--save_last_n_steps_state", "--save_last_n_epochs_state")
+    ),
+    *(
+        Option(flag, str, "tracker", without_effect="the log goes to --logging_dir alone")
+        for flag in ("--log_tracker_name", "--log_tracker_config", "--wandb_run_name", "--wandb_api_key")
+    ),
+    Option("--log_config", None, "tracker", without_effect="the word's file holds the whole request"),
+    *(
+        Option(flag, None, "several devices", without_effect="a word's gradient is too small to matter")
+        for flag in ("--ddp_gradient_as_bucket_view", "--ddp_static_graph")
+    ),
+    Option("--ddp_timeout", int, "several devices", without_effect="accelerate's own timeout is used"),
+    Option("--fused_backward_pass", None, "memory", without_effect="a word's optimizer takes some kilobytes"),
+    Option("--token_warmup_min", int, "tags at first", without_effect="all tags are there from the first step"),
+    Option("--token_warmup_step", float, "tags at first", without_effect="all tags are there from the first step"),
+    Option("--resize_interpolation", str, "resizing", without_effect="pictures are resized with Lanczos"),
+    *(
+        Option(flag, kind, "validation", without_effect="nothing is held out")
+        for flag, kind in (("--validation_seed", int), ("--validation_split", float))
+    ),
+    *(
+        Option(flag, str, "upload", without_effect="nothing is uploaded")
+        for flag in (
+            *("--huggingface_repo_type", "--huggingface_path_in_repo", "--huggingface_token"),
+            "--huggingface_repo_visibility",
+        )
+    ),
+    Option("--async_upload", None, "upload", without_effect="nothing is uploaded"),
+    *(
+        Option(flag, str, "metadata", without_effect="the file says by itself how it was made")
+        for flag in (
+            *("--training_comment", "--metadata_title", "--metadata_author", "--metadata_description"),
+            *("--metadata_license", "--metadata_tags"),
+        )
+    ),
     Option("--console_log_level", str, "log", without_effect="there is one level"),
     Option("--in_json", str, "captions in a JSON file", refused="put captions into files beside the pictures"),
     Option("--vae", str, "another VAE", refused="the checkpoint's own VAE is used"),
     Option("--dataset_class", str, "a class of one's own", refused="use --dataset_config"),
     Option("--face_crop_aug_range", str, "crops of faces", refused="use --random_crop"),
     Option("--huggingface_repo_id", str, "upload", refused="nothing is uploaded"),
+    Option("--save_state_to_huggingface", None, "upload", refused="nothing is uploaded"),
+    Option("--resume_from_huggingface", None, "download", refused="nothing is downloaded; use --resume with a folder"),
+    Option("--output_config", None, "write the options down", refused="write them into a TOML file for --config_file"),
+    Option("--lr_scheduler_type", str, "a class", refused="use --lr_scheduler, or --learning_rate 0.005:100,1e-3"),
+    Option("--lr_scheduler_args", str, "of a class", refused="the schedulers' options have names", several=True),
+    Option("--deepspeed", None, "DeepSpeed", refused="a word needs no such thing; several devices work without it"),
 )
 
 OPTIONS = (*TRAINING, *DATASET, *COMMAND, *OTHERS)
-
-
-def read_options(arguments: Sequence[str], prog: str) -> dict[str, Any]:
-    """Returns the options that are given, by their names; those of a `--config_file` come after the command line's.
-
-    Raises:
-        SystemExit: an option is unknown or its value can't be read; argparse has said which.
-        StudioError: the file of options is missing, or holds an unknown option.
-    """
-    parser = argparse.ArgumentParser(prog=prog, argument_default=argparse.SUPPRESS, description=_DESCRIPTION)
-    groups = (("training", TRAINING), ("dataset", DATASET), ("command", COMMAND), ("accepted or refused", OTHERS))
-    for title, options in groups:
-        group = parser.add_argument_group(title)
-        for option in options:
-            _add(group, option)
-    given = vars(parser.parse_args(arguments))
-    if "config_file" not in given:
-        return given
-    path = Path(given.pop("config_file"))
-    return {**_flat(read_toml(path if path.suffix else path.with_suffix(".toml")), path), **given}
-
-
-def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Returns a file's options, whatever sections they stand in; those that are switched off are not given."""
-    known = {option.name: option for option in OPTIONS}
-    found: dict[str, Any] = {}
-    for name, value in content.items():
-        if isinstance(value, dict):
-            found |= _flat(value, path)
-        elif name not in known:
-            raise BadConfiguration(f"{path}: {name} is unknown; expected an option of the command.")
-        elif value is not False:
-            kind = known[name].kind
-            found[name] = kind(str(value)) if kind is not None and not known[name].several else value
-    return found
-
-
-def _add(group: Any, option: Option) -> None:
-    text = option.help.replace("%", "%%")
-    if option.without_effect:
-        text += f" (changes nothing: {option.without_effect})"
-    if option.kind is None:
-        group.add_argument(option.flag, action="store_true", help=text)
-        return
-    reading: dict[str, Any] = {"nargs": "*"} if option.several else {}
-    group.add_argument(option.flag, type=option.kind, choices=option.choices, help=text, **reading)
-
-
-_DESCRIPTION = "Textual Inversion with sd-scripts' options. docs/sd-scripts.md says what each does here."

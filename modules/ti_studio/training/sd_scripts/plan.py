@@ -16,9 +16,13 @@ from ti_studio.training.sd_scripts.dataset_config import (
     read_train_data_dir,
 )
 from ti_studio.training.sd_scripts.errors import BadConfiguration
-from ti_studio.training.sd_scripts.options import DATASET, OPTIONS, TRAINING, Option
+from ti_studio.training.sd_scripts.option import Option
+from ti_studio.training.sd_scripts.options import DATASET, NESTEROV, OPTIMIZERS, OPTIONS, TRAINING
 
 DEFAULT_STEPS = 1600
+"""sd-scripts' own."""
+
+DEFAULT_GRADIENT_NORM = 1.0
 """sd-scripts' own."""
 
 COORDINATE = 0.014
@@ -65,10 +69,11 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     fields["width"], fields["height"] = (config.folders[0].width or size[0], config.folders[0].height or size[1])
     fields |= _prompts(options)
     fields["save_as"] = "safetensors" if options.get("save_model_as") == "safetensors" else "pt"
-    if "lr_warmup_steps" in fields and 0 < fields["lr_warmup_steps"] < 1:
-        fields["lr_warmup_steps"] *= fields["max_steps"]
-    if "lr_warmup_steps" in fields:
-        fields["lr_warmup_steps"] = int(fields["lr_warmup_steps"])
+    for name in ("lr_warmup_steps", "lr_decay_steps"):
+        if name in fields:
+            steps = fields[name] * fields["max_steps"] if 0 < fields[name] < 1 else fields[name]
+            fields[name] = int(steps)
+    fields.setdefault("max_grad_norm", DEFAULT_GRADIENT_NORM)
     for name in ("weights", "dataset_config"):
         if name in options and not Path(options[name]).expanduser().is_file():
             raise BadConfiguration(f"--{name}: there is no file {options[name]}.")
@@ -96,11 +101,41 @@ def _fields(options: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
             notices.append(f"{option.flag}{given} is not supported here; the training goes on without it.")
             continue
         fields[option.field] = _value(option, options[option.name])
-    return fields
+    return fields | _optimizer(options) | _scheduler(options, notices)
 
 
 def _value(option: Option, value: Any) -> Any:
+    if option.value is not None:
+        return option.value
     return option.names.get(value.lower(), value) if isinstance(value, str) and option.names else value
+
+
+def _optimizer(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what sd-scripts makes of some optimizers: momentum for Nesterov's, and a class of torch where a name has
+    no dot in it."""
+    name = options.get("optimizer_type") or ""
+    if name.lower() in NESTEROV:
+        arguments = tuple(options.get("optimizer_args") or ())
+        momentum = () if any(text.startswith("momentum") for text in arguments) else ("momentum=0.9",)
+        return {"optimizer_args": (*arguments, *momentum, "nesterov=True")}
+    if options.get("optimizer_type") == "":
+        return {"optimizer": "adamw"}
+    if name and "." not in name and name.lower() not in OPTIMIZERS:
+        return {"optimizer": f"torch.optim.{name}"}
+    return {}
+
+
+def _scheduler(options: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
+    name = str(options.get("lr_scheduler", ""))
+    if name.startswith("adafactor"):
+        notices.append(f"--lr_scheduler {name}: the rate is held, since Adafactor is told not to choose its own.")
+        return {"lr_scheduler": "constant"}
+    if name == "piecewise_constant":
+        raise BadConfiguration(
+            "--lr_scheduler piecewise_constant: write the rates and their last steps into --learning_rate, such as "
+            "0.005:100,1e-3:1000,1e-4."
+        )
+    return {}
 
 
 def _request(fields: Mapping[str, Any]) -> TrainRequest:

@@ -1,14 +1,29 @@
-"""sd-scripts' files of sample prompts: one a line, with `--w 512 --h 512 --d 1 --l 7.5 --s 30 --n blurry` behind it."""
+"""sd-scripts' files of sample prompts: text with one a line and `--w 512 --h 512 --d 1 --l 7.5 --s 30 --n blurry`
+behind it, JSON, or TOML."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ti_studio.errors import NotFound
 from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.toml_files import read_toml
 
 _OPTION = re.compile(r"(w|h|d|s|l|n|ss|g|cn) +(.+)", re.DOTALL | re.IGNORECASE)
 _NOT_HERE = ("g", "cn")
+_LETTERS: Mapping[str, str] = {
+    "negative_prompt": "n",
+    "width": "w",
+    "height": "h",
+    "seed": "d",
+    "sample_steps": "s",
+    "scale": "l",
+    "sample_sampler": "ss",
+}
+"""The names of the options in JSON and TOML."""
 
 
 @dataclass(frozen=True)
@@ -26,22 +41,64 @@ class SamplePrompt:
 
 
 def read_sample_prompts(path: Path) -> list[SamplePrompt]:
-    """Reads a file of prompts; blank lines and lines that begin with # do not count.
+    """Reads a file of prompts. In a text file blank lines and lines that begin with # do not count; a JSON file is a
+    list of lines or of objects; a TOML file has `[prompt]` with what all share, and `[[prompt.subset]]`.
 
     Raises:
         NotFound: there is no such file.
-        BadConfiguration: it is no text file of prompts, or an option's value is none; says the line.
+        BadConfiguration: it is no file of prompts, or an option's value is none; says where.
     """
-    if path.suffix.lower() in (".toml", ".json"):
-        raise BadConfiguration(f"{path} can't be read; expected a text file with one prompt a line.")
+    if path.suffix.lower() == ".toml":
+        shared = read_toml(path).get("prompt")
+        if not isinstance(shared, dict) or not isinstance(shared.get("subset"), list):
+            raise BadConfiguration(f"{path} has no [[prompt.subset]]; expected one for each picture.")
+        subsets = shared.pop("subset")
+        return [_read_object({**shared, **_table(s, path)}, f"{path}, subset {n}") for n, s in enumerate(subsets, 1)]
+    text = _read_text(path)
+    if path.suffix.lower() == ".json":
+        return _read_json(text, path)
+    wanted = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    return [_read_line(line, f"{path}, line {number}") for number, line in wanted if line and not line.startswith("#")]
+
+
+def _read_text(path: Path) -> str:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        return path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
         raise NotFound(f"There is no file of sample prompts {path}.") from error
     except UnicodeDecodeError as error:
         raise BadConfiguration(f"{path} is not UTF-8 text; expected prompts, one a line.") from error
-    wanted = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    return [_read_line(line, f"{path}, line {number}") for number, line in wanted if line and not line.startswith("#")]
+
+
+def _read_json(text: str, path: Path) -> list[SamplePrompt]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise BadConfiguration(f"{path} is not JSON: {error}.") from error
+    if not isinstance(content, list):
+        raise BadConfiguration(f"{path} holds a {type(content).__name__}; expected a list of prompts.")
+    return [
+        _read_line(entry, f"{path}, prompt {number}")
+        if isinstance(entry, str)
+        else _read_object(_table(entry, path), f"{path}, prompt {number}")
+        for number, entry in enumerate(content, 1)
+    ]
+
+
+def _table(entry: object, path: Path) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise BadConfiguration(f"{path}: found {entry!r}; expected a prompt with its options.")
+    return entry
+
+
+def _read_object(entry: Mapping[str, Any], place: str) -> SamplePrompt:
+    prompt = entry.get("prompt")
+    if not isinstance(prompt, str):
+        raise BadConfiguration(f"{place}: prompt is {prompt!r}; expected a text.")
+    unknown = set(entry) - {"prompt", "enum", *_LETTERS}
+    if unknown:
+        raise BadConfiguration(f"{place}: {min(unknown)} is unknown; expected prompt, {', '.join(_LETTERS)}.")
+    return _sample(prompt, {_LETTERS[name]: str(value) for name, value in entry.items() if name in _LETTERS}, place)
 
 
 def _read_line(line: str, place: str) -> SamplePrompt:
@@ -52,6 +109,11 @@ def _read_line(line: str, place: str) -> SamplePrompt:
         if match is None or match.group(1).lower() in _NOT_HERE:
             raise BadConfiguration(f"{place}: --{option} is unknown; expected --w, --h, --d, --s, --l, --n or --ss.")
         found[match.group(1).lower()] = match.group(2).strip()
+    return _sample(prompt, found, place)
+
+
+def _sample(prompt: str, found: Mapping[str, str], place: str) -> SamplePrompt:
+    """Returns a prompt with its options by their letters, as sd-scripts bounds them."""
     try:
         return SamplePrompt(
             prompt=prompt.strip(),

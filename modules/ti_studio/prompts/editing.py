@@ -1,0 +1,162 @@
+"""A1111's prompt editing: what a prompt says at each step. Imports no torch."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+MOST_NESTED = 100
+"""Editing brackets deeper than this are literal: nobody means them, and a picture's steps are fewer."""
+
+_PIECES = re.compile(r"\\.|[\[\]():|]|[^\\\[\]():|]+|\\", re.DOTALL)
+_WHEN = re.compile(r"\s*([+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)\s*")
+_CLOSES = {"]": "[", ")": "("}
+
+
+class Until(NamedTuple):
+    """What a prompt says up to a step."""
+
+    last_step: int
+    """The last step it is said at, counted from 1."""
+    text: str
+
+
+def edited(text: str, steps: int) -> tuple[Until, ...]:
+    """Returns the texts that a prompt stands for over the steps, each with the last step it is for.
+
+    `[a:b:when]` is a, and b after step `when`; `[b:when]` is nothing first, `[a::when]` nothing after; a `when` with a
+    point in it is a share of the steps. `[a|b|c]` is another one at each step, in turns. They may be nested. What can't
+    be read so, such as plain `[emphasis]`, stays in the text as it is; A1111 takes a whole prompt with a stray `|` as
+    literal, here only that sign is.
+
+    Args:
+        text: one prompt, without AND.
+        steps: the steps of the picture.
+    """
+    root = _parse(text)
+    ends = sorted({end for end in _changes(root, steps) if 1 <= end < steps} | {steps})
+    told: list[Until] = []
+    for end in ends:
+        said = _say(root, end, steps)
+        if told and told[-1].text == said:
+            told.pop()
+        told.append(Until(end, said))
+    return tuple(told)
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """`[before:after:when]`"""
+
+    before: "_Nodes"
+    after: "_Nodes"
+    when: str
+    depth: int
+
+    def last_step(self, steps: int) -> int:
+        """Returns the last step that says `before`."""
+        value = float(self.when)
+        return int(min(value * steps if "." in self.when else value, steps))
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """`[a|b|c]`"""
+
+    options: tuple["_Nodes", ...]
+    depth: int
+
+
+_Nodes = tuple[str | _Edit | _Turns, ...]
+
+
+@dataclass
+class _Open:
+    """A bracket that is still open: its parts so far, and the signs between them."""
+
+    bracket: Literal["[", "(", ""]
+    parts: list[list[str | _Edit | _Turns]] = field(default_factory=lambda: [[]])
+    separators: list[str] = field(default_factory=list)
+
+    def literal(self, closing: str = "") -> list[str | _Edit | _Turns]:
+        """Returns everything in it, with its brackets and signs as text."""
+        nodes: list[str | _Edit | _Turns] = [self.bracket]
+        for index, part in enumerate(self.parts):
+            nodes += [self.separators[index - 1], *part] if index else part
+        texts = [node for node in nodes if isinstance(node, str)]
+        return ["".join(texts) + closing] if len(texts) == len(nodes) else [*nodes, closing]
+
+
+def _parse(text: str) -> _Nodes:
+    """Reads a prompt in one pass. A bracket that closes another kind than the innermost open one makes all that are
+    open literal, as no reading has room for it."""
+    open_brackets = [_Open("")]
+    for piece in _PIECES.findall(text):
+        innermost = open_brackets[-1]
+        if piece in ("[", "("):
+            open_brackets.append(_Open(piece))
+        elif piece in (":", "|"):
+            innermost.separators.append(piece)
+            innermost.parts.append([])
+        elif piece in _CLOSES and innermost.bracket == _CLOSES[piece]:
+            open_brackets.pop()
+            open_brackets[-1].parts[-1] += _closed(innermost, piece)
+        elif piece in _CLOSES:
+            _give_up(open_brackets)
+            open_brackets[0].parts[-1].append(piece)
+        else:
+            innermost.parts[-1].append(piece)
+    _give_up(open_brackets)
+    return tuple(open_brackets[0].literal())
+
+
+def _give_up(open_brackets: list[_Open]) -> None:
+    """Makes every open bracket literal."""
+    for opened in open_brackets[1:]:
+        open_brackets[0].parts[-1] += opened.literal()
+    del open_brackets[1:]
+
+
+def _closed(bracket: _Open, closing: str) -> list[str | _Edit | _Turns]:
+    """Returns what a closed bracket stands for."""
+    parts = [tuple(part) for part in bracket.parts]
+    depth = 1 + max((_depth(part) for part in parts), default=0)
+    if bracket.bracket == "(" or depth > MOST_NESTED:
+        return bracket.literal(closing)
+    if set(bracket.separators) == {"|"}:
+        return [_Turns(tuple(parts), depth)]
+    if bracket.separators in ([":"], [":", ":"]) and all(isinstance(node, str) for node in parts[-1]):
+        when = _WHEN.fullmatch("".join(str(node) for node in parts[-1]))
+        if when is not None:
+            *before, after = parts[:-1]
+            return [_Edit(before[0] if before else (), after, when[1], depth)]
+    return bracket.literal(closing)
+
+
+def _depth(nodes: _Nodes) -> int:
+    return max((node.depth for node in nodes if not isinstance(node, str)), default=0)
+
+
+def _changes(nodes: _Nodes, steps: int) -> set[int]:
+    """Returns the steps after which these nodes may say something else."""
+    ends: set[int] = set()
+    for node in nodes:
+        if isinstance(node, _Edit):
+            ends.add(node.last_step(steps))
+            ends |= _changes(node.before, steps) | _changes(node.after, steps)
+        elif isinstance(node, _Turns):
+            return set(range(1, steps + 1))
+    return ends
+
+
+def _say(nodes: Sequence[str | _Edit | _Turns], step: int, steps: int) -> str:
+    """Returns what nodes say at a step, counted from 1."""
+    said = []
+    for node in nodes:
+        if isinstance(node, str):
+            said.append(node)
+        elif isinstance(node, _Edit):
+            said.append(_say(node.before if step <= node.last_step(steps) else node.after, step, steps))
+        else:
+            said.append(_say(node.options[(step - 1) % len(node.options)], step, steps))
+    return "".join(said)

@@ -1,0 +1,80 @@
+"""Tags in prompts: embeddings by their explicit names, and the networks of other programs. Imports no torch."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ti_studio.prompts.grammar import Named, Part, Span
+
+_PRIVATE_USE = range(0xF0000, 0xFFFFE)
+"""Characters that mean nothing to anyone, and so to no part of the grammar."""
+
+_TAGS = re.compile(
+    r"""
+    < \s* (?P<kind>\w+) \s* : (?P<content>[^<>\n]+) >
+  | (?<![\w<:]) embedding: (?P<plain>[^\s,:|()\[\]<>]+)          # ComfyUI's form
+    """,
+    re.VERBOSE,
+)
+_NAME_AND_WEIGHT = re.compile(r"\s*(?P<name>[^:]+?)\s*(?::\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*)?")
+
+
+@dataclass(frozen=True)
+class TaggedText:
+    """A prompt whose tags have been taken out."""
+
+    text: str
+    """With one private-use character for each embedding that was named."""
+    named: dict[str, Named]
+    """What each of these characters stands for."""
+    left_out: tuple[str, ...]
+    """The tags that mean nothing here, such as `<lora:x:1>`; they are no longer in the text."""
+
+    def put_back(self, parts: list[Part]) -> list[Part]:
+        """Puts the named embeddings into parsed text, with the weight that the text around them has."""
+        return [piece for part in parts for piece in (self._pieces(part) if isinstance(part, Span) else [part])]
+
+    def _pieces(self, span: Span) -> Iterator[Part]:
+        if not any(mark in span.text for mark in self.named):
+            yield span
+            return
+        for text in re.split(f"([{''.join(self.named)}])", span.text):
+            if text in self.named:
+                named = self.named[text]
+                yield Named(named.name, named.weight * span.weight)
+            elif text:
+                yield Span(text, span.weight)
+
+
+def take_tags_out(text: str) -> TaggedText:
+    """Takes `<embedding:name>`, `<embedding:name:weight>`, ComfyUI's `embedding:name` and every other `<kind:...>` out
+    of a prompt.
+
+    It is the first thing that is done with a prompt, for names may hold anything that the grammar has a meaning for.
+    """
+    free = (chr(code) for code in _PRIVATE_USE if chr(code) not in text)
+    named: dict[str, Named] = {}
+    left_out: list[str] = []
+
+    def mark(match: re.Match[str]) -> str:
+        found = _named(match)
+        if found is None:
+            left_out.append(match.group())
+            return ""
+        sign = next(free)
+        named[sign] = found
+        return sign
+
+    return TaggedText(_TAGS.sub(mark, text), named, tuple(left_out))
+
+
+def _named(match: re.Match[str]) -> Named | None:
+    """Returns the embedding that a tag names; None for a tag of another kind."""
+    if match["plain"] is not None:
+        return Named(match["plain"])
+    if match["kind"].lower() != "embedding":
+        return None
+    content = _NAME_AND_WEIGHT.fullmatch(match["content"])
+    if content is None:
+        return None
+    return Named(content["name"], float(content["weight"] or 1))

@@ -1,0 +1,59 @@
+"""Reads the command lines of sd-scripts' Textual Inversion commands. Imports no torch."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.option import Option
+from ti_studio.training.sd_scripts.options import COMMAND, DATASET, OPTIONS, OTHERS, TRAINING
+from ti_studio.training.sd_scripts.toml_files import read_toml
+
+_DESCRIPTION = "Textual Inversion with sd-scripts' options. docs/sd-scripts.md says what each does here."
+
+
+def read_options(arguments: Sequence[str], prog: str) -> dict[str, Any]:
+    """Returns the options that are given, by their names; those of a `--config_file` come after the command line's.
+
+    Raises:
+        SystemExit: an option is unknown or its value can't be read; argparse has said which.
+        StudioError: the file of options is missing, or holds an unknown option.
+    """
+    parser = argparse.ArgumentParser(prog=prog, argument_default=argparse.SUPPRESS, description=_DESCRIPTION)
+    groups = (("training", TRAINING), ("dataset", DATASET), ("command", COMMAND), ("accepted or refused", OTHERS))
+    for title, options in groups:
+        group = parser.add_argument_group(title)
+        for option in options:
+            _add(group, option)
+    given = vars(parser.parse_args(arguments))
+    if "config_file" not in given:
+        return given
+    path = Path(given.pop("config_file"))
+    return {**_flat(read_toml(path if path.suffix else path.with_suffix(".toml")), path), **given}
+
+
+def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Returns a file's options, whatever sections they stand in; those that are switched off are not given."""
+    known = {option.name: option for option in OPTIONS}
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            found |= _flat(value, path)
+        elif name not in known:
+            raise BadConfiguration(f"{path}: {name} is unknown; expected an option of the command.")
+        elif value is not False:
+            kind = known[name].kind
+            found[name] = kind(str(value)) if kind is not None and not known[name].several else value
+    return found
+
+
+def _add(group: Any, option: Option) -> None:
+    text = option.help.replace("%", "%%")
+    if option.without_effect:
+        text += f" (changes nothing: {option.without_effect})"
+    if option.kind is None:
+        group.add_argument(option.flag, action="store_true", help=text)
+        return
+    reading: dict[str, Any] = {"nargs": "*"} if option.several else {}
+    group.add_argument(option.flag, type=option.kind, choices=option.choices, help=text, **reading)

@@ -1,0 +1,63 @@
+"""AND, and tags in prompts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ti_studio.prompts.composition import Weighted, split_and
+from ti_studio.prompts.grammar import Emphasis, Named, Part, Span, read_emphasis
+from ti_studio.prompts.named import take_tags_out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a cat", [("a cat", 1)]),
+        ("a screen, 16:9", [("a screen, 16:9", 1)]),
+        ("a cat AND a dog", [("a cat ", 1), (" a dog", 1)]),
+        ("a cat :1.5 AND a dog :-0.5", [("a cat", 1.5), (" a dog", -0.5)]),
+        ("a:b:2 AND c", [("a:b", 2), (" c", 1)]),
+        ("SAND ANDY and", [("SAND ANDY and", 1)]),
+        ("AND", [("", 1), ("", 1)]),
+        ("a:.5 AND b:2.", [("a", 0.5), (" b", 2)]),
+        ("a\nb: 2 \nAND c", [("a\nb", 2), (" c", 1)]),
+    ],
+)
+def test_and_joins_prompts_with_their_weights(text: str, expected: list[tuple[str, float]]) -> None:
+    assert split_and(text) == tuple(Weighted(*part) for part in expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a <embedding:my style:0.8> b", [Span("a "), Named("my style", 0.8), Span(" b")]),
+        ("(a <embedding:x>:1.5)", [Span("a ", 1.5), Named("x", 1.5)]),
+        ("a embedding:folder/x.pt, b", [Span("a "), Named("folder/x.pt"), Span(", b")]),
+        ("(embedding:x:1.2)", [Named("x", 1.2)]),
+        ("<embedding:a (b) [c]>", [Named("a (b) [c]")]),
+        ("<EMBEDDING: x : -1 >", [Named("x", -1)]),
+        ("my embedding: x", [Span("my embedding: x")]),
+        ("a <lora:x:1>b", [Span("a b")]),
+        ("a < b > c", [Span("a < b > c")]),
+    ],
+)
+def test_embeddings_can_be_called_by_name(text: str, expected: list[Part]) -> None:
+    tagged = take_tags_out(text)
+
+    assert tagged.put_back(read_emphasis(tagged.text, Emphasis.ORIGINAL)) == expected
+
+
+def test_tags_of_other_networks_are_left_out_and_told() -> None:
+    assert take_tags_out("a <lora:x:1> <hypernet:y>").left_out == ("<lora:x:1>", "<hypernet:y>")
+
+
+@given(st.text(alphabet="ab<>:embding \U000f0000\U000f0001", max_size=60))
+def test_a_prompt_that_holds_private_characters_keeps_them(text: str) -> None:
+    tagged = take_tags_out(text)
+
+    assert not set(tagged.named) & set(text)
+
+
+def test_emphasis_can_be_ignored_or_literal() -> None:
+    assert read_emphasis("a (b:1.5)", Emphasis.IGNORE) == [Span("a b")]
+    assert read_emphasis("a (b:1.5)", Emphasis.NONE) == [Span("a (b:1.5)")]

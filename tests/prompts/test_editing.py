@@ -1,0 +1,78 @@
+"""A1111's prompt editing and alternation."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ti_studio.prompts.editing import edited
+
+STEPS = 10
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("test", [(10, "test")]),
+        ("a [b:3]", [(3, "a "), (10, "a b")]),
+        ("a [b: 3]", [(3, "a "), (10, "a b")]),
+        ("a [b::3] c", [(3, "a b c"), (10, "a  c")]),
+        ("a [[[b]]:2]", [(2, "a "), (10, "a [[b]]")]),
+        ("[(a:2):3]", [(3, ""), (10, "(a:2)")]),
+        ("a [b : c : 1] d", [(1, "a b  d"), (10, "a  c  d")]),
+        ("a[b:[c:d:2]:1]e", [(1, "abe"), (2, "ace"), (10, "ade")]),
+        ("a [unbalanced", [(10, "a [unbalanced")]),
+        ("a [b:.5] c", [(5, "a  c"), (10, "a b c")]),
+        ("a [b:0.75] c", [(7, "a  c"), (10, "a b c")]),
+        ("((a][:b:c [d:3]", [(3, "((a][:b:c "), (10, "((a][:b:c d")]),
+        ("[a:b:0]", [(10, "b")]),
+        ("[a:b:-1]", [(10, "b")]),
+        ("[a:b:10]", [(10, "a")]),
+        ("[a:b:99]", [(10, "a")]),
+        ("[a:b:1.0]", [(10, "a")]),
+        ("[a:b:x]", [(10, "[a:b:x]")]),
+        ("[a:b:c:3]", [(10, "[a:b:c:3]")]),
+        (r"\[a:b:3\]", [(10, r"\[a:b:3\]")]),
+        (r"[a\::b:3]", [(3, r"a\:"), (10, "b")]),
+        ("a | [b:c:4]", [(4, "a | b"), (10, "a | c")]),
+        ("", [(10, "")]),
+    ],
+)
+def test_a_prompt_says_at_each_step_what_a1111_makes_it_say(text: str, expected: list[tuple[int, str]]) -> None:
+    assert list(edited(text, STEPS)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[cow|horse]", ["cow", "horse", "cow", "horse"]),
+        ("[fe|]male", ["female", "male", "female", "male"]),
+        ("[fe|||]male", ["female", "male", "male", "male"]),
+        ("[a|(b:1.1)|c]", ["a", "(b:1.1)", "c", "a"]),
+        ("[[a:b:2]|c]", ["a", "c", "b", "c"]),
+        ("[a|b:c:2]", ["[a|b:c:2]"] * 4),
+    ],
+)
+def test_alternatives_take_turns_from_step_to_step(text: str, expected: list[str]) -> None:
+    stages = edited(text, 4)
+
+    assert [next(said for last, said in stages if step <= last) for step in range(1, 5)] == expected
+
+
+@given(st.text(alphabet="ab [](:)|\\.5-", max_size=60), st.integers(min_value=1, max_value=12))
+def test_every_text_says_something_up_to_the_last_step(text: str, steps: int) -> None:
+    stages = edited(text, steps)
+
+    assert stages[-1].last_step == steps
+    assert [stage.last_step for stage in stages] == sorted({stage.last_step for stage in stages})
+
+
+@given(st.text(alphabet="ab, ()\\é", max_size=60))
+def test_a_text_without_editing_stays_as_it_is(text: str) -> None:
+    assert edited(text, STEPS) == ((STEPS, text),)
+
+
+def test_ten_thousand_brackets_are_no_burden() -> None:
+    deep = "[" * 10_000 + "a" + ":1]" * 10_000
+
+    assert edited(deep, STEPS)[-1].last_step == STEPS
+    assert edited("[" * 50_000, STEPS) == ((STEPS, "[" * 50_000),)
