@@ -1,8 +1,12 @@
 """Checkpoints in one file, under the original code's names."""
 
+import os
 import pickle
+import sys
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,6 +29,7 @@ from ti_studio.models.checkpoints import (
     list_checkpoints,
 )
 from ti_studio.models.loading import CheckpointNotLoaded, Hardware, Model, load
+from ti_studio.models.pickled import read_pickled
 from ti_studio.prompts.chunks import WordIndex, chunk_prompt
 from ti_studio.prompts.conditioning import encode
 from ti_studio.prompts.grammar import parse_attention
@@ -258,20 +263,72 @@ def test_an_inpainting_file_is_refused_with_its_channels(write: Writer) -> None:
 
 
 class _Trap:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    """Is pickled as a call, which whoever loads it makes."""
 
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return exec, (f"open({str(self._path)!r}, 'w')",)
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
+        self._call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return self._call
+
+
+class _Settings:
+    """An object with a state, as omegaconf's."""
+
+
+@pytest.fixture
+def lightning(monkeypatch: pytest.MonkeyPatch) -> type:
+    """A class that pickles know as PyTorch Lightning's."""
+    callback = type("ModelCheckpoint", (), {"__module__": "pytorch_lightning.callbacks.model_checkpoint"})
+    monkeypatch.setattr(_Settings, "__module__", "omegaconf.dictconfig")
+    for kind in (callback, _Settings):
+        parts = kind.__module__.split(".")
+        for count in range(1, len(parts) + 1):
+            monkeypatch.setitem(sys.modules, ".".join(parts[:count]), ModuleType(parts[count - 1]))
+        setattr(sys.modules[kind.__module__], kind.__name__, kind)
+    return callback
 
 
 @pytest.mark.parametrize("as_zip", [True, False])
-def test_a_pickle_that_would_run_something_is_refused_and_not_run(tmp_path: Path, as_zip: bool) -> None:
+def test_what_trainers_leave_beside_the_tensors_is_passed_over(
+    write: Writer, lightning: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_zip: bool
+) -> None:
+    path, witness = write("SD 1", "sd-v1-4.ckpt"), tmp_path / "it-ran.npy"
+    callback = lightning()
+    settings = _Settings()
+    callback.best, callback.again, settings.of = np.float64(0.3), callback, {"rate": 1e-4}  # type: ignore[attr-defined]
+    content = {
+        **torch.load(path, weights_only=True),
+        "callbacks": {lightning: {"state": callback}},
+        "settings": settings,
+        "seen": defaultdict(list, {"a": [1]}),
+        "called": _Trap(np.save, str(witness), [1]),
+    }
+    torch.save(content, path, _use_new_zipfile_serialization=as_zip)
+    for name in ("pytorch_lightning", lightning.__module__, "omegaconf", "omegaconf.dictconfig"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    tensors = read_pickled(path)
+
+    assert identify(path).family.name == "SD 1"
+    assert tensors.keys() == content["state_dict"].keys()
+    assert all(torch.equal(tensor, content["state_dict"][name]) for name, tensor in tensors.items())
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+@pytest.mark.parametrize(("function", "named"), [(exec, "exec"), (os.system, "system")])
+def test_a_pickle_that_would_run_something_is_refused_and_not_run(
+    tmp_path: Path, lightning: type, as_zip: bool, function: Callable[..., object], named: str
+) -> None:
     path, witness = tmp_path / "trap.ckpt", tmp_path / "it-ran"
-    content = {"state_dict": {"w": torch.ones(1)}, "callbacks": _Trap(witness)}
+    code = f"open({str(witness)!r}, 'w')" if function is exec else f"echo > {witness}"
+    callback = lightning()
+    callback.state = _Trap(function, code)
+    content = {"state_dict": {"w": torch.ones(1)}, "callbacks": callback}
     torch.save(content, path, _use_new_zipfile_serialization=as_zip, pickle_module=pickle)
 
-    with pytest.raises(UnknownCheckpoint, match=r"trap\.ckpt was not opened: it asks for \S*exec"):
+    with pytest.raises(UnknownCheckpoint, match=rf"trap\.ckpt was not opened: .*{named}"):
         identify(path)
     assert not witness.exists()
 

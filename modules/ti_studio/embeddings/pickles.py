@@ -8,6 +8,8 @@ import io
 import struct
 import threading
 import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pickle import UnpicklingError
 
 import torch
@@ -43,12 +45,22 @@ _DAMAGE = (
     zipfile.BadZipFile,
 )
 
+StandIn = tuple[Callable[..., object], str]
+"""What is called in place of what a pickle names."""
+
 
 class ParameterDict:
     """Stands in for `torch.nn.ParameterDict`, which rinongal's files hold: its state is kept, nothing of it is run."""
 
 
-_OLD_PARAMETERS = (ParameterDict, "torch.nn.modules.container.ParameterDict")
+_OLD_PARAMETERS: StandIn = (ParameterDict, "torch.nn.modules.container.ParameterDict")
+
+
+@contextmanager
+def globals_allowed(stand_ins: Sequence[StandIn]) -> Iterator[None]:
+    """Lets torch's restricted unpickler take something of ours for names in a pickle, until the block ends."""
+    with _ALLOWED_GLOBALS, torch.serialization.safe_globals(list(stand_ins)):
+        yield
 
 
 def load_pickle(data: bytes) -> object:
@@ -64,7 +76,7 @@ def load_pickle(data: bytes) -> object:
             _check_zip(data)
         else:
             _check_legacy(data)
-        with _ALLOWED_GLOBALS, torch.serialization.safe_globals([_OLD_PARAMETERS]):
+        with globals_allowed([_OLD_PARAMETERS]):
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except _DAMAGE as error:
         raise UnreadableEmbedding("is damaged or no torch file") from error
