@@ -35,6 +35,10 @@ def rates(*steps: int, **changes: object) -> list[float]:
         ({"ip_noise_gamma_random_strength": True}, "needs ip_noise_gamma"),
         ({"keep_best": True}, "need validation_every"),
         ({"patience": 3}, "need validation_every"),
+        (
+            {"patience": 2, "validation_every": 10, "early_stopping": "variance"},
+            "variance of the last patience validations; found 2, expected at least 3",
+        ),
         ({"optimizer": "schedulefree", "ema_decay": 0.9}, "schedulefree averages the rows by itself"),
         ({"lr_scheduler": "cosine", "learning_rate": "1:5, 0.1"}, "has steps of its own; expected one rate"),
     ],

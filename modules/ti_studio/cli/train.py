@@ -153,6 +153,8 @@ class _Shown:
 def _conclude(job: Job) -> int:
     summary = job.summary()
     if job.status is JobStatus.FINISHED:
+        if summary["early"]:
+            print(summary["early"], file=sys.stderr)
         print(summary["embedding"])
     elif job.status is JobStatus.STOPPED:
         print(f"Stopped at step {summary['step']}. Go on: python -m ti_studio resume {job.id}", file=sys.stderr)

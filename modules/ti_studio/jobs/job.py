@@ -75,9 +75,11 @@ class Job:
             "warnings": list(progress.warnings),
             "previews": [_preview(event) for event in progress.previews],
             "validations": [{"step": event["step"], "loss": event["loss"]} for event in progress.validations],
+            "best_step": progress.validations[-1]["best_step"] if progress.validations else None,
             "snapshots": [{"step": event["step"], "path": event["path"]} for event in progress.snapshots],
             "embedding": progress.embedding,
             "reason": self._message() if self.status is JobStatus.CRASHED else progress.reason,
+            "early": progress.early,
             "can_resume": self.status in RESUMABLE,
             "queue_position": self.queue_position,
         }

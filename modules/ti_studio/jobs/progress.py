@@ -53,6 +53,8 @@ class Progress:
     snapshots: list[dict[str, Any]] = field(default_factory=list)
     embedding: str | None = None
     reason: str | None = None
+    early: str | None = None
+    """Why it finished before its last step."""
     seconds_worked: float = 0.0
     _began: float | None = None
     _last_at: float = 0.0
@@ -110,6 +112,7 @@ class Progress:
         self._pace.clear()
         self.last, self.message = kind, ""
         self.reason = event.get("reason")
+        self.early = event.get("early") or None
         self.embedding = event.get("path", self.embedding)
         self.step = event.get("step", self.step)
 

@@ -89,10 +89,12 @@ class Saved(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The training made all its steps; the embedding is in its folder."""
+    """The training is over; the embedding is in its folder."""
 
     step: int
     path: str
+    early: str = ""
+    """Why it ended before its last step, in sentences; nothing if it made them all."""
 
 
 @dataclass(frozen=True)

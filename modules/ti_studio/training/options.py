@@ -25,6 +25,9 @@ Scheduler = Literal[
     "rex",
 ]
 
+LEAST_WINDOW = 3
+"""Validations that a variance can be taken of."""
+
 _CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _DOCUMENTED = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -264,12 +267,25 @@ class ValidationOptions(BaseModel):
     """Finish with the rows of the best validation in place of the last rows."""
 
     patience: int = Field(default=0, ge=0)
-    """Finish early after so many validations without an improvement by 0.5 %; 0 goes on to the last step."""
+    """Finish early when the last so many validations show that the word no longer gets better; 0 goes on to the last
+    step."""
+
+    early_stopping: Literal["improvement", "variance"] = "improvement"
+    """How they show it: none of them was better by 0.5 % than what came before (`improvement`), or their loss varies by
+    less than `variance_share` of what it varied by since the first step (`variance`: DVAR, arXiv 2302.04841)."""
+
+    variance_share: float = Field(default=0.15, gt=0, le=1)
+    """For `variance`: the share of the variance of all validations. Less goes on longer. DVAR takes 0.15."""
 
     @model_validator(mode="after")
     def _something_is_validated(self) -> "ValidationOptions":
         if (self.keep_best or self.patience) and not self.validation_every:
             raise ValueError("keep_best and patience need validation_every.")
+        if self.early_stopping == "variance" and 0 < self.patience < LEAST_WINDOW:
+            raise ValueError(
+                f"early_stopping variance takes the variance of the last patience validations; found {self.patience}, "
+                f"expected at least {LEAST_WINDOW}."
+            )
         return self
 
 

@@ -39,7 +39,7 @@ from ti_studio.training.prompts import CAPTION_ALONE, PromptReader, keep_caption
 from ti_studio.training.publishing import publish
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.state import State
-from ti_studio.training.validation import LEAST_IMPROVEMENT, Validations
+from ti_studio.training.validation import Validations
 
 SECONDS_BETWEEN_STATES = 5.0
 """At most so many seconds of work are lost when the process is killed."""
@@ -187,9 +187,7 @@ class _Run:
 
     def is_over(self) -> bool:
         """Returns whether there is no step to make any more: all are made, or they no longer make the word better."""
-        patience = self.request.patience
-        tired = bool(patience) and self.validations.since_improvement >= patience
-        return tired or self.learner.step >= self.request.max_steps
+        return self.learner.step >= self.request.max_steps or bool(self.validations.verdict(self.request))
 
     def periodic(self, preview: Preview) -> Iterator[Event]:
         """Makes the validation, and takes the snapshot and the previews, that are due at this step."""
@@ -201,11 +199,6 @@ class _Run:
             yield self._snapshot(f"{request.name}-{step:06d}.{request.save_as}")
         if request.preview_every and (last or step % request.preview_every == 0):
             yield from preview(self.embedding())
-        if last and step < request.max_steps:
-            yield Warned(
-                f"Finished early at step {step}: the last {request.patience} validations brought no improvement by "
-                f"{LEAST_IMPROVEMENT:.1%}. The best was at step {self.validations.best_step}."
-            )
 
     def _validate(self) -> Iterator[Event]:
         """Compares the word with how it was, and keeps it if it is the best so far."""
@@ -253,7 +246,19 @@ class _Run:
         """Puts the embedding into its folder."""
         embedding = self._best() if self.request.keep_best else self.embedding()
         path = publish(embedding, self.request, self.place.embeddings, replaced=self.place.job / "replaced")
-        return Finished(self.learner.step, str(path))
+        return Finished(self.learner.step, str(path), self._early())
+
+    def _early(self) -> str:
+        """Returns why the training ended before its last step, and what came of it; nothing if it did not."""
+        step, request = self.learner.step, self.request
+        if step >= request.max_steps:
+            return ""
+        saved = request.max_steps - step
+        best = f"The best was at step {self.validations.best_step}" + (", which is what was kept" * request.keep_best)
+        return (
+            f"Finished early at step {step}: {self.validations.verdict(request)}. {best}. "
+            f"{saved} of {request.max_steps} steps were saved."
+        )
 
     def _best(self) -> Embedding:
         """Returns the word as it was at its best validation."""

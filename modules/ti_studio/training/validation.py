@@ -1,11 +1,13 @@
 """Whether a word still gets better: the validations so far, and the best rows among them."""
 
 import json
+import statistics
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from ti_studio.training.options import ValidationOptions
 from ti_studio.training.state import BadState, State
 
 LEAST_IMPROVEMENT = 0.005
@@ -13,7 +15,8 @@ LEAST_IMPROVEMENT = 0.005
 
 
 class Validations:
-    """The best validation, and how many came since the last improvement."""
+    """What the validations found: every loss, the best rows, and how many validations came since the last
+    improvement."""
 
     def __init__(self, rows: Mapping[str, Tensor]) -> None:
         """Takes the rows before the first step."""
@@ -23,14 +26,17 @@ class Validations:
         """None before the first step: the untrained word is no candidate."""
         self.best_step = 0
         self.since_improvement = 0
+        self._losses: list[float] = []
         self._reference: float | None = None
 
     def begin(self, loss: float) -> None:
         """Takes in the loss of the untrained word, which the first steps have to improve on."""
         self._reference = loss
+        self._losses = [loss]
 
     def take_in(self, step: int, loss: float, rows: Mapping[str, Tensor]) -> bool:
         """Takes in a validation; returns whether it is the best so far."""
+        self._losses.append(loss)
         if self._reference is None or loss < self._reference * (1 - LEAST_IMPROVEMENT):
             self._reference, self.since_improvement = loss, 0
         else:
@@ -41,6 +47,30 @@ class Validations:
         self.best_rows = {encoder: value.detach().clone() for encoder, value in rows.items()}
         return True
 
+    def verdict(self, options: ValidationOptions) -> str:
+        """Returns why the word no longer gets better, as a part of a sentence; nothing while it may."""
+        window = options.patience
+        if not window:
+            return ""
+        if options.early_stopping == "improvement":
+            if self.since_improvement < window:
+                return ""
+            return f"the last {window} validations brought no improvement by {LEAST_IMPROVEMENT:.1%}"
+        share = self._variance_share(window)
+        if share >= options.variance_share:
+            return ""
+        return (
+            f"the loss of the last {window} validations varies by {share:.0%} of what it varied by in all "
+            f"{len(self._losses)}, less than {options.variance_share:.0%}"
+        )
+
+    def _variance_share(self, window: int) -> float:
+        """Returns the variance of the last validations over the variance of all; 1 until there are more than these."""
+        if len(self._losses) <= window:
+            return 1.0
+        whole = statistics.pvariance(self._losses)
+        return statistics.pvariance(self._losses[-window:]) / whole if whole else 0.0
+
     def state(self) -> State:
         """Returns what a resume needs."""
         told = {
@@ -48,6 +78,7 @@ class Validations:
             "best_step": self.best_step,
             "since_improvement": self.since_improvement,
             "reference": self._reference,
+            "losses": self._losses,
         }
         tensors = {f"best.{encoder}": rows.clone() for encoder, rows in self.best_rows.items()}
         return State(tensors, {"validations": json.dumps(told)})
@@ -62,6 +93,7 @@ class Validations:
             told = json.loads(state.notes.get("validations", ""))
             self.best_loss, self.best_step = told["best_loss"], told["best_step"]
             self.since_improvement, self._reference = told["since_improvement"], told["reference"]
+            self._losses = list(told["losses"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadState(f"The saved state's validations can't be read: {error!r}") from error
         with torch.no_grad():

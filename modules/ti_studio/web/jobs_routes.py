@@ -86,11 +86,15 @@ class JobView(BaseModel):
     warnings: list[str]
     previews: list[PreviewView]
     validations: list[ValidationView]
+    best_step: int | None
+    """The step of the best validation so far; 0 before the first after a step, None without validations."""
     snapshots: list[SnapshotView]
     embedding: str | None
     """The finished file."""
     reason: str | None
     """Why it failed."""
+    early: str | None
+    """Why it finished before its last step."""
     can_resume: bool
     queue_position: int | None
     """1 for the job that starts next; None for one that does not wait."""
