@@ -2,6 +2,7 @@
 
 import { cardPicker } from "./cards.js";
 import { whenThere } from "./dom.js";
+import { trainForm } from "./form.js";
 import { watchKeys } from "./keys.js";
 import { trainingMonitor } from "./monitor.js";
 import { watchPrompts } from "./prompts.js";
@@ -9,6 +10,7 @@ import { watchPrompts } from "./prompts.js";
 async function start() {
   watchPrompts();
   watchKeys();
+  whenThere("ti_preset_note").then(trainForm);
   const [cardsSection, cardsButton] = await Promise.all(["ti_cards", "ti_cards_button"].map(whenThere));
   const cards = cardPicker(cardsSection);
   document.addEventListener("click", ({ target }) => {

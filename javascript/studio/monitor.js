@@ -11,6 +11,7 @@ import { previewGrid } from "./previews.js";
 const ACTIVE = new Set(["queued", "running", "stopping"]);
 const BUSY_MS = 1000;
 const IDLE_MS = 5000;
+const OF_VALIDATIONS = ["Validation loss", "Best step"];
 
 /** Fills the monitor's section and the place of the Stop and Resume buttons. */
 export function trainingMonitor(section, actions, { onFinished, openTxt2img }) {
@@ -54,7 +55,7 @@ export function trainingMonitor(section, actions, { onFinished, openTxt2img }) {
   const show = () => {
     view.show(job);
     if (!job) return;
-    plot.show([...curve.values()].sort((a, b) => a.step - b.step), job.validations);
+    plot.show([...curve.values()].sort((a, b) => a.step - b.step), job.validations, job.best_step);
     previews.show(job);
   };
   const poll = async () => {
@@ -103,8 +104,9 @@ function build(section, actions) {
   const line = element("p", { className: "ti-line" });
   const reason = element("p", { className: "ti-problem" });
   const facts = element("dl", { className: "ti-facts" });
+  const early = element("p", { className: "ti-early" });
   const result = element("p", { className: "ti-result" });
-  const done = element("div", { className: "ti-done" }, result, use);
+  const done = element("div", { className: "ti-done" }, early, result, use);
   const warnings = element("ul", { className: "ti-notices" });
   const head = element("div", { className: "ti-head" }, title, badge);
   const live = element("div", { className: "ti-live" }, head, bar, line, reason, done, facts);
@@ -119,12 +121,14 @@ function build(section, actions) {
     setText(title, job.name);
     setText(badge, stateOf(job));
     badge.dataset.state = stateOf(job);
-    bar.value = job.max_steps ? job.step / job.max_steps : 0;
+    bar.value = job.early ? 1 : job.step / (job.max_steps || 1);
     setText(line, progressOf(job));
     setText(reason, job.reason ?? "");
     reason.hidden = !job.reason;
     done.hidden = !job.embedding;
     use.disabled = !job.embedding;
+    setText(early, job.early ?? "");
+    early.hidden = !job.early;
     setText(result, job.embedding ? `Saved as ${job.embedding}` : "");
     showFacts(facts, job);
     if (warnings.childElementCount !== job.warnings.length || warnings.dataset.job !== job.id) {
@@ -154,6 +158,7 @@ function showFacts(list, job) {
     Loss: number(job.loss, 4),
     "Smoothed loss": number(job.smoothed_loss, 4),
     "Validation loss": number(job.validations.at(-1)?.loss ?? null, 4),
+    "Best step": String(job.best_step || "–"),
     "Learning rate": number(job.learning_rate, 3),
     "Vector norm": number(job.vector_norm, 3),
     "Steps per second": number(job.steps_per_second, 3),
@@ -164,5 +169,8 @@ function showFacts(list, job) {
     const row = (name) => element("div", {}, element("dt", { textContent: name }), element("dd"));
     list.replaceChildren(...Object.keys(facts).map(row));
   }
-  Object.values(facts).forEach((text, index) => setText(list.children[index].lastChild, text));
+  Object.entries(facts).forEach(([name, text], index) => {
+    setText(list.children[index].lastChild, text);
+    list.children[index].hidden = OF_VALIDATIONS.includes(name) && job.validations.length === 0;
+  });
 }

@@ -1,5 +1,5 @@
-// plot.js – the live loss plot: faint points for each step, a smoothed line over them, the validations as a dotted line,
-// and the values under the pointer.
+// plot.js – the live loss plot: faint points for each step, a smoothed line over them, the validations as a dotted line
+// with the best one marked, and the values under the pointer.
 
 import { drawing, element, setText } from "./dom.js";
 
@@ -8,7 +8,7 @@ const MARGIN = { left: 54, right: 10, top: 8, bottom: 34 };
 
 /**
  * Returns `{ root, show }`; `show` takes points `{ step, loss, smoothed_loss, learning_rate }` and validations
- * `{ step, loss }`, both in the order of their steps.
+ * `{ step, loss }`, both in the order of their steps, and the step of the best validation.
  */
 export function lossPlot() {
   const svg = drawing("svg", { class: "ti-plot", role: "img", "aria-label": "Loss by step" });
@@ -16,6 +16,7 @@ export function lossPlot() {
   const root = element("figure", { className: "ti-figure" }, svg, readout);
   let points = [];
   let validations = [];
+  let best = null;
   let scales = null;
 
   const draw = () => {
@@ -23,8 +24,8 @@ export function lossPlot() {
     if (!width) return;
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     scales = scalesOf(points, validations, width);
-    svg.replaceChildren(...axes(scales, width), ...curves(points, scales), ...marks(validations, scales));
-    setText(readout, points.length ? "Point at the plot to read a step." : "The loss of each step will be drawn here.");
+    svg.replaceChildren(...axes(scales, width), ...curves(points, scales), ...marks(validations, scales, best));
+    setText(readout, hint(points, validations));
   };
   svg.addEventListener("pointermove", (event) => {
     if (!points.length || !scales) return;
@@ -38,7 +39,8 @@ export function lossPlot() {
   svg.addEventListener("pointerleave", draw);
   new ResizeObserver(draw).observe(svg);
 
-  const show = (newPoints, newValidations) => {
+  const show = (newPoints, newValidations, bestStep) => {
+    best = bestStep;
     points = newPoints.filter((point) => point.loss !== null && point.smoothed_loss !== null);
     validations = newValidations.filter((made) => made.loss !== null);
     if (!svg.matches(":hover")) draw();
@@ -68,11 +70,19 @@ function curves(points, scales) {
   return [drawing("path", { class: "ti-plot-raw", d: spots }), drawing("path", { class: "ti-plot-smooth", d: line })];
 }
 
-/** The validations: a line of its own with a dot for each. */
-function marks(validations, scales) {
+function hint(points, validations) {
+  if (!points.length) return "The loss of each step will be drawn here.";
+  const series = validations.length ? "Line: the steps' loss, smoothed. Dotted: validations, the best one ringed. " : "";
+  return `${series}Point at the plot to read a step.`;
+}
+
+/** The validations: a line of its own with a dot for each, and a ring around the best one. */
+function marks(validations, scales, best) {
   const line = validations.map((made, i) => `${i ? "L" : "M"}${scales.x(made.step).toFixed(1)} ${scales.y(made.loss).toFixed(1)}`).join("");
   const dot = (made) => drawing("circle", { class: "ti-plot-validation-dot", cx: scales.x(made.step), cy: scales.y(made.loss), r: 3 });
-  return [drawing("path", { class: "ti-plot-validation", d: line }), ...validations.map(dot)];
+  const ring = (made) => drawing("circle", { class: "ti-plot-best", cx: scales.x(made.step), cy: scales.y(made.loss), r: 6 });
+  const rings = validations.filter((made) => made.step && made.step === best).map(ring);
+  return [drawing("path", { class: "ti-plot-validation", d: line }), ...validations.map(dot), ...rings];
 }
 
 function axes(scales, width) {

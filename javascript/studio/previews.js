@@ -19,7 +19,7 @@ export function previewGrid() {
     const step = steps[Number(slider.value)];
     setText(heading, `Previews at step ${step}`);
     slider.setAttribute("aria-valuetext", `step ${step}`);
-    const pictures = job.previews.filter((preview) => preview.step === step);
+    const pictures = job.previews.filter((preview) => preview.step === step).sort((a, b) => a.index - b.index);
     const addresses = pictures.map(addressOf).join();
     if (grid.dataset.addresses === addresses) return;
     grid.dataset.addresses = addresses;

@@ -38,7 +38,7 @@ def fill(page: Page, elem_id: str, text: str) -> None:
 
 
 def fill_training(page: Page, name: str, dataset: Path | str, *, max_steps: int = 40, preview_every: int = 0) -> None:
-    """Fills in the Train tab for a quick training."""
+    """Fills in the Train tab for a training that makes all its steps, and no validations."""
     fill(page, "ti_name", name)
     fill(page, "ti_initialization_text", "triangle")
     fill(page, "ti_dataset_directory", str(dataset))
@@ -47,6 +47,17 @@ def fill_training(page: Page, name: str, dataset: Path | str, *, max_steps: int 
     fill(page, "ti_save_every", "0")
     fill(page, "ti_preview_every", str(preview_every))
     fill(page, "ti_preview_count", "1")
+    advanced(page, "validation_every", "0")
+    advanced(page, "patience", "0")
+    page.locator("#ti_keep_best input").uncheck()
+
+
+def advanced(page: Page, field: str, text: str) -> None:
+    """Types into a control of the Train tab's closed section."""
+    if control(page, f"ti_{field}").is_hidden():
+        page.locator("#ti_advanced > button").click()
+    expect(control(page, f"ti_{field}")).to_be_visible(timeout=SOON)
+    fill(page, f"ti_{field}", text)
 
 
 def badge(page: Page) -> Locator:

@@ -46,6 +46,8 @@ def test_a_word_is_trained_stopped_resumed_and_finished_and_its_card_makes_a_pic
     expect(page.locator("#ti_monitor")).to_contain_text("Step 60 / 60")
     expect(page.locator("#ti_monitor")).to_contain_text(f"Saved as {studio.embeddings / 'bluetent7.safetensors'}")
     expect(page.get_by_role("heading", name="Previews at step 60")).to_be_visible()
+    expect(page.locator(".ti-facts dt", has_text="Smoothed loss")).to_be_visible()
+    expect(page.locator(".ti-facts dt", has_text="Validation loss")).to_be_hidden()
     preview = page.locator(".ti-preview img").first
     expect(preview).to_have_js_property("complete", True)
     assert preview.evaluate("image => image.naturalWidth") == 64

@@ -6,7 +6,16 @@ from typing import get_args
 import pytest
 
 from ti_studio.training.captions import find_template
-from ti_studio.training.presets import DEFAULT_PRESET, PRESETS, PresetName, filled, preset_values
+from ti_studio.training.presets import (
+    DEFAULT_PRESET,
+    NOT_DECIDED,
+    PRESETS,
+    SUGGESTED,
+    PresetName,
+    filled,
+    recipe,
+    suggestions,
+)
 from ti_studio.training.request import TrainRequest
 
 
@@ -50,12 +59,20 @@ def test_a_presets_value_that_has_no_meaning_with_what_is_given_is_left_out(monk
     assert request("quick", optimizer="schedulefree").ema_decay == 0
 
 
-def test_a_preset_has_a_value_for_all_that_has_a_default() -> None:
-    values = preset_values("style")
+def test_a_recipe_decides_everything_but_what_is_taught_and_from_what() -> None:
+    values = recipe("style")
 
-    assert set(values) == set(TrainRequest.model_fields) - {"name"}
+    assert set(values) == set(TrainRequest.model_fields) - NOT_DECIDED
     assert (values["template"], values["batch_size"]) == ("style_filewords.txt", 4)
     assert TrainRequest(name="word", **values) == request("style", dataset_directory="")
+    assert not any(NOT_DECIDED & set(preset.values) for preset in PRESETS.values())
+    assert recipe("none")["patience"] == 0
+
+
+def test_a_suggested_text_is_known_as_nobodys_own() -> None:
+    assert suggestions("initialization_text") == ["*", PRESETS["negative"].values["initialization_text"]]
+    assert ("a photo of [name]",) in suggestions("preview_prompts")
+    assert set(SUGGESTED) <= set(recipe("object"))
 
 
 def test_preview_prompts_are_lines_under_the_old_name_too() -> None:

@@ -64,7 +64,16 @@ PRESETS: Mapping[PresetName, Preset] = {
 }
 """The values are measured on the demo checkpoint; docs/log.md says which were tried."""
 
-NO_PRESET = "none"
+SUGGESTED = ("initialization_text", "preview_prompts", "preview_negative_prompt")
+"""Texts that presets only suggest: a form keeps what a person wrote there."""
+
+NOT_DECIDED = frozenset(
+    {"name", "initialization_file", "overwrite", "dataset_directory", "folders", "mask_directory", "checkpoint"}
+    | {"width", "height", "seed", "save_as"}
+)
+"""What is taught, from what and on what, where it goes: no preset decides it."""
+
+NO_PRESET: Literal["none"] = "none"
 PRESET_CHOICES: tuple[str, ...] = (*get_args(PresetName), NO_PRESET)
 """What a person can ask for; `none` leaves everything as the request has it."""
 
@@ -85,11 +94,22 @@ def filled(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, **given}
 
 
-def preset_values(preset: PresetName) -> dict[str, Any]:
-    """Returns the value of every field that has a default, with the preset chosen."""
-    fields = TrainRequest.model_fields.items()
-    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
-    return {**defaults, **PRESETS[preset].values}
+def recipe(preset: str) -> dict[str, Any]:
+    """Returns the value of every field that a preset decides: those it sets, and the request's defaults for the rest.
+
+    Raises:
+        KeyError: there is no such preset.
+    """
+    values = {} if preset == NO_PRESET else PRESETS[preset].values  # type: ignore[index]  # any text may be asked for
+    fields = {name: field for name, field in TrainRequest.model_fields.items() if name not in NOT_DECIDED}
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    return {**defaults, **values}
+
+
+def suggestions(field: str) -> list[Any]:
+    """Returns every value of a field that is the request's default or some preset's, and so nobody's own words."""
+    default = TrainRequest.model_fields[field].get_default(call_default_factory=True)
+    return [default, *(preset.values[field] for preset in PRESETS.values() if field in preset.values)]
 
 
 def _left_out(given: Mapping[str, Any]) -> set[str]:

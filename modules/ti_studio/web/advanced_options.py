@@ -5,16 +5,18 @@ from typing import Any, get_args
 import gradio as gr
 from gradio.components import Component
 
-from ti_studio.training.options import LearningOptions, OptimizerName, Scheduler
+from ti_studio.training.options import OptimizerName, Scheduler
+from ti_studio.training.presets import DEFAULT_PRESET, recipe
 from ti_studio.training.request import TrainRequest
+from ti_studio.web.form import shown
 
-DEFAULT = {name: field.default for name, field in LearningOptions.model_fields.items()}
+DEFAULT = {name: shown(value) for name, value in recipe(DEFAULT_PRESET).items()}
 
 
 def advanced_options() -> dict[str, Component]:
     """Builds the section; returns its controls by the request's fields."""
     with gr.Accordion("Advanced", open=False, elem_id="ti_advanced"):
-        gr.Markdown("Plain Textual Inversion unless changed. docs/training.md says when each is worth a try.")
+        gr.Markdown("As the preset has them unless changed. docs/training.md says when each is worth a try.")
         return _validation() | _rows() | _optimizer() | _objective()
 
 
@@ -25,17 +27,28 @@ def unshown_options(controls: dict[str, Component]) -> dict[str, Any]:
 
 
 def _validation() -> dict[str, Component]:
-    with gr.Group(), gr.Row():
-        every = _number("validation_every", "Validate every N steps, 0 to disable", "The plain loss of a fixed set.")
-        patience = _number("patience", "Patience", "Finish after so many validations without an improvement; 0 never.")
-        best = gr.Checkbox(
-            DEFAULT["keep_best"],
-            label="Keep the best",
-            info="Finish with the best validated rows, not the last ones.",
-            min_width=160,
-            elem_id="ti_keep_best",
-        )
-    return {"validation_every": every, "patience": patience, "keep_best": best}
+    with gr.Group():
+        with gr.Row():
+            every = _number(
+                "validation_every", "Validate every N steps, 0 to disable", "The plain loss of a fixed set."
+            )
+            patience = _number("patience", "Patience", "Validations that early stopping looks at; 0 never stops early.")
+        with gr.Row():
+            stopping = gr.Radio(
+                ["improvement", "variance"],
+                value=DEFAULT["early_stopping"],
+                label="Early stopping",
+                info="Finish when they brought no improvement, or when the loss hardly varies any more (DVAR).",
+                elem_id="ti_early_stopping",
+            )
+            best = gr.Checkbox(
+                DEFAULT["keep_best"],
+                label="Keep the best",
+                info="Finish with the best validated rows, not the last ones.",
+                min_width=160,
+                elem_id="ti_keep_best",
+            )
+    return {"validation_every": every, "patience": patience, "early_stopping": stopping, "keep_best": best}
 
 
 def _rows() -> dict[str, Component]:
@@ -79,7 +92,7 @@ def _optimizer() -> dict[str, Component]:
                 elem_id="ti_optimizer",
             )
             arguments = gr.Textbox(
-                "",
+                DEFAULT["optimizer_args"],
                 label="Optimizer arguments",
                 info="name=value, one a line.",
                 elem_id="ti_optimizer_args",

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 from PIL import Image, ImageOps
 
 from ti_studio.embeddings.names import check_name
@@ -35,24 +36,32 @@ class DatasetGroup:
     summary: gr.HTML
     thumbnails: gr.Gallery
 
-    def wire(self, folders: Folders, name: Component, width: Component, height: Component) -> None:
-        """Makes the group show what is in the folder, and keep pictures that are sent under the embedding's name."""
+    def wire(self, folders: Folders, name: Component, size: tuple[Component, Component], recalled: Dependency) -> None:
+        """Makes the group show what is in the folder, and keep pictures that are sent under the embedding's name.
 
-        def look(directory: str, *size: float) -> dict[Any, Any]:
+        Args:
+            folders: where the server keeps things.
+            name: the embedding's name.
+            size: the width and height that pictures are checked for.
+            recalled: the event after which the directory may be one that the browser remembered.
+        """
+
+        def look(directory: str, *pixels: float) -> dict[Any, Any]:
             if not directory.strip():
                 return {self.summary: NOTHING_YET, self.thumbnails: gr.update(value=[], visible=False)}
-            text, pictures = describe_dataset(folders, directory.strip(), (int(size[0]), int(size[1])))
+            text, pictures = describe_dataset(folders, directory.strip(), (int(pixels[0]), int(pixels[1])))
             return {self.summary: text, self.thumbnails: gr.update(value=pictures, visible=bool(pictures))}
 
         def receive(files: list[str], word: str) -> str:
             return str(keep_pictures(folders, word, [Path(file) for file in files]))
 
         shown: dict[str, Any] = {
-            "inputs": [self.directory, width, height],
+            "inputs": [self.directory, *size],
             "outputs": {self.summary, self.thumbnails},
             **AT_ONCE,
         }
         gr.on([self.directory.blur, self.directory.submit], shows_errors(look), **shown)
+        recalled.then(shows_errors(look), **shown)
         received = self.upload.upload(
             shows_errors(receive), [self.upload, name], [self.directory], api_visibility="private"
         )

@@ -43,14 +43,21 @@ class Form(Generic[Request]):
         """What an event listener takes as its inputs."""
         return set(self.components.values())
 
-    def read(self, values: Mapping[Component, Any]) -> Request:
+    def read(self, values: Mapping[Component, Any], fixed: Mapping[str, Any] | None = None) -> Request:
         """Returns the request that the page's values make.
+
+        Args:
+            values: what the controls show.
+            fixed: values for fields without a control that differ from the form's own.
 
         Raises:
             pydantic.ValidationError: a value is not allowed.
         """
-        return self.request_type(**self.fixed, **{name: values[control] for name, control in self.components.items()})
+        unshown = {name: value for name, value in (fixed or {}).items() if name in self.fixed}
+        shown = {name: values[control] for name, control in self.components.items()}
+        return self.request_type(**{**self.fixed, **unshown, **shown})
 
-    def show(self, request: Request) -> dict[Component, Any]:
-        """Returns what each control shows for a request."""
-        return {control: getattr(request, name) for name, control in self.components.items()}
+
+def shown(value: Any) -> Any:
+    """Returns what a control shows for a request's value: several texts are lines."""
+    return "\n".join(value) if isinstance(value, tuple) else value

@@ -6,16 +6,20 @@ import gradio as gr
 from gradio.components import Component
 
 from ti_studio.training.captions import list_templates
+from ti_studio.training.presets import DEFAULT_PRESET, recipe
 from ti_studio.training.request import TrainRequest
 from ti_studio.web.advanced_options import advanced_options, unshown_options
 from ti_studio.web.datasets import dataset_group
 from ti_studio.web.errors import shows_errors
-from ti_studio.web.form import Form
+from ti_studio.web.form import Form, shown
 from ti_studio.web.pieces import AT_ONCE, QUIET, live_text, place
+from ti_studio.web.preset_choice import preset_choice
 from ti_studio.web.quicksettings import Quicksettings
 from ti_studio.web.services import Services
 
-DEFAULT = {name: field.default for name, field in TrainRequest.model_fields.items()}
+DEFAULT = {name: field.default for name, field in TrainRequest.model_fields.items()} | {
+    name: shown(value) for name, value in recipe(DEFAULT_PRESET).items()
+}
 SILENCE = {"text": ""}
 SAID = """<p class="ti-note" role="status">{{value.text}}</p>"""
 TELL_MONITOR = "() => document.dispatchEvent(new Event('ti:job'))"
@@ -26,6 +30,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
     controls: dict[str, Component] = {"checkpoint": settings.checkpoint}
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_settings"):
+            choice = preset_choice()
             controls |= _word()
             dataset = dataset_group()
             controls["dataset_directory"] = dataset.directory
@@ -44,22 +49,25 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
             place("ti_monitor", "Training")
     form = Form(TrainRequest, controls, fixed=unshown_options(controls))
     settings.give_size(controls["width"], controls["height"])
-    dataset.wire(services.folders, controls["name"], controls["width"], controls["height"])
 
     def templates() -> dict[Any, Any]:
         return {controls["template"]: gr.update(choices=list(list_templates(services.folders.templates)))}
 
-    settings.page.load(shows_errors(templates), outputs=[controls["template"]], **QUIET)
+    # One after the other: two updates of one control at the same time lose a value.
+    loaded = settings.page.load(shows_errors(templates), outputs=[controls["template"]], **QUIET)
+    choice.wire(controls)
+    recalled = choice.recall(controls, loaded)
+    dataset.wire(services.folders, controls["name"], (controls["width"], controls["height"]), recalled)
 
     def submit(values: dict[Component, Any]) -> dict[Any, Any]:
-        job = services.jobs.submit(form.read(values))
+        job = services.jobs.submit(form.read(values, choice.unshown(values)))
         position = job.summary()["queue_position"]
         if position is None:
             return {said: SILENCE}
         waits = f"Another training runs. {job.request.name} waits as number {position} and starts by itself."
         return {said: {"text": waits}}
 
-    submitted = train.click(shows_errors(submit), inputs=form.inputs, outputs=[said], **QUIET)
+    submitted = train.click(shows_errors(submit), inputs={*form.inputs, choice.preset}, outputs=[said], **QUIET)
     submitted.success(None, js=TELL_MONITOR, **AT_ONCE)
 
 
@@ -130,7 +138,7 @@ def _learning() -> dict[str, Component]:
                 "Gradient accumulation steps", "gradient_accumulation_steps", "Batches summed into one step."
             )
         with gr.Row():
-            max_steps = _whole("Max steps", "max_steps", "The training is finished after so many.")
+            max_steps = _whole("Max steps", "max_steps", "Or fewer, when the word no longer gets better.")
             seed = _whole(
                 "Seed", "seed", "The same seed and settings give the same embedding.", elem_id="ti_train_seed"
             )
@@ -168,7 +176,7 @@ def _records() -> dict[str, Component]:
             )
         with gr.Row():
             prompts = gr.Textbox(
-                "\n".join(DEFAULT["preview_prompts"]),
+                DEFAULT["preview_prompts"],
                 label="Preview prompts",
                 info="One a line; [name] is the word.",
                 elem_id="ti_preview_prompts",
@@ -181,7 +189,8 @@ def _records() -> dict[str, Component]:
                 label="Preview negative prompt",
                 info="Of all previews.",
                 elem_id="ti_preview_negative_prompt",
-                max_lines=2,
+                lines=2,
+                max_lines=8,
                 scale=2,
             )
         with gr.Row():

@@ -1,0 +1,65 @@
+"""The Train tab's form and what the monitor shows of validations, in a real browser."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.pages import PATIENCE, SOON, advanced, badge, control, fill, fill_training, open_studio
+from tests.browser.studio import Studio
+
+
+def choose(page: Page, preset: str) -> None:
+    page.locator("#ti_preset input").click()
+    page.get_by_role("option", name=preset, exact=True).click()
+
+
+def test_a_preset_fills_in_the_form_and_the_form_survives_a_reload(page: Page, studio: Studio, drawings: Path) -> None:
+    open_studio(page, studio, "Train")
+    note = page.locator("#ti_preset_note")
+    expect(note).to_contain_text("What to begin with", timeout=SOON)
+    fill(page, "ti_name", "dimmed")
+    fill(page, "ti_preview_prompts", "my own [name]\nat sea")
+    choose(page, "negative")
+    expect(control(page, "ti_initialization_text")).to_have_value("bad, blurry", timeout=SOON)
+    expect(control(page, "ti_preview_negative_prompt")).to_have_value("[name]")
+    expect(control(page, "ti_preview_prompts")).to_have_value("my own [name]\nat sea")
+    expect(control(page, "ti_name")).to_have_value("dimmed")
+    fill(page, "ti_learning_rate", "0.01")
+    fill(page, "ti_dataset_directory", str(drawings))
+    expect(note).to_contain_text("Changed from it: learning rate.")
+
+    open_studio(page, studio, "Train")
+    expect(control(page, "ti_name")).to_have_value("dimmed", timeout=SOON)
+    expect(control(page, "ti_learning_rate")).to_have_value("0.01")
+    expect(control(page, "ti_preview_prompts")).to_have_value("my own [name]\nat sea")
+    expect(page.locator("#ti_dataset_summary")).to_contain_text("6 pictures", timeout=SOON)
+    expect(note).to_contain_text("Use the word in the negative prompt")
+    expect(note).to_contain_text("Changed from it: learning rate.")
+
+    page.get_by_role("button", name="Back to the preset").click()
+    expect(control(page, "ti_learning_rate")).to_have_value("0.005", timeout=SOON)
+    expect(note).not_to_contain_text("Changed from it")
+    choose(page, "object")
+    expect(control(page, "ti_initialization_text")).to_have_value("*", timeout=SOON)
+
+
+def test_a_training_that_ends_early_says_why_and_marks_the_best_step(
+    page: Page, studio: Studio, drawings: Path
+) -> None:
+    open_studio(page, studio, "Train")
+    fill_training(page, "early-bird", drawings, max_steps=60)
+    fill(page, "ti_learning_rate", "1e-9")
+    advanced(page, "validation_every", "5")
+    advanced(page, "patience", "2")
+    fill(page, "ti_preview_every", "60")
+    fill(page, "ti_preview_prompts", "a photo of [name]\n[name] at night")
+    page.get_by_role("button", name="Train Embedding").click()
+    expect(page.get_by_role("heading", name="early-bird")).to_be_visible(timeout=SOON)
+    expect(badge(page)).to_have_text("finished", timeout=PATIENCE)
+    expect(page.locator(".ti-early")).to_contain_text("Finished early at step 10: the last 2 validations")
+    expect(page.locator(".ti-early")).to_contain_text("50 of 60 steps were saved")
+    expect(page.locator(".ti-plot-validation-dot")).to_have_count(3)
+    expect(page.locator(".ti-plot-best")).to_have_count(1)
+    expect(page.locator(".ti-facts")).to_contain_text("Validation loss")
+    captions = page.locator(".ti-preview img").evaluate_all("images => images.map((image) => image.alt)")
+    assert captions == ["Step 10, seed 1: a photo of early-bird", "Step 10, seed 1: early-bird at night"]

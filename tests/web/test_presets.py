@@ -1,0 +1,63 @@
+"""Presets by REST and on the page."""
+
+from pathlib import Path
+
+from tests.web.conftest import Client
+from ti_studio.training.presets import DEFAULT_PRESET, PRESETS, filled
+from ti_studio.training.request import TrainRequest
+from ti_studio.web.advanced_options import DEFAULT as ADVANCED
+from ti_studio.web.form import shown
+from ti_studio.web.preset_choice import filled_in
+from ti_studio.web.services import Services
+from ti_studio.web.train_tab import DEFAULT
+
+UNTOUCHED = {
+    "initialization_text": "*",
+    "preview_prompts": "a photo of [name]",
+    "preview_negative_prompt": "",
+}
+
+
+def test_presets_are_listed_with_what_they_decide(client: Client) -> None:
+    listed = client().get("/ti/presets").json()
+
+    assert [preset["name"] for preset in listed] == list(PRESETS)
+    negative = next(preset for preset in listed if preset["name"] == "negative")
+    assert negative["values"]["preview_negative_prompt"] == "[name]"
+    assert "batch_size" in negative["values"]
+    assert "dataset_directory" not in negative["values"]
+    assert "preview_prompts" in negative["suggested"]
+
+
+def test_a_presets_values_and_ones_own_make_a_request(client: Client, services: Services, dataset: Path) -> None:
+    studio = client()
+    values = {preset["name"]: preset["values"] for preset in studio.get("/ti/presets").json()}["negative"]
+    own = {"name": "bad-hands", "dataset_directory": str(dataset), "vectors_per_token": 1}
+    answer = studio.post("/ti/jobs", json={**values, **own})
+
+    assert answer.status_code == 201, answer.json()
+    job = services.jobs.get(answer.json()["id"])
+    assert job.request == TrainRequest(**filled("negative", own))
+    studio.post(f"/ti/jobs/{job.id}/stop")
+
+
+def test_the_page_begins_with_the_default_preset() -> None:
+    for name, value in PRESETS[DEFAULT_PRESET].values.items():
+        assert shown(value) in (DEFAULT.get(name), ADVANCED.get(name)), name
+
+
+def test_choosing_a_preset_sets_every_field_back_that_it_does_not_name() -> None:
+    negative = filled_in("negative", UNTOUCHED)
+    back = filled_in("object", {name: negative[name] for name in UNTOUCHED})
+
+    assert (negative["template"], negative["preview_negative_prompt"]) == ("style_filewords.txt", "[name]")
+    assert {name: back[name] for name in UNTOUCHED} == UNTOUCHED
+    assert back["template"] == "subject_filewords.txt"
+
+
+def test_a_persons_own_texts_stay_when_a_preset_is_chosen() -> None:
+    own = {**UNTOUCHED, "initialization_text": "cat", "preview_prompts": "my [name]\n[name] at sea"}
+    filled = filled_in("negative", own)
+
+    assert (filled["initialization_text"], filled["preview_prompts"]) == ("cat", "my [name]\n[name] at sea")
+    assert filled["preview_negative_prompt"] == "[name]"
