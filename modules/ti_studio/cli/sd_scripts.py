@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ti_studio.errors import StudioError
@@ -48,6 +47,4 @@ def _checkpoint(plan: Plan, *, sdxl: bool) -> CheckpointInfo:
         print(f"note: {info.title} is {info.family.name}; it is trained as such, as {script} does.", file=sys.stderr)
     if plan.options.get("v2") and info.family.name != "SD 2":
         print(f"note: --v2 changes nothing: {info.title} is {info.family.name}.", file=sys.stderr)
-    if plan.options.get("v_parameterization"):
-        return replace(info, outline=replace(info.outline, prediction_type="v_prediction"))
-    return info
+    return info.predicting(plan.request.prediction_type)

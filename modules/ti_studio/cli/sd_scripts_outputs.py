@@ -157,7 +157,7 @@ class Samples:
             cfg_scale=wanted.scale,
             width=wanted.width or self._plan.request.width,
             height=wanted.height or self._plan.request.height,
-            clip_skip=self._plan.options.get("clip_skip") or 1,
+            clip_skip=self._plan.request.clip_skip,
         )
 
 

@@ -50,6 +50,8 @@ class Provenance:
     initialization_text: str = ""
     prediction_type: str = "epsilon"
     """What the checkpoint predicts: "epsilon" or "v"."""
+    clip_skip: int | None = None
+    """Which of the text encoder's layers was taken, 1 for the last; None where the family leaves no choice."""
     request: str = "{}"
     """The whole TrainRequest, as JSON."""
     dataset: Mapping[str, object] = field(default_factory=dict)
@@ -80,6 +82,7 @@ def header_metadata(provenance: Provenance) -> dict[str, str]:
         "modelspec.trigger_phrase": provenance.trigger,
         "modelspec.date": provenance.date.isoformat(timespec="seconds"),
         "modelspec.prediction_type": provenance.prediction_type,
+        "modelspec.encoder_layer": None if provenance.clip_skip is None else str(provenance.clip_skip),
         "modelspec.resolution": f"{width}x{height}",
     }
     return {name: value for name, value in known.items() if value is not None}

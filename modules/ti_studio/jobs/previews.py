@@ -43,6 +43,7 @@ def _painted(painter: Painter, request: TrainRequest, embedding: Embedding) -> I
             steps=PREVIEW_STEPS,
             width=request.width,
             height=request.height,
+            clip_skip=request.clip_skip,
         )
         for seed, image in zip(seeds, painter.preview(embedding, wanted, seeds), strict=True):
             yield wanted.prompt, seed, image

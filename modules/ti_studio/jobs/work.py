@@ -26,7 +26,7 @@ def work(files: JobFolder) -> None:
         StudioError: the training can't begin or go on.
     """
     place, request = files.place, files.request
-    info = identify(Path(place.checkpoint), root=Path(place.checkpoints))
+    info = identify(Path(place.checkpoint), root=Path(place.checkpoints)).predicting(request.prediction_type)
     files.append(Preparing(f"Loading checkpoint {info.title}").to_json())
     model = load(info, Hardware.automatic())
     training_place = Place(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -62,6 +62,12 @@ class CheckpointInfo:
     def prediction_type(self) -> str:
         """`epsilon` or `v_prediction`."""
         return self.outline.prediction_type
+
+    def predicting(self, prediction_type: str) -> "CheckpointInfo":
+        """Returns the checkpoint taken for one that predicts this; `auto` leaves it as it was found out to be."""
+        if prediction_type == "auto":
+            return self
+        return replace(self, outline=replace(self.outline, prediction_type=prediction_type, notes=()))
 
     @cached_property
     def sha256(self) -> str:

@@ -126,7 +126,7 @@ def _load_folder(info: CheckpointInfo, hardware: Hardware) -> Model:
     )
     unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
     vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=torch.float32)
-    scheduler_config = _scheduler_config(info.path)
+    scheduler_config = {**_scheduler_config(info.path), "prediction_type": info.prediction_type}
     return Model(info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), scheduler_config)
 
 

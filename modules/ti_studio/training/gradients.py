@@ -64,11 +64,11 @@ class _Told:
             chunk for batch in batches for prompts in (batch.prompts, batch.other_prompts) for chunk in filled(prompts)
         ]
         rows, initial = rows_and_initial
-        outputs = encode_chunks(model.encoders, chunks, {request.name: rows})
+        outputs = encode_chunks(model.encoders, chunks, {request.name: rows}, request.clip_skip)
         initially = None
         if request.context_weight or request.prompt_weight:
             with torch.no_grad():
-                initially = encode_chunks(model.encoders, chunks, {request.name: initial})
+                initially = encode_chunks(model.encoders, chunks, {request.name: initial}, request.clip_skip)
         return cls(outputs, outputs.detached(), initially)
 
     def collected(self) -> tuple[list[Tensor], list[Tensor]]:

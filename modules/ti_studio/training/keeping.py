@@ -17,9 +17,9 @@ DECIDES_LAYOUT = 500
 Rows = Mapping[str, Tensor]
 
 
-def conditioned(model: Model, prompts: Sequence[Prompt], rows: Rows, name: str) -> Conditioning:
+def conditioned(model: Model, prompts: Sequence[Prompt], rows: Rows, name: str, clip_skip: int = 1) -> Conditioning:
     """Returns encoded prompts for the UNet, with a graph from them to the rows."""
-    return encode(model.encoders, prompts, {name: rows})
+    return encode(model.encoders, prompts, {name: rows}, clip_skip)
 
 
 def distance_penalty(rows: Rows, initial: Rows) -> Tensor:

@@ -68,16 +68,17 @@ def _dropped(learner: Learner, numbers: dict[str, float], rate: float) -> Warned
     return Warned(f"Step {step} was left out: its {name} is {value}.")
 
 
-def batch_loss(model: Model, batch: Batch, rows: Rows, name: str) -> Tensor:
+def batch_loss(model: Model, batch: Batch, rows: Rows, name: str, clip_skip: int = 1) -> Tensor:
     """Returns the plain mean squared error of a batch, with a graph from it to the rows."""
-    return denoising_losses(model, batch.pictures, conditioned(model, batch.prompts, rows, name)).mean()
+    return denoising_losses(model, batch.pictures, conditioned(model, batch.prompts, rows, name, clip_skip)).mean()
 
 
 @torch.no_grad()
 def validation_loss(model: Model, lesson: Lesson, rows: Rows) -> float:
     """Returns the plain mean squared error of what every validation looks at."""
     losses, count = torch.zeros((), device=model.hardware.device), 0
+    name, clip_skip = lesson.request.name, lesson.request.clip_skip
     for batch in lesson.validation_batches():
-        losses += batch_loss(model, batch, rows, lesson.request.name) * len(batch.prompts)
+        losses += batch_loss(model, batch, rows, name, clip_skip) * len(batch.prompts)
         count += len(batch.prompts)
     return (losses / count).item()

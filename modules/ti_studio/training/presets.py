@@ -69,7 +69,7 @@ SUGGESTED = ("initialization_text", "preview_prompts", "preview_negative_prompt"
 
 NOT_DECIDED = frozenset(
     {"name", "initialization_file", "overwrite", "dataset_directory", "folders", "mask_directory", "checkpoint"}
-    | {"width", "height", "seed", "save_as"}
+    | {"width", "height", "clip_skip", "prediction_type", "seed", "save_as"}
 )
 """What is taught, from what and on what, where it goes: no preset decides it."""
 

@@ -100,6 +100,15 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """The checkpoint's title or path; None is the first one found, which is the demo checkpoint on a fresh
     installation."""
 
+    clip_skip: int = Field(default=1, ge=1, le=12)
+    """Which of the text encoder's layers the UNet listens to: 1 the last, 2 the one before it, as many anime
+    checkpoints of SD 1 want it. Previews use the same, and prompts with the word should. SD 2 and SDXL have a layer of
+    their own."""
+
+    prediction_type: Literal["auto", "epsilon", "v_prediction"] = "auto"
+    """What the checkpoint predicts, where its file does not say so: the noise, or the velocity (SD 2 at 768 pixels,
+    some SDXL checkpoints). Wrong, it makes noise of every picture."""
+
     save_as: Literal["safetensors", "pt"] = "safetensors"
     """`safetensors` loads everywhere and carries all metadata; `pt` is A1111's older layout."""
 

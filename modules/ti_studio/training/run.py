@@ -13,6 +13,7 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.metadata import Provenance, header_metadata
 from ti_studio.models.loading import Model
+from ti_studio.prompts.layers import Layer
 from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import Dataset, scan_folders
 from ti_studio.training.events import (
@@ -228,6 +229,9 @@ class _Run:
         request = self.request
         if request.zero_terminal_snr and not self.lesson.noise.predicts_velocity:
             yield "zero_terminal_snr is for v-prediction; a checkpoint that predicts noise learns nothing of it."
+        family = self.model.info.family
+        if request.clip_skip > 1 and family.layer is not Layer.CHOSEN:
+            yield f"Clip skip {request.clip_skip} is not used: {family.name} checkpoints have a layer of their own."
         rate = LearningRateSchedule.parse(request.learning_rate).segments[0].rate
         if request.optimizer in ("prodigy", "dadapt") and rate < LEAST_FACTOR:
             yield (
@@ -279,6 +283,7 @@ class _Run:
             checkpoint_sha256=self.model.info.sha256,
             initialization_text=self.request.initialization_text,
             prediction_type="v" if self.model.info.prediction_type == "v_prediction" else "epsilon",
+            clip_skip=self.request.clip_skip if self.model.info.family.layer is Layer.CHOSEN else None,
             request=self.request.model_dump_json(),
             dataset=_summary(self._dataset, self._fingerprint),
             versions=_versions(),

@@ -121,10 +121,12 @@ def _objective() -> dict[str, Component]:
         snr = _number("min_snr_gamma", "Min-SNR gamma", "Less weight for clean timesteps, 5; 0 is off.")
         first = _number("min_timestep", "Min timestep", "0 to 999; low ones teach texture.")
         end = _number("max_timestep", "Max timestep", "1 to 1000; high ones decide layout.")
-    return {"min_snr_gamma": snr, "min_timestep": first, "max_timestep": end}
+        skip = _number("clip_skip", "Clip skip", "As in txt2img: 2 for many anime checkpoints of SD 1.")
+    return {"min_snr_gamma": snr, "min_timestep": first, "max_timestep": end, "clip_skip": skip}
 
 
 def _number(field: str, label: str, info: str) -> gr.Number:
     """Returns a control for a number; the request says which numbers are allowed."""
-    whole = 0 if isinstance(DEFAULT[field], int) else None
-    return gr.Number(DEFAULT[field], label=label, info=info, precision=whole, min_width=120, elem_id=f"ti_{field}")
+    default = DEFAULT.get(field, TrainRequest.model_fields[field].default)
+    whole = 0 if isinstance(default, int) else None
+    return gr.Number(default, label=label, info=info, precision=whole, min_width=120, elem_id=f"ti_{field}")

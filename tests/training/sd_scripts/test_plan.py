@@ -101,6 +101,13 @@ def test_every_name_of_an_optimizer_is_understood(
     assert request.max_grad_norm == 1.0
 
 
+def test_what_the_checkpoint_is_may_be_said(config: Path) -> None:
+    request = plan(config, "--v2", "--v_parameterization", "--clip_skip=2", "--max_token_length=225").request
+
+    assert (request.prediction_type, request.clip_skip) == ("v_prediction", 2)
+    assert plan(config).request.prediction_type == "auto"
+
+
 def test_numbers_of_steps_may_be_parts_of_all_steps(config: Path) -> None:
     request = plan(
         config,

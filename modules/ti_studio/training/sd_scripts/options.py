@@ -71,6 +71,7 @@ TRAINING = (
     Option("--scale_v_pred_loss_like_noise_pred", None, "v-prediction", "scale_v_pred_loss_like_noise_pred"),
     Option("--weight_decay", float, "pull of the rows towards zero", "weight_decay"),
     Option("--mixed_precision", str, "no, fp16 or bf16", "precision", names=_PRECISIONS),
+    Option("--v_parameterization", None, "it predicts velocity", "prediction_type", value="v_prediction"),
     Option("--clip_skip", int, "which of the text encoder's last layers to take", "clip_skip"),
     Option("--gradient_checkpointing", None, "less memory, more time", "gradient_checkpointing"),
     Option("--debiased_estimation_loss", None, "weigh timesteps", "debiased_estimation_loss"),
@@ -114,7 +115,6 @@ DATASET = (
 COMMAND = (
     Option("--pretrained_model_name_or_path", str, "the checkpoint: a file or a diffusers folder"),
     Option("--v2", None, "the checkpoint is an SD 2; found out without it"),
-    Option("--v_parameterization", None, "the checkpoint predicts velocity"),
     Option("--dataset_config", str, "the dataset's TOML file"),
     Option("--train_data_dir", str, "a folder of folders N_name"),
     Option("--reg_data_dir", str, "the same, of regularisation pictures"),
