@@ -66,6 +66,32 @@ def test_a_word_is_trained_and_used_from_the_command_line(run, pictures: Path, t
         assert 'TI hashes: "zzzz1234: ' in image.info["parameters"]
 
 
+def test_several_folders_are_trained_from_a_dataset_file(run, draw, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    draw(tmp_path / "near", ["red"])
+    draw(tmp_path / "far", ["blue", "green"])
+    (tmp_path / "cats.toml").write_text(
+        "[[datasets]]\nresolution = 32\nbatch_size = 3\n[[datasets.subsets]]\nimage_dir = 'near'\nnum_repeats = 5\n"
+        "[[datasets.subsets]]\nimage_dir = 'far'\ncustom_attributes = {}\nflip_aug = true\n"
+    )
+
+    trained = run(
+        *("train", "--preset", "none", "--name", "zzzz1234", "--dataset-config", "cats.toml", "--caption-prefix", "my"),
+        *("--max-steps", 1, "--preview-every", 0, "--save-every", 0),
+    )
+
+    assert trained.returncode == 0, trained.stderr
+    assert "note: cats.toml: custom_attributes does nothing here" in trained.stderr
+    header = read_embedding(tmp_path / "words" / "zzzz1234.safetensors").metadata
+    request, dataset = (json.loads(header[f"ti_studio.{name}"]) for name in ("request", "dataset"))
+    assert [Path(folder["directory"]).name for folder in request["folders"]] == ["near", "far"]
+    assert [folder["num_repeats"] for folder in request["folders"]] == [5, 1]
+    assert [folder["flip"] for folder in request["folders"]] == [False, True]
+    assert {folder["caption_prefix"] for folder in request["folders"]} == {"my"}
+    assert (request["batch_size"], request["width"], dataset["pictures"]) == (3, 32, 3)
+    answered = run("train", "--name", "other", "--dataset-config", "cats.toml", "--dataset-directory", "near")
+    assert "--dataset-config and --dataset-directory: expected one of the two" in answered.stderr
+
+
 def test_an_embedding_is_created_and_inspected(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     created = run("create", "--name", "newword", "--initialization-text", "red tree", "--vectors-per-token", 3)
     inspected = run(

@@ -9,13 +9,21 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from ti_studio.cli.arguments import Commands, add_folder_options, add_request_options, read_folders, read_request
+from ti_studio.cli.arguments import (
+    Commands,
+    WrongArguments,
+    add_folder_options,
+    add_request_options,
+    read_folders,
+    read_request,
+)
 from ti_studio.errors import NotFound
 from ti_studio.jobs.job import RESUMABLE, Job
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
 from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES, PRESETS, filled
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.sd_scripts.dataset_config import read_dataset_config
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_LINES = 10.0
@@ -27,6 +35,7 @@ _EXAMPLES = """examples:
   python -m ti_studio train --name my-cat --initialization-text cat --dataset-directory ~/pictures/my-cat
   python -m ti_studio train --name my-cat --initialization-text "orange cat" --vectors-per-token 4 \\
       --learning-rate "0.005:200, 1e-3" --max-steps 1000 --dataset-directory ~/pictures/my-cat
+  python -m ti_studio train --name my-cat --initialization-text cat --dataset-config cats.toml
 
 Ctrl+C stops a training after its present step; `python -m ti_studio resume` goes on exactly where it was."""
 
@@ -45,6 +54,13 @@ def add_train(commands: Commands) -> None:
         choices=PRESET_CHOICES,
         default=DEFAULT_PRESET,
         help=f"sets what no other option sets [{DEFAULT_PRESET}]; none leaves the defaults below. {_presets()}",
+    )
+    parser.add_argument(
+        "--dataset-config",
+        type=Path,
+        metavar="TOML",
+        help="several folders with options of their own, as sd-scripts' dataset files have them (docs/sd-scripts.md), "
+        "instead of --dataset-directory; what the file does not say is as the other options say",
     )
     add_request_options(parser, TrainRequest, {"checkpoint": "--ckpt"})
     add_folder_options(parser)
@@ -65,11 +81,33 @@ def add_resume(commands: Commands) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Submits a training and follows it; returns the exit status."""
+    if options.dataset_config is not None:
+        _read_dataset(options)
     request = read_request(TrainRequest, options, partial(filled, options.preset))
     places = ("dataset_directory", "mask_directory", "initialization_file")
     absolute = {name: str(Path(given).expanduser().resolve()) for name in places if (given := getattr(request, name))}
     jobs = Jobs(read_folders(options))
     return follow(jobs, jobs.submit(request.model_copy(update=absolute)))
+
+
+def _read_dataset(options: argparse.Namespace) -> None:
+    """Puts what the dataset file says among the options: its folders, and a batch size and a size of previews where
+    no option says them.
+
+    Raises:
+        StudioError: the file can't be read, or there is a dataset directory too.
+    """
+    if options.dataset_directory is not None:
+        raise WrongArguments("--dataset-config and --dataset-directory: expected one of the two.")
+    defaults = {} if options.caption_extension is None else {"caption_extension": options.caption_extension}
+    config = read_dataset_config(options.dataset_config.expanduser(), defaults)
+    for notice in config.notices:
+        print(f"note: {notice}", file=sys.stderr)
+    options.folders = config.folders
+    first = config.folders[0]
+    for name, value in (("batch_size", config.batch_size), ("width", first.width), ("height", first.height)):
+        if getattr(options, name) is None:
+            setattr(options, name, value)
 
 
 def run_resume(options: argparse.Namespace) -> int:
