@@ -1,4 +1,5 @@
-// previews.js – the preview pictures of a training: the newest step, older ones by the slider, and a click enlarges.
+// previews.js – the preview pictures of a training, prompt by prompt: the newest step, older ones by the slider, and a
+// click enlarges.
 
 import { address } from "./api.js";
 import { element, setText } from "./dom.js";
@@ -7,7 +8,7 @@ import { element, setText } from "./dom.js";
 export function previewGrid() {
   const heading = element("h3", { textContent: "Previews" });
   const slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "Step of the previews" });
-  const grid = element("div", { className: "ti-previews" });
+  const grid = element("div", { className: "ti-preview-prompts" });
   const root = element("section", { className: "ti-previews-section", hidden: true }, heading, slider, grid);
   const zoom = enlarger();
   root.append(zoom.root);
@@ -23,7 +24,12 @@ export function previewGrid() {
     const addresses = pictures.map(addressOf).join();
     if (grid.dataset.addresses === addresses) return;
     grid.dataset.addresses = addresses;
-    grid.replaceChildren(...pictures.map(thumbnail));
+    const prompts = [...new Set(pictures.map(({ prompt }) => prompt))];
+    grid.replaceChildren(...prompts.map((prompt) => figure(prompt, pictures.filter((made) => made.prompt === prompt))));
+  };
+  const figure = (prompt, pictures) => {
+    const row = element("div", { className: "ti-previews" }, ...pictures.map(thumbnail));
+    return element("figure", { className: "ti-figure" }, row, element("figcaption", { className: "ti-note", textContent: prompt }));
   };
   const addressOf = (preview) => address(`jobs/${encodeURIComponent(job.id)}/previews/${encodeURIComponent(preview.url_name)}`);
   const thumbnail = (preview) => {
