@@ -62,4 +62,7 @@ def test_a_training_that_ends_early_says_why_and_marks_the_best_step(
     expect(page.locator(".ti-plot-best")).to_have_count(1)
     expect(page.locator(".ti-facts")).to_contain_text("Validation loss")
     captions = page.locator(".ti-preview img").evaluate_all("images => images.map((image) => image.alt)")
+    expect(page.locator(".ti-preview-prompts figcaption")).to_have_text(
+        ["a photo of early-bird", "early-bird at night"]
+    )
     assert captions == ["Step 10, seed 1: a photo of early-bird", "Step 10, seed 1: early-bird at night"]

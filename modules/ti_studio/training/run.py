@@ -258,9 +258,10 @@ class _Run:
         if step >= request.max_steps:
             return ""
         saved = request.max_steps - step
-        best = f"The best was at step {self.validations.best_step}" + (", which is what was kept" * request.keep_best)
+        best = self.validations.best_step
+        kept = f"The best, of step {best}, was kept" if request.keep_best else f"The best was at step {best}"
         return (
-            f"Finished early at step {step}: {self.validations.verdict(request)}. {best}. "
+            f"Finished early at step {step}: {self.validations.verdict(request)}. {kept}. "
             f"{saved} of {request.max_steps} steps were saved."
         )
 
