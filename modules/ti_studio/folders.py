@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,26 @@ def inside(root: Path, relative: str) -> Path:
     return path
 
 
+def why_not_written(error: OSError) -> str:
+    """Returns in a few words why something could not be written."""
+    return "the disk is full" if error.errno == errno.ENOSPC else error.strerror or type(error).__name__
+
+
+def remove_temporaries(folder: Path, *, unchanged_for: float = 0.0) -> None:
+    """Removes what processes that were killed while they wrote have left in a folder and below it.
+
+    Args:
+        folder: the folder.
+        unchanged_for: seconds; a younger file is left alone, for where living processes may be writing.
+    """
+    for path in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+        try:
+            if time.time() - path.stat().st_mtime >= unchanged_for:
+                path.unlink()
+        except FileNotFoundError:  # its process has put it into its place
+            continue
+
+
 def atomic_write(path: Path, data: bytes) -> None:
     """Replaces `path` by a file with these bytes; whatever happens, the old or the new content is there, never a part.
 
@@ -96,7 +117,6 @@ def atomic_write(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
         raise WriteFailed(
-            f"{path} could not be written ({len(data):,} bytes): {reason}. Nothing was changed."
+            f"{path} could not be written ({len(data):,} bytes): {why_not_written(error)}. Nothing was changed."
         ) from error

@@ -50,9 +50,9 @@ def test_a_word_for_the_negative_prompt_is_previewed_there(tiny_model: Model, wo
     asked: list[GenerateRequest] = []
 
     class Listening(Painter):
-        def preview(self, embedding: Embedding, request: GenerateRequest, seeds: Any) -> Any:
+        def preview(self, embedding: Embedding, request: GenerateRequest, *others: Any) -> Any:
             asked.append(request)
-            return super().preview(embedding, request, seeds)
+            return super().preview(embedding, request, *others)
 
     negative = request(preview_prompts="a house", preview_negative_prompt="[name], dark", preview_count=1)
     (made,) = paint_previews(Listening(tiny_model), negative, tmp_path, word)

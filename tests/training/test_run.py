@@ -17,6 +17,7 @@ from ti_studio.models.loading import Model
 from ti_studio.training import events
 from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import scan_folders
+from ti_studio.training.identity import Identity, OtherCheckpoint
 from ti_studio.training.initialization import initial_embedding, initial_rows
 from ti_studio.training.latents import LatentCache, cache_latents
 from ti_studio.training.learner import Learner
@@ -310,3 +311,95 @@ def test_a_damaged_state_is_refused_and_named(tiny_model: Model, place: Place) -
 
     with pytest.raises(StudioError, match=r"state\.safetensors can't be resumed from"):
         run(request(), tiny_model, place)
+
+
+def test_what_was_due_when_it_was_stopped_is_done_after_the_resume(tiny_model: Model, place: Place) -> None:
+    seen: list[int] = []
+
+    def preview(embedding: Embedding) -> Iterator[events.Previewed]:
+        seen.append(embedding.step or 0)
+        yield events.Previewed(embedding.step or 0, 0, "previews/x.png", "prompt", 1)
+
+    wanted = request(preview_every=3, save_every=3, validation_every=3)
+    first = list(train(wanted, tiny_model, place, preview, lambda: seen == [0, 3]))
+    again = list(train(wanted, tiny_model, place, preview, lambda: False))
+
+    assert first[-1] == events.Stopped(3)
+    assert seen == [0, 3, 3, 6]  # at step 3 the stop came before the previews were known to be all there
+    assert [event.step for event in first + again if isinstance(event, events.Validated)] == [0, 3, 6]
+    saved = [event.path for event in first + again if isinstance(event, events.Saved) and "-best" not in event.path]
+    assert saved == ["snapshots/zzzz1234-000003.safetensors", "snapshots/zzzz1234-000006.safetensors"]
+
+
+@pytest.mark.parametrize("stopped_in", ["encoding", "validating"])
+def test_a_stop_before_the_first_step_is_heeded_at_once(tiny_model: Model, place: Place, stopped_in: str) -> None:
+    wanted, told = request(validation_every=2), list[events.Event]()
+    kind = {"encoding": events.Preparing, "validating": events.Started}[stopped_in]
+
+    for event in train(wanted, tiny_model, place, no_preview, lambda: any(isinstance(one, kind) for one in told)):
+        told.append(event)
+
+    assert told[-1] == events.Stopped(0)
+    assert not any(isinstance(event, events.Step | events.Validated) for event in told)
+    assert any(isinstance(event, events.Started) for event in told) is (stopped_in == "validating")
+    assert run(wanted, tiny_model, place)[-1] == events.Finished(6, str(place.embeddings / "zzzz1234.safetensors"))
+
+
+def test_what_changed_while_a_training_was_stopped_is_told(
+    tiny_model: Model, place: Place, draw: Callable[[Path, list[str]], Path]
+) -> None:
+    run(request(), tiny_model, place, stop_after=2)
+    draw(place.dataset, ["black"])
+    (place.dataset / "1.txt").write_text("something else")
+    for ending in ("png", "txt"):
+        (place.dataset / f"2.{ending}").rename(place.dataset / f"3.{ending}")
+
+    told = run(request(learning_rate="0.001", max_steps=7, save_every=1), tiny_model, place)
+
+    pictures, options = (event.text for event in told if isinstance(event, events.Warned))
+    assert "1 added (3.png); 1 removed (2.png); 1 changed (0.png); 2 with another caption (0.png, 1.png)." in pictures
+    assert options == (
+        'The options have changed since the training was stopped: learning_rate was "0.005" and is "0.001".'
+    )
+
+
+def test_what_is_as_it_was_is_not_told_of(tiny_model: Model, place: Place) -> None:
+    run(request(), tiny_model, place, stop_after=2)
+
+    assert not any(isinstance(event, events.Warned) for event in run(request(max_steps=7), tiny_model, place))
+
+
+def test_a_training_does_not_go_on_with_another_checkpoint_of_the_same_title(tiny_model: Model, place: Place) -> None:
+    run(request(), tiny_model, place, stop_after=2)
+    state = place.state.read_bytes()
+    info = replace(tiny_model.info)
+    info.__dict__["sha256"] = "f" * 64
+
+    with pytest.raises(OtherCheckpoint, match=r"begun on the checkpoint tiny with SHA-256 .*…, and tiny now has ffff"):
+        run(request(), replace(tiny_model, info=info), place)
+
+    assert place.state.read_bytes() == state
+
+
+def test_the_state_of_very_many_pictures_names_none_of_them(tiny_model: Model, place: Place, pictures: Path) -> None:
+    dataset = scan_folders(request().dataset_folders(str(pictures)), (32, 32))
+    whole = Identity.of(dataset, tiny_model.info, request())
+    many = replace(whole, pictures={f"{number:06d}.png": "a" * 12 + "-" + "b" * 12 for number in range(20_000)})
+
+    notes = many.notes()
+
+    assert sum(map(len, notes.values())) < 10_000
+    (told,) = replace(many, fingerprint="other", pictures={"1.png": "c-d"}).changes_since(notes)
+    assert "have changed since the training was stopped: there are 1 now." in told
+
+
+def test_resuming_puts_the_best_word_back_that_belongs_to_the_state(tiny_model: Model, place: Place) -> None:
+    wanted = request(validation_every=1, max_steps=4)
+    run(wanted, tiny_model, place, stop_after=2)  # it comes before the second validation
+    best = place.job / "snapshots" / "zzzz1234-best.safetensors"
+    then = best.read_bytes()
+    best.write_bytes(b"of a later step, which a crash has taken back")
+
+    saved = events.Saved(1, "snapshots/zzzz1234-best.safetensors")
+    assert saved in train(wanted, tiny_model, place, no_preview, lambda: False)  # goes no further than that
+    assert best.read_bytes() == then

@@ -7,9 +7,13 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
+
 from ti_studio.embeddings.embedding import Embedding
+from ti_studio.folders import atomic_write, remove_temporaries
 from ti_studio.generation.painter import Painter
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.training.events import Previewed, Saved, Step
@@ -62,23 +66,24 @@ class Outputs:
         self.every = math.gcd(*self._due) if self._due else 0
         """Steps between two looks at whether something is to be saved."""
         self.work = plan.output_dir / f"{plan.output_name}-state"
+        self.lock = self.work / "lock"
         self.finished = self.work / "finished"
         self._ending = plan.request.save_as
 
     def make(self, *, keep_state: bool) -> None:
-        """Makes the folders, and clears away what an earlier training has left in them."""
-        self.finished.mkdir(parents=True, exist_ok=True)
+        """Makes the folders, and clears away what an earlier training has left in them, killed ones included."""
         self._clear(keep_state=keep_state)
-        self.finished.mkdir(exist_ok=True)
+        self.finished.mkdir()
+        remove_temporaries(self.work)
 
     def keep(self, saved: Saved) -> None:
         """Puts a snapshot into the output folder, under sd-scripts' name, if it is due."""
         path = self.work / saved.path
         if any(saved.step % steps == 0 for steps in self._due) and saved.step < self._plan.request.max_steps:
             epoch = saved.step // self._epoch if self._epochs and saved.step % (self._epochs * self._epoch) == 0 else 0
-            shutil.copyfile(path, self._file(f"{epoch:06d}" if epoch else f"step{saved.step:08d}"))
+            path.replace(self._file(f"{epoch:06d}" if epoch else f"step{saved.step:08d}"))
             self._remove_old(saved.step, epoch)
-        path.unlink()
+        path.unlink(missing_ok=True)
 
     def _file(self, suffix: str) -> Path:
         return self._plan.output_dir / f"{self._plan.output_name}-{suffix}.{self._ending}"
@@ -100,14 +105,17 @@ class Outputs:
         path.replace(target)
         wanted = any(self._plan.options.get(name) for name in ("save_state", "save_state_on_train_end"))
         self._clear(keep_state=wanted)
-        if not any(self.work.iterdir()):
-            self.work.rmdir()
         if target.stem != self._plan.request.name:
             print(
                 f"note: WebUIs know the word by its file's name: {target.stem}, not {self._plan.request.name}.",
                 file=sys.stderr,
             )
         return target
+
+    def leave(self) -> None:
+        """Removes the folder of the state if there is nothing in it."""
+        if self.work.is_dir() and not any(self.work.iterdir()):
+            self.work.rmdir()
 
     def _clear(self, *, keep_state: bool) -> None:
         for folder in (self.finished, self.work / "snapshots", self.work / "replaced"):
@@ -119,9 +127,10 @@ class Outputs:
 class Samples:
     """The sample pictures of a training. The file of prompts is read anew each time, so it can be changed meanwhile."""
 
-    def __init__(self, plan: Plan, painter: Painter, epoch: int) -> None:
+    def __init__(self, plan: Plan, painter: Painter, epoch: int, should_stop: Callable[[], bool]) -> None:
         self._plan = plan
         self._painter = painter
+        self._should_stop = should_stop
         self._due = due_every(plan, "sample", epoch)
         self._path = Path(plan.options["sample_prompts"]).expanduser()
         self.every = math.gcd(*self._due) if self._due else (plan.request.max_steps if self._at_first else 0)
@@ -142,9 +151,9 @@ class Samples:
         for index, wanted in enumerate(read_sample_prompts(self._path)):
             seed = random.getrandbits(32) if wanted.seed is None else wanted.seed
             stamp = time.strftime("%Y%m%d%H%M%S")
-            for image in self._painter.preview(embedding, self._request(wanted), [seed]):
+            for image in self._painter.preview(embedding, self._request(wanted), [seed], self._should_stop):
                 path = folder / f"{self._plan.output_name}_{step:06d}_{index:02d}_{stamp}_{seed}.png"
-                image.save(path)
+                atomic_write(path, _png(image))
                 yield Previewed(step, index, path.relative_to(self._plan.output_dir).as_posix(), wanted.prompt, seed)
 
     def _request(self, wanted: SamplePrompt) -> GenerateRequest:
@@ -159,6 +168,12 @@ class Samples:
             height=wanted.height or self._plan.request.height,
             clip_skip=self._plan.request.clip_skip,
         )
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def open_log(plan: Plan) -> Callable[[Step], None]:

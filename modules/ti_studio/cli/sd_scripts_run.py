@@ -19,6 +19,7 @@ from ti_studio.cli.sd_scripts_outputs import Outputs, Samples, open_log
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.errors import NotFound
 from ti_studio.generation.painter import Painter
+from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.loading import Hardware, Model, load
 from ti_studio.training.captions import find_template
@@ -56,14 +57,28 @@ def run(plan: Plan, info: CheckpointInfo) -> int:
         show_dataset(plan.request, model, size)
         return 0
     outputs = Outputs(plan, epoch)
-    pictures = Samples(plan, Painter(model), epoch) if plan.options.get("sample_prompts") else None
-    request = plan.request.model_copy(
-        update={"save_every": outputs.every, "preview_every": pictures.every if pictures else 0}
-    )
-    place = _place(plan, outputs)
+    state = _state_to_resume(plan)
+    outputs.work.mkdir(parents=True, exist_ok=True)
+    try:
+        with holding(outputs.lock, plan.output_name, outputs.work):
+            return _train(plan, model, outputs, _place(plan, outputs, state), epoch)
+    finally:
+        outputs.leave()
+
+
+def _train(plan: Plan, model: Model, outputs: Outputs, place: Place, epoch: int) -> int:
     with _interruptible() as interrupted:
-        events = train(request, model, place, pictures.paint if pictures else _no_samples, lambda: bool(interrupted))
-        return _follow(events, plan, outputs)
+
+        def should_stop() -> bool:
+            return bool(interrupted)
+
+        wanted = plan.options.get("sample_prompts")
+        pictures = Samples(plan, Painter(model), epoch, should_stop) if wanted else None
+        request = plan.request.model_copy(
+            update={"save_every": outputs.every, "preview_every": pictures.every if pictures else 0}
+        )
+        preview = pictures.paint if pictures else _no_samples
+        return _follow(train(request, model, place, preview, should_stop), plan, outputs)
 
 
 def _steps_in_epoch(plan: Plan, model: Model, dataset: Dataset) -> int:
@@ -89,8 +104,8 @@ def _with_epochs(plan: Plan, epoch: int) -> Plan:
     return replace(plan, request=plan.request.model_copy(update={"max_steps": steps}))
 
 
-def _place(plan: Plan, outputs: Outputs) -> Place:
-    """Makes the folders, and puts the state there that the training goes on from.
+def _state_to_resume(plan: Plan) -> Path | None:
+    """Returns the state that the training goes on from.
 
     Raises:
         NotFound: there is none in the folder to resume from.
@@ -99,6 +114,11 @@ def _place(plan: Plan, outputs: Outputs) -> Place:
     state = Path(resumed).expanduser().resolve() / STATE if resumed else None
     if state is not None and not state.is_file():
         raise NotFound(f"--resume: there is no {state}; expected a folder that --save_state or Ctrl+C has left.")
+    return state
+
+
+def _place(plan: Plan, outputs: Outputs, state: Path | None) -> Place:
+    """Makes the folders, and puts the state there that the training goes on from."""
     outputs.make(keep_state=state is not None and state.parent == outputs.work)
     if state is not None and state.parent != outputs.work:
         shutil.copyfile(state, outputs.work / STATE)
@@ -162,7 +182,8 @@ def _no_samples(_embedding: Embedding) -> Iterator[Previewed]:
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """Collects Ctrl+C: the first one asks for a stop after the present step, the second one ends the process."""
+    """Collects Ctrl+C and SIGTERM: the first one asks for a stop after the present step, the second one ends the
+    process."""
     seen: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -171,8 +192,9 @@ def _interruptible() -> Iterator[list[int]]:
         seen.append(number)
         print("\nStopping after this step; press Ctrl+C again to end at once.", file=sys.stderr)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield seen
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -56,8 +56,15 @@ class Painter:
                 image, seed = made
                 yield Picture(image, build_infotext(request, seed, made_with), seed)
 
-    def preview(self, embedding: Embedding, request: GenerateRequest, seeds: Sequence[int]) -> Iterator[Image.Image]:
-        """Paints a picture for each seed with one embedding that need not be in any library: a training's live rows."""
+    def preview(
+        self,
+        embedding: Embedding,
+        request: GenerateRequest,
+        seeds: Sequence[int],
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Image.Image]:
+        """Paints a picture for each seed with one embedding that need not be in any library: a training's live rows.
+        When `should_stop` says so between two steps, no more pictures come."""
         vectors = embedding.vectors_per_token
         index = self._prompts.index({embedding.name: vectors})
         reading = Reading(request.steps, request.emphasis, {embedding.name: Word(embedding.name, (), vectors)}.get)
@@ -65,7 +72,7 @@ class Painter:
         negative = self._prompts.read(request.negative_prompt, index, reading, joins=False)
         guidance = encode_guidance(self._prompts, request, (positive, negative), lambda _word: embedding)
         painting = self._painting(request, guidance)
-        for made in self._batches(painting, seeds, lambda: False):
+        for made in self._batches(painting, seeds, should_stop):
             if not isinstance(made, Progress):
                 yield made[0]
 

@@ -5,6 +5,7 @@ place.json       where it reads and writes, resolved when it was submitted
 worker.json      the process that works on it: pid and start time
 stop             there while a stop is wanted
 events.jsonl     what has happened, one JSON object a line, each with `at` (Unix seconds); only ever appended to
+reserve          room on the disk, given up when it is full so that the job's end can still be told
 state.safetensors, snapshots/, previews/, replaced/, log.txt
 """
 
@@ -18,11 +19,15 @@ from typing import Any
 import psutil
 
 from ti_studio.errors import NotFound, StudioError
-from ti_studio.folders import atomic_write, inside
+from ti_studio.folders import WriteFailed, atomic_write, inside, remove_temporaries, why_not_written
 from ti_studio.training.request import TrainRequest
 
 _START_TIME_TOLERANCE = 2.0
 """Seconds by which a process's start time may differ between two readings of it."""
+
+
+_RESERVE_BYTES = 16 * 1024
+"""A few lines in `events.jsonl`, whatever the disk's blocks are."""
 
 
 class BrokenJob(StudioError):
@@ -60,6 +65,7 @@ class JobFolder:
         path.mkdir(parents=True)
         folder = cls(path)
         folder.write_json("place.json", asdict(place))
+        folder.make_reserve()
         folder.append({"event": "queued"})
         folder.write_json("request.json", request.model_dump())  # last: a folder without it is no job yet
         return folder
@@ -85,12 +91,42 @@ class JobFolder:
         return self.path / "stop"
 
     def append(self, event: dict[str, Any]) -> None:
-        """Adds an event, whole lines only: one that a killed process left unfinished is ended first."""
+        """Adds an event, whole lines only: one that a killed process left unfinished is ended first.
+
+        Raises:
+            WriteFailed: the disk is full or the folder can't be written to.
+        """
         line = json.dumps({"at": round(time.time(), 3), **event}, ensure_ascii=False).encode() + b"\n"
-        with self.events_path.open("ab+") as file:
-            if file.tell() and not _ends_with_newline(file.fileno(), file.tell()):
-                line = b"\n" + line
-            file.write(line)
+        try:
+            with self.events_path.open("ab+") as file:
+                if file.tell() and not _ends_with_newline(file.fileno(), file.tell()):
+                    line = b"\n" + line
+                file.write(line)
+        except OSError as error:
+            raise WriteFailed(
+                f"{self.events_path} could not be written ({len(line):,} bytes more): {why_not_written(error)}."
+            ) from error
+
+    def append_last(self, event: dict[str, Any]) -> None:
+        """Adds the event that ends a job, on a full disk in the room that was kept for it.
+
+        Raises:
+            WriteFailed: even so there is no room.
+        """
+        try:
+            self.append(event)
+        except WriteFailed:
+            self._reserve_path.unlink(missing_ok=True)
+            self.append(event)
+
+    def make_reserve(self) -> None:
+        """Keeps room on the disk for the job's last event."""
+        if not self._reserve_path.exists():
+            atomic_write(self._reserve_path, bytes(_RESERVE_BYTES))
+
+    @property
+    def _reserve_path(self) -> Path:
+        return self.path / "reserve"
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Returns one of the folder's JSON objects.
@@ -137,7 +173,9 @@ class JobFolder:
         self.write_json("worker.json", {"pid": pid, "started": psutil.Process(pid).create_time()})
 
     def clear_worker(self) -> None:
-        """Forgets the process, so that the job is one that waits for its turn."""
+        """Forgets the process and what it may have left unfinished, so that the job is one that waits for its turn."""
+        remove_temporaries(self.path)
+        self.make_reserve()
         (self.path / "worker.json").unlink(missing_ok=True)
         self.stop_path.unlink(missing_ok=True)
 

@@ -126,11 +126,14 @@ class Progress:
     def _on_started(self, event: dict[str, Any]) -> None:
         """A training that goes on from its last state repeats the steps after it: what was told of them is taken
         back."""
+        repeated = self.latest.get("step", 0) > event["step"]
         self.started, self.step, self.message = event, event["step"], ""
         self._pace.clear()
         keep = next((i for i, point in enumerate(self.curve) if point[0] > self.step), len(self.curve))
         del self.curve[keep:], self.smoothed[keep:]
-        self.validations = [made for made in self.validations if made["step"] <= self.step]
+        for made in (self.validations, self.previews, self.snapshots):
+            made[:] = [each for each in made if each["step"] <= self.step]
+        self.latest = {} if repeated else self.latest
 
     def _on_step(self, event: dict[str, Any]) -> None:
         self.latest, self.step = event, event["step"]

@@ -21,6 +21,7 @@ from ti_studio.errors import Conflict, NotFound, StudioError
 from ti_studio.folders import Folders, inside
 from ti_studio.jobs.folder import JobFolder, JobPlace
 from ti_studio.jobs.job import ACTIVE, RESUMABLE, Job
+from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.jobs.progress import JobStatus, Progress
 from ti_studio.models.checkpoints import find_checkpoint
 from ti_studio.training.captions import PromptTemplate, find_template
@@ -145,7 +146,7 @@ class Jobs:
         job = self.get(job_id)
         if job.status not in RESUMABLE:
             raise Conflict(f"The training {job.request.name!r} can't be resumed; it is {job.status.value}.")
-        self._check(job.request)
+        self._check(job.request, job.folder)
         with self._locked():
             self._check_name_is_not_in_work(job.request)
             job.files.clear_worker()
@@ -177,14 +178,16 @@ class Jobs:
                 self._make_room()
                 self._workers.append(_start_worker(waiting[-1].files))
 
-    def _check(self, request: TrainRequest) -> JobPlace:
-        """Checks everything that can be checked before a training, and resolves what it names.
+    def _check(self, request: TrainRequest, job: Path | None = None) -> JobPlace:
+        """Checks everything that can be checked before a training, and resolves what it names; `job` is the folder of
+        one that goes on.
 
         Raises:
             StudioError: something is wrong with it.
         """
         check_name(request.name)
-        check_free(request.name, self._folders.embeddings, overwrite=request.overwrite)
+        check_free(request.name, self._folders.embeddings, overwrite=request.overwrite, job=job)
+        check_not_held(name_lock(self._folders.embeddings, request.name), request.name)
         info = find_checkpoint(self._folders.checkpoints, request.checkpoint or self._checkpoint)
         template = find_template(self._folders.templates, request.template)
         PromptTemplate.read(template)

@@ -16,6 +16,7 @@ from ti_studio.training.augmentation import Variation
 from ti_studio.training.dataset import DAMAGE, Dataset, EmptyDataset, Look, Sample, load_picture, nothing_usable
 from ti_studio.training.latent_files import LatentFiles
 from ti_studio.training.sizes import sizes_of
+from ti_studio.training.stopping import Check, go_on
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def encode_pictures(model: Model, pictures: Iterable[Tensor], at_once: int = 1) 
 
 
 def cache_latents(
-    model: Model, dataset: Dataset, at_once: int = 1, files: LatentFiles | None = None
+    model: Model, dataset: Dataset, at_once: int = 1, files: LatentFiles | None = None, check: Check = go_on
 ) -> tuple[LatentCache, Dataset]:
     """Encodes every picture, and its mirror image too where that is wanted.
 
@@ -124,6 +125,7 @@ def cache_latents(
         dataset: the pictures.
         at_once: pictures that the VAE takes in one batch.
         files: where latents are kept on the disk; None keeps them in memory only.
+        check: called before each batch.
 
     Returns:
         The latents, and the dataset that they are: pictures that turn out to be damaged move to the rejected ones.
@@ -134,6 +136,7 @@ def cache_latents(
     kept: dict[int, tuple[Moments, Moments | None, Tensor | None]] = {}
     rejected = list(dataset.rejected)
     for batch in _batches_of_a_size(dataset.samples, at_once):
+        check()
         looks: list[tuple[int, Look]] = []
         for index in batch:
             try:
@@ -152,8 +155,9 @@ def cache_latents(
     return LatentCache(upright_all, mirrored_all, masks, sizes, float(model.vae.config.scaling_factor)), whole
 
 
-def check_pictures(dataset: Dataset) -> Dataset:
-    """Returns the dataset without its damaged pictures, each of which is read once to find out.
+def check_pictures(dataset: Dataset, check: Check = go_on) -> Dataset:
+    """Returns the dataset without its damaged pictures, each of which is read once to find out, after `check` was
+    called.
 
     Raises:
         EmptyDataset: none is left.
@@ -161,6 +165,7 @@ def check_pictures(dataset: Dataset) -> Dataset:
     whole: list[int] = []
     rejected = list(dataset.rejected)
     for index, sample in enumerate(dataset.samples):
+        check()
         try:
             load_picture(sample)
             whole.append(index)

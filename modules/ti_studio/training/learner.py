@@ -12,9 +12,7 @@ from ti_studio.training.optimizer_state import optimizer_state, restore_optimize
 from ti_studio.training.optimizers import averaged_rows, make_optimizer
 from ti_studio.training.options import LearningOptions
 from ti_studio.training.parametrization import Rows, parametrize
-from ti_studio.training.state import BadState, State
-
-_STEP = "step"
+from ti_studio.training.state import STEP, State
 
 
 class Learner:
@@ -118,7 +116,7 @@ class Learner:
         """Returns everything that is needed to go on exactly from here."""
         state = State(
             {encoder: parameter.detach().clone() for encoder, parameter in self._parametrization.parameters.items()},
-            {_STEP: str(self.step)},
+            {STEP: str(self.step)},
         )
         state |= optimizer_state(self._optimizer) | self.loss_scale.state()
         return state if self._average is None else state | self._average.state()
@@ -129,9 +127,7 @@ class Learner:
         Raises:
             BadState: the state is of a word of another shape, or of another optimizer.
         """
-        step = state.notes.get(_STEP, "")
-        if not step.isdecimal():
-            raise BadState(f"The saved state's step is {step!r}; expected a whole number.")
+        step = state.step
         for encoder, parameter in self._parametrization.parameters.items():
             with torch.no_grad():
                 parameter.copy_(state.tensor(encoder, parameter))
@@ -139,4 +135,4 @@ class Learner:
         self.loss_scale.restore(state)
         if self._average is not None:
             self._average.restore(state)
-        self.step = int(step)
+        self.step = step

@@ -1,6 +1,5 @@
 """Everything that the steps of a training draw from, prepared once: latents, tokenized prompts, the noise schedule."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from ti_studio.models.loading import Model
 from ti_studio.prompts.transfer import sent
-from ti_studio.training.dataset import Dataset, repeats_of
+from ti_studio.training.dataset import repeats_of
 from ti_studio.training.latents import Latents
 from ti_studio.training.noise import perturbation, shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch
@@ -137,15 +136,6 @@ class Lesson:
         """The first timestep that is trained, and the one after the last."""
         end = min(self.request.max_timestep, self.noise.timesteps)
         return min(self.request.min_timestep, end - 1), end
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """Returns a SHA-256 over the pictures' contents and their captions, to notice that a dataset has changed."""
-    digest = hashlib.sha256()
-    for sample in dataset.samples:
-        digest.update(hashlib.sha256(sample.path.read_bytes()).digest())
-        digest.update(sample.caption.encode())
-    return digest.hexdigest()
 
 
 def prepare_lesson(

@@ -16,6 +16,7 @@ from ti_studio.training.lesson import Batch, Lesson
 from ti_studio.training.loss_scale import MOST_DROPPED
 from ti_studio.training.objective import denoising_losses
 from ti_studio.training.schedulers import RateOfSteps
+from ti_studio.training.stopping import Check, go_on
 
 
 class Diverged(StudioError):
@@ -74,11 +75,12 @@ def batch_loss(model: Model, batch: Batch, rows: Rows, name: str, clip_skip: int
 
 
 @torch.no_grad()
-def validation_loss(model: Model, lesson: Lesson, rows: Rows) -> float:
-    """Returns the plain mean squared error of what every validation looks at."""
+def validation_loss(model: Model, lesson: Lesson, rows: Rows, check: Check = go_on) -> float:
+    """Returns the plain mean squared error of what every validation looks at; `check` is called before each batch."""
     losses, count = torch.zeros((), device=model.hardware.device), 0
     name, clip_skip = lesson.request.name, lesson.request.clip_skip
     for batch in lesson.validation_batches():
+        check()
         losses += batch_loss(model, batch, rows, name, clip_skip) * len(batch.prompts)
         count += len(batch.prompts)
     return (losses / count).item()

@@ -1,17 +1,14 @@
 """A whole training, from a request to a file in the embeddings folder, told as events."""
 
-import importlib.metadata
-import platform
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
-from ti_studio import __version__
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
-from ti_studio.embeddings.metadata import Provenance, header_metadata
+from ti_studio.embeddings.metadata import header_metadata
 from ti_studio.models.loading import Model
 from ti_studio.prompts.layers import Layer
 from ti_studio.training.captions import PromptTemplate
@@ -23,23 +20,27 @@ from ti_studio.training.events import (
     Previewed,
     Saved,
     Started,
+    Step,
     Stopped,
     Validated,
     Warned,
 )
+from ti_studio.training.identity import Identity
 from ti_studio.training.initialization import starting_embedding
 from ti_studio.training.latent_files import LatentFiles
 from ti_studio.training.latents import FreshLatents, Latents, cache_latents, check_pictures
 from ti_studio.training.learner import Learner
 from ti_studio.training.learning_rate import LearningRateSchedule
-from ti_studio.training.lesson import Lesson, fingerprint, prepare_lesson
+from ti_studio.training.lesson import Lesson, prepare_lesson
 from ti_studio.training.loop import optimise, validation_loss
 from ti_studio.training.loss_scale import LossScale
 from ti_studio.training.parametrization import vocabulary_norms
 from ti_studio.training.prompts import CAPTION_ALONE, PromptReader, keep_captions_with_word, tokenize_prompts
+from ti_studio.training.provenance import provenance_of
 from ti_studio.training.publishing import publish
 from ti_studio.training.request import TrainRequest
-from ti_studio.training.state import State
+from ti_studio.training.state import BadState, State
+from ti_studio.training.stopping import StopWanted, check_of
 from ti_studio.training.validation import Validations
 
 SECONDS_BETWEEN_STATES = 5.0
@@ -50,6 +51,12 @@ LEAST_USEFUL_RATE = 1e-5
 
 LEAST_FACTOR = 0.1
 """Optimizers that find the rate by themselves take a factor, and one below this holds them back."""
+
+_VALIDATED, _SAVED, _PREVIEWED = "validated", "saved", "previewed"
+"""What may be due at a step."""
+
+_DONE = "done"
+"""The note of a state that lists what of it has been done at the state's step."""
 
 
 @dataclass(frozen=True)
@@ -86,23 +93,24 @@ def train(
     Raises:
         StudioError: the training can't begin or go on; what has been saved stays.
     """
-    run = _Run(request, model, place)
-    yield from run.prepare()
-    yield from run.begin()
-    if run.learner.step == 0 and request.preview_every:
-        yield from preview(run.embedding())
-    saved_at = time.monotonic()
-    steps = optimise(model, run.lesson, run.learner)
-    while not run.is_over():
-        yield next(steps)
-        yield from run.periodic(preview)
-        if time.monotonic() - saved_at > SECONDS_BETWEEN_STATES:
-            run.save_state()
-            saved_at = time.monotonic()
-        if should_stop() and not run.is_over():
-            run.save_state()
-            yield Stopped(run.learner.step)
-            return
+    run = _Run(request, model, place, should_stop)
+    try:
+        yield from run.prepare()
+        yield from run.begin()
+    except StopWanted:
+        yield Stopped(State.read(place.state).step if place.state.exists() else 0)
+        return
+    try:
+        yield from run.duties(preview)
+        for step in run.steps():
+            yield step
+            yield from run.duties(preview)
+            run.save_state_now_and_then()
+            run.check_unless_over()
+    except StopWanted:
+        run.save_state()
+        yield Stopped(run.learner.step)
+        return
     run.save_state()
     yield run.finish()
 
@@ -113,10 +121,13 @@ class _Run:
     lesson: Lesson
     learner: Learner
 
-    def __init__(self, request: TrainRequest, model: Model, place: Place) -> None:
+    def __init__(self, request: TrainRequest, model: Model, place: Place, should_stop: Callable[[], bool]) -> None:
         self.request = request
         self.model = model
         self.place = place
+        self._check = check_of(should_stop)
+        self._done: list[str] = []
+        self._saved_at = time.monotonic()
         size = model.info.default_size
         self.size = (request.width or size, request.height or size)
 
@@ -148,11 +159,11 @@ class _Run:
     def _latents(self, dataset: Dataset) -> tuple[Latents, Dataset]:
         at_once = self.request.vae_batch_size
         if any(sample.options.encodes_anew for sample in dataset.samples):
-            dataset = check_pictures(dataset)
+            dataset = check_pictures(dataset, self._check)
             return FreshLatents(self.model, dataset.samples, at_once), dataset
         folder = self.place.latents
         files = LatentFiles(folder, self.model) if folder is not None and self.request.cache_latents_to_disk else None
-        return cache_latents(self.model, dataset, at_once, files)
+        return cache_latents(self.model, dataset, at_once, files, self._check)
 
     def begin(self) -> Iterator[Event]:
         """Sets the rows to the initialization text, or to the state that is resumed."""
@@ -162,14 +173,9 @@ class _Run:
         self.learner = Learner(start, device, request, self._vocabulary_norms(), scale)
         self.validations = Validations(self.learner.initial)
         yield from (Warned(text) for text in (*self.learner.warnings, *self._doubts()))
-        self._fingerprint = fingerprint(self._dataset)
+        self._identity = Identity.of(self._dataset, self.model.info, request)
         if self.place.state.exists():
-            state = State.read(self.place.state)
-            self.learner.restore(state)
-            if request.validation_every:
-                self.validations.restore(state)
-            if state.notes.get("dataset") != self._fingerprint:
-                yield Warned("The pictures or captions have changed since the training was stopped.")
+            yield from self._resume(State.read(self.place.state))
         yield Started(
             step=self.learner.step,
             max_steps=request.max_steps,
@@ -178,8 +184,19 @@ class _Run:
             device=str(device),
             precision=self.model.hardware.precision,
         )
-        if request.validation_every and self.learner.step == 0:
-            yield from self._validate()
+        if request.validation_every and self.validations.best_step:
+            yield self._save_best()  # the file may be that of a later step, which is yet to come again
+
+    def _resume(self, state: State) -> Iterator[Event]:
+        """Goes back to a saved state, and tells what has changed since."""
+        yield from (Warned(text) for text in self._identity.changes_since(state.notes))
+        self.learner.restore(state)
+        if self.request.validation_every:
+            self.validations.restore(state)
+        try:
+            self._done = list(json.loads(state.notes.get(_DONE, "[]")))
+        except (ValueError, TypeError) as error:
+            raise BadState(f"What the saved state says was done at its step can't be read: {error}") from error
 
     def _vocabulary_norms(self) -> dict[str, float]:
         """Returns the vocabulary's mean norms, for options that need them."""
@@ -190,21 +207,54 @@ class _Run:
         """Returns whether there is no step to make any more: all are made, or they no longer make the word better."""
         return self.learner.step >= self.request.max_steps or bool(self.validations.verdict(self.request))
 
-    def periodic(self, preview: Preview) -> Iterator[Event]:
-        """Makes the validation, and takes the snapshot and the previews, that are due at this step."""
-        step, request = self.learner.step, self.request
-        if request.validation_every and (step == request.max_steps or step % request.validation_every == 0):
+    def steps(self) -> Iterator[Step | Warned]:
+        """Makes the steps that are left to make."""
+        steps = optimise(self.model, self.lesson, self.learner)
+        while not self.is_over():
+            event = next(steps)
+            self._done = []
+            yield event
+
+    def check_unless_over(self) -> None:
+        """Stops if that is wanted and there is a step left to make."""
+        if not self.is_over():
+            self._check()
+
+    def duties(self, preview: Preview) -> Iterator[Event]:
+        """Makes the validation, and takes the snapshot and the previews, that are due at this step and not done yet.
+
+        Each is noted in the state after it was told: a training that was killed meanwhile does it again when it is
+        resumed, and leaves none out.
+        """
+        if _VALIDATED not in self._done and self._is_due(self.request.validation_every, at_once=True):
             yield from self._validate()
-        last = self.is_over()
-        if request.save_every and (last or step % request.save_every == 0):
-            yield self._snapshot(f"{request.name}-{step:06d}.{request.save_as}")
-        if request.preview_every and (last or step % request.preview_every == 0):
+            self._note(_VALIDATED)
+        if _SAVED not in self._done and self._is_due(self.request.save_every, at_once=False):
+            name = f"{self.request.name}-{self.learner.step:06d}.{self.request.save_as}"
+            yield self._snapshot(name, self.embedding())
+            self._note(_SAVED)
+        if _PREVIEWED not in self._done and self._is_due(self.request.preview_every, at_once=True):
             yield from preview(self.embedding())
+            self._check()  # the previews end early when a stop is wanted, and are then not done
+            self._note(_PREVIEWED)
+
+    def _is_due(self, every: int, *, at_once: bool) -> bool:
+        """Tells whether what is done every so many steps is due: at the last one too, and before the first one if it is
+        done `at_once`."""
+        step = self.learner.step
+        if not every or step == 0:
+            return bool(every) and at_once
+        return step % every == 0 or self.is_over()
+
+    def _note(self, duty: str) -> None:
+        """Notes what has been done at this step."""
+        self._done.append(duty)
+        self.save_state()
 
     def _validate(self) -> Iterator[Event]:
         """Compares the word with how it was, and keeps it if it is the best so far."""
         rows, step = self.learner.shown_rows, self.learner.step
-        loss = validation_loss(self.model, self.lesson, rows)
+        loss = validation_loss(self.model, self.lesson, rows, self._check)
         best = False
         if step:
             best = self.validations.take_in(step, loss, rows)
@@ -214,15 +264,17 @@ class _Run:
         norms = {encoder: values.norm(dim=-1).tolist() for encoder, values in rows.items()}
         yield Validated(step, loss, least, self.validations.best_step, norms)
         if best:
-            yield self._snapshot(f"{self.request.name}-best.safetensors")
+            yield self._save_best()
 
-    def _snapshot(self, name: str) -> Saved:
-        """Writes the word as it is now, and the state that belongs to it."""
+    def _save_best(self) -> Saved:
+        return self._snapshot(f"{self.request.name}-best.safetensors", self._best())
+
+    def _snapshot(self, name: str, embedding: Embedding) -> Saved:
+        """Writes the word as it is, or was at an earlier step."""
         path = self.place.job / "snapshots" / name
         path.parent.mkdir(exist_ok=True)
-        write_embedding(replace(self.embedding(), name=path.stem), path)
-        self.save_state()
-        return Saved(self.learner.step, path.relative_to(self.place.job).as_posix())
+        write_embedding(replace(embedding, name=path.stem), path)
+        return Saved(embedding.step or 0, path.relative_to(self.place.job).as_posix())
 
     def _doubts(self) -> Iterator[str]:
         """Tells of options that can't do what they are for."""
@@ -239,17 +291,23 @@ class _Run:
                 "1 is usual."
             )
 
+    def save_state_now_and_then(self) -> None:
+        """Writes what a resume needs if that was some seconds ago."""
+        if time.monotonic() - self._saved_at > SECONDS_BETWEEN_STATES:
+            self.save_state()
+
     def save_state(self) -> None:
         """Writes what a resume needs."""
-        state = self.learner.state() | State({}, {"dataset": self._fingerprint})
+        state = self.learner.state() | State({}, {**self._identity.notes(), _DONE: json.dumps(self._done)})
         if self.request.validation_every:
             state |= self.validations.state()
         state.write(self.place.state)
+        self._saved_at = time.monotonic()
 
     def finish(self) -> Finished:
         """Puts the embedding into its folder."""
         embedding = self._best() if self.request.keep_best else self.embedding()
-        path = publish(embedding, self.request, self.place.embeddings, replaced=self.place.job / "replaced")
+        path = publish(embedding, self.request, self.place.embeddings, self.place.job)
         return Finished(self.learner.step, str(path), self._early())
 
     def _early(self) -> str:
@@ -273,29 +331,9 @@ class _Run:
 
     def embedding(self, step: int | None = None) -> Embedding:
         """Returns the word as it is now, with everything that is known about it; `step` is said to be its step."""
-        provenance = Provenance(
-            trigger=self.request.name,
-            family=self.model.info.family.name,
-            vectors_per_token=self.request.vectors_per_token,
-            step=self.learner.step if step is None else step,
-            checkpoint=self.model.info.title,
-            resolution=self.size,
-            date=datetime.fromtimestamp(self.place.created).astimezone(),
-            checkpoint_sha256=self.model.info.sha256,
-            initialization_text=self.request.initialization_text,
-            prediction_type="v" if self.model.info.prediction_type == "v_prediction" else "epsilon",
-            clip_skip=self.request.clip_skip if self.model.info.family.layer is Layer.CHOSEN else None,
-            request=self.request.model_dump_json(),
-            dataset=_summary(self._dataset, self._fingerprint),
-            versions=_versions(),
+        pictures = len(self._dataset.samples)
+        summary = {"folder": self._dataset.name, "pictures": pictures, "sha256": self._identity.fingerprint}
+        provenance = provenance_of(self.request, self.model.info, summary, self.place.created, self.size)
+        return self.learner.embedding(
+            header_metadata(replace(provenance, step=self.learner.step if step is None else step))
         )
-        return self.learner.embedding(header_metadata(provenance))
-
-
-def _summary(dataset: Dataset, digest: str) -> dict[str, object]:
-    return {"folder": dataset.name, "pictures": len(dataset.samples), "sha256": digest}
-
-
-def _versions() -> dict[str, str]:
-    libraries = {name: importlib.metadata.version(name) for name in ("torch", "diffusers", "transformers")}
-    return {"ti_studio": __version__, "python": platform.python_version(), **libraries}

@@ -11,6 +11,9 @@ from torch import Tensor
 from ti_studio.errors import StudioError
 from ti_studio.folders import atomic_write
 
+STEP = "step"
+"""The note of the number of steps made."""
+
 
 class BadState(StudioError):
     """A saved state that a training can't go on from."""
@@ -50,6 +53,18 @@ class State:
                 return cls(tensors, dict(file.metadata() or {}))
         except (OSError, SafetensorError) as error:
             raise BadState(f"{path} can't be resumed from: {error}") from error
+
+    @property
+    def step(self) -> int:
+        """The step that it was saved after.
+
+        Raises:
+            BadState: it has none.
+        """
+        step = self.notes.get(STEP, "")
+        if not step.isdecimal():
+            raise BadState(f"The saved state's step is {step!r}; expected a whole number.")
+        return int(step)
 
     def tensor(self, name: str, like: Tensor) -> Tensor:
         """Returns a tensor that has the shape of another one.
