@@ -16,6 +16,7 @@ from tests.checkpoints import write_tiny_checkpoint
 from ti_studio.cli import sd_scripts_run
 from ti_studio.cli.sd_scripts import main
 from ti_studio.embeddings.files import read_embedding
+from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.training.events import Step
 
@@ -233,6 +234,31 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
         assert seen
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_an_output_file_that_another_process_is_making_is_refused_with_who_does(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "output" / "word-state"
+    work.mkdir(parents=True)
+    (work / "state.safetensors").write_bytes(b"of the other process")
+
+    with holding(work / "lock", "word", work):
+        assert run() == 1
+
+    told = capsys.readouterr().err
+    assert f"'word' is being trained by process {os.getpid()} on" in told and str(work) in told
+    assert (work / "state.safetensors").read_bytes() == b"of the other process"
+    assert run() == 0
+    assert [path.name for path in (tmp_path / "output").iterdir()] == ["word.safetensors"]
+
+
+def test_a_system_that_shuts_down_stops_a_training_as_ctrl_c_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with sd_scripts_run._interruptible() as seen:
+        signal.raise_signal(signal.SIGTERM)
+        assert seen == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_finished_training_that_is_run_again_begins_anew(run: Run, tmp_path: Path) -> None:
