@@ -1,0 +1,175 @@
+"""From an infotext, pasted or found in a picture, back to the request that made it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+from pydantic import ValidationError
+
+from ti_studio.embeddings.library import Entry, Library
+from ti_studio.errors import StudioError
+from ti_studio.generation.infotext import SHORT_HASH
+from ti_studio.generation.request import GenerateRequest
+from ti_studio.generation.samplers import SAMPLERS
+
+_NEGATIVE = "Negative prompt:"
+_SETTING = re.compile(r'\s*(?P<key>\w[\w \-/]*):\s*(?P<value>"(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_FEWEST_SETTINGS = 3
+"""A last line with fewer settings than this is part of the prompt, as in A1111."""
+_SIZE = re.compile(r"(\d+)x(\d+)")
+_SCHEDULE_TYPES = ("Karras", "Uniform", "Automatic")
+_FIELDS = {"Steps": "steps", "CFG scale": "cfg_scale", "Seed": "seed", "Clip skip": "clip_skip", "Emphasis": "emphasis"}
+_USER_COMMENT = 0x9286
+_EXIF_IFD = 0x8769
+
+
+class NoInfotext(StudioError):
+    """A text or picture that does not say how it was made."""
+
+
+@dataclass(frozen=True)
+class Infotext:
+    """What an infotext says."""
+
+    prompt: str
+    negative_prompt: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Every setting of the last line, by A1111's name."""
+
+    @property
+    def embeddings(self) -> dict[str, str]:
+        """The short hash of each embedding that was used, by word."""
+        pairs = (pair.rpartition(":") for pair in self.settings.get("TI hashes", "").split(","))
+        return {word.strip(): digest.strip().lower() for word, _, digest in pairs if word.strip() and digest.strip()}
+
+
+def read_infotext(text: str) -> Infotext:
+    """Reads an infotext of A1111's form: the prompt, `Negative prompt:`, and a line of settings, each optional.
+
+    Raises:
+        NoInfotext: the text is empty.
+    """
+    lines = text.strip().splitlines()
+    if not lines:
+        raise NoInfotext("There is no text; expected a prompt and a line such as Steps: 20, Sampler: Euler a, …")
+    found = list(_SETTING.finditer(lines[-1]))
+    settings = {}
+    if len(found) >= _FEWEST_SETTINGS:
+        settings = {match["key"]: _unquoted(match["value"]) for match in found}
+        lines.pop()
+    prompt: list[str] = []
+    negative: list[str] = []
+    for line in lines:
+        if line.strip().startswith(_NEGATIVE):
+            negative.append(line.strip().removeprefix(_NEGATIVE).strip())
+        else:
+            (negative or prompt).append(line)
+    return Infotext("\n".join(prompt).strip(), "\n".join(negative).strip(), settings)
+
+
+def infotext_of(picture: bytes) -> str:
+    """Returns the infotext that a picture carries: PNG's text chunk `parameters`, or the EXIF comment of the others.
+
+    Raises:
+        NoInfotext: the file is no picture, or carries none.
+    """
+    try:
+        with Image.open(BytesIO(picture)) as image:
+            text = image.info.get("parameters")
+            comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise NoInfotext(f"The file is no picture that can be read: {error}") from error
+    if isinstance(text, str) and text.strip():
+        return text
+    if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):
+        return comment.removeprefix(b"UNICODE\0").decode("utf-16-be", errors="replace")
+    raise NoInfotext("The picture does not say how it was made: it has no text chunk named parameters.")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A request as it was, and what can't be as it was."""
+
+    request: GenerateRequest
+    notices: tuple[str, ...]
+
+
+def restored(infotext: Infotext, current: GenerateRequest) -> Restored:
+    """Returns the request that an infotext describes; what it does not say, or says in a way that is not known here,
+    stays as it is now."""
+    values: dict[str, Any] = {"prompt": infotext.prompt, "negative_prompt": infotext.negative_prompt, "count": 1}
+    notices = []
+    if not infotext.settings:
+        return Restored(current.model_copy(update={**values, "count": current.count}), ())
+    values |= {"clip_skip": 1, "emphasis": "Original"}  # infotexts name them only where they are not so
+    for key, name in _FIELDS.items():
+        if key in infotext.settings:
+            values[name] = infotext.settings[key]
+    size = _SIZE.fullmatch(infotext.settings.get("Size", ""))
+    if size:
+        values |= {"width": int(size[1]), "height": int(size[2])}
+    sampler = infotext.settings.get("Sampler")
+    if sampler is not None:
+        found = _sampler(sampler, infotext.settings.get("Schedule type"))
+        if found is None:
+            notices.append(f"There is no sampler {sampler!r} here; {current.sampler} stays.")
+        else:
+            values["sampler"] = found
+    kept = {**current.model_dump(), **values}
+    try:
+        request = GenerateRequest(**kept)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = str(problem["loc"][0])
+            notices.append(f"{name} {kept[name]!r} can't be used here: {problem['msg']}.")
+            kept[name] = getattr(current, name)
+        request = GenerateRequest(**kept)
+    return Restored(request, tuple(notices))
+
+
+def doubts(infotext: Infotext, library: Library, widths: Mapping[str, int]) -> Iterator[str]:
+    """Yields a sentence for each embedding of an infotext that is not there, or is another file than it was then; a
+    file of the same content under another name is offered."""
+    library.refresh()
+    entries = library.entries(widths)
+    here = {entry.word.lower(): entry for entry in entries if entry.conflict is None}
+    for word, digest in infotext.embeddings.items():
+        entry = here.get(word.lower())
+        if entry is not None and library.sha256(entry)[:SHORT_HASH].startswith(digest[:SHORT_HASH]):
+            continue
+        same = _same_content(entries, library, digest)
+        offered = f"; {same.relative} is the same file under another name" if same else ""
+        if entry is None:
+            yield f"The embedding {word} is not here{offered}."
+        else:
+            yield f"The embedding {word} is another file here than the picture was made with ({digest}){offered}."
+
+
+def _same_content(entries: tuple[Entry, ...], library: Library, digest: str) -> Entry | None:
+    for entry in entries:
+        if library.sha256(entry).startswith(digest):
+            return entry
+    return None
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip()
+    if value.startswith('"') and value.endswith('"') and len(value) > 1:
+        return re.sub(r"\\(.)", r"\1", value[1:-1])
+    return value
+
+
+def _sampler(name: str, schedule_type: str | None) -> str | None:
+    """Returns our name of A1111's sampler; older infotexts have the schedule's type at the end of the name."""
+    for known in _SCHEDULE_TYPES:
+        if schedule_type is None and name.endswith(f" {known}"):
+            name, schedule_type = name.removesuffix(f" {known}"), known
+    for sampler in SAMPLERS:
+        plain = sampler.name.removesuffix(" Karras")
+        wanted = "Uniform" if schedule_type in (None, "Automatic") else schedule_type
+        if plain.lower() == name.lower() and (sampler.schedule_type or wanted) == wanted:
+            return sampler.name
+    return None
