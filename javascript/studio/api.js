@@ -8,11 +8,12 @@ export function address(path) {
   return new URL(path, ROOT).href;
 }
 
-/** Calls a route and returns its JSON. Throws an Error whose message can be shown. */
-export async function call(path, { method = "GET", signal } = {}) {
+/** Calls a route, with a JSON body if there is one, and returns its JSON. Throws an Error whose message can be shown. */
+export async function call(path, { method = "GET", signal, body: sent } = {}) {
   let response;
+  const headers = { Accept: "application/json", ...(sent && { "Content-Type": "application/json" }) };
   try {
-    response = await fetch(address(path), { method, signal, headers: { Accept: "application/json" } });
+    response = await fetch(address(path), { method, signal, headers, body: sent && JSON.stringify(sent) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server does not answer. It may have been stopped.", { cause: error });

@@ -1,11 +1,14 @@
 // main.js – finds the places that the page leaves for these modules, and joins them.
 
 import { cardPicker } from "./cards.js";
+import { completeWords } from "./completion.js";
 import { whenThere } from "./dom.js";
+import { readDroppedPictures } from "./dropping.js";
 import { trainForm } from "./form.js";
 import { watchKeys } from "./keys.js";
 import { trainingMonitor } from "./monitor.js";
 import { watchPrompts } from "./prompts.js";
+import { countTokens } from "./tokens.js";
 
 async function start() {
   watchPrompts();
@@ -19,10 +22,19 @@ async function start() {
   });
   cardsButton.setAttribute("aria-expanded", "false");
   nameTools();
-  window.addEventListener("focus", cards.refresh);
+  readDroppedPictures(await whenThere("ti_prompts"), "ti_open_picture");
+  await Promise.all(["ti_prompt", "ti_negative_prompt"].map(whenThere));
+  const completion = completeWords();
+  const count = countTokens();
+  const refresh = () => {
+    cards.refresh();
+    completion.refresh().catch(() => {}); // the cards and the counters say that the server is gone
+    count();
+  };
+  window.addEventListener("focus", refresh);
 
   const [monitor, actions] = await Promise.all(["ti_monitor", "ti_job_actions"].map(whenThere));
-  trainingMonitor(monitor, actions, { onFinished: cards.refresh, openTxt2img });
+  trainingMonitor(monitor, actions, { onFinished: refresh, openTxt2img });
 }
 
 function openTxt2img() {

@@ -53,3 +53,44 @@ function closeGap(before, after) {
   const joined = left && right && !/\s$/.test(left) && !OPENING.test(left) && !/^\s/.test(right) && !CLOSING.test(right);
   return [joined ? `${left} ` : left, right];
 }
+
+const TAG = /<embedding:([^<>:\n]*)$/i;
+const COMFY = /(?<![\p{L}\p{N}_<:-])embedding:([^\s,:|()[\]<>]*)$/iu;
+const BARE = /[^\s,:|()[\]<>]{2,}$/u;
+const PLAIN_WORD = /^[\p{L}\p{N}_.-]+$/u;
+
+/** Returns the name that is being typed before the caret, `{ query, start, replacedBy }`, or null. */
+export function typedName(text, caret) {
+  const before = text.slice(0, caret);
+  const after = text.slice(caret);
+  const [tag, comfy, bare] = [TAG, COMFY, BARE].map((kind) => kind.exec(before));
+  const found = tag ?? comfy ?? bare;
+  if (!found || /^[\p{L}\p{N}_-]/u.test(after)) return null;
+  const query = tag || comfy ? found[1] : found[0];
+  const replacedBy = (word) => {
+    const named = tag ? `<embedding:${word}>` : spelled(word, Boolean(comfy));
+    const rest = tag ? after.replace(/^>/, "") : after;
+    return { text: before.slice(0, found.index) + named + rest, caret: found.index + named.length };
+  };
+  return { query, start: found.index, replacedBy };
+}
+
+/** A name that is no single word can only be called by its tag. */
+function spelled(word, comfy) {
+  if (!PLAIN_WORD.test(word)) return `<embedding:${word}>`;
+  return comfy ? `embedding:${word}` : word;
+}
+
+/** Returns the embeddings whose word goes on from what was typed, then those that hold it; none for a finished word. */
+export function completions(embeddings, { query }) {
+  const wanted = query.toLowerCase();
+  const rank = ({ word }) => {
+    const lower = word.toLowerCase();
+    if (lower.startsWith(wanted)) return 0;
+    return lower.includes(wanted) ? 1 : 2;
+  };
+  const ranked = embeddings.map((embedding) => [rank(embedding), embedding]).filter(([value]) => value < 2);
+  if (ranked.length === 1 && ranked[0][1].word.toLowerCase() === wanted) return [];
+  ranked.sort(([a, { word: one }], [b, { word: other }]) => a - b || one.length - other.length || one.localeCompare(other));
+  return ranked.map(([, embedding]) => embedding);
+}

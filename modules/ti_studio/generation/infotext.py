@@ -39,14 +39,14 @@ def build_infotext(request: GenerateRequest, seed: int, made_with: MadeWith) -> 
         "Seed": seed,
         "Size": "{}x{}".format(*made_with.size),
         "Model hash": made_with.model_sha256[:MODEL_HASH],
-        "Model": _plain(made_with.model_title),
+        "Model": plain_name(made_with.model_title),
     }
     if request.clip_skip > 1:
         settings["Clip skip"] = request.clip_skip
     if request.emphasis is not Emphasis.ORIGINAL:
         settings["Emphasis"] = request.emphasis.value
     if made_with.embeddings:
-        hashes = ", ".join(f"{_plain(name)}: {sha[:SHORT_HASH]}" for name, sha in made_with.embeddings.items())
+        hashes = ", ".join(f"{plain_name(name)}: {sha[:SHORT_HASH]}" for name, sha in made_with.embeddings.items())
         settings["TI hashes"] = f'"{hashes}"'
     settings["Version"] = f"Textual Inversion Studio {__version__}"
     lines = [request.prompt]
@@ -56,6 +56,6 @@ def build_infotext(request: GenerateRequest, seed: int, made_with: MadeWith) -> 
     return "\n".join(lines)
 
 
-def _plain(name: str) -> str:
-    """Takes out what separates fields, as A1111 does."""
+def plain_name(name: str) -> str:
+    """Returns a name without what separates fields, as A1111 writes it."""
     return name.replace(":", "").replace(",", "").replace('"', "")

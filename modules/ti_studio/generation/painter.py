@@ -12,7 +12,8 @@ from ti_studio.embeddings.library import Library
 from ti_studio.generation.events import Notice, Picture, Progress
 from ti_studio.generation.guidance import Guidance, encode_guidance
 from ti_studio.generation.infotext import MadeWith, build_infotext
-from ti_studio.generation.prompting import PromptEncoder, Reading
+from ti_studio.generation.prompting import PromptEncoder
+from ti_studio.generation.reading import Reading
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.txt2img import Painting, paint, steps_of

@@ -11,9 +11,11 @@ from pydantic import ValidationError
 
 from ti_studio.embeddings.library import Entry, Library
 from ti_studio.errors import StudioError
-from ti_studio.generation.infotext import SHORT_HASH
+from ti_studio.generation.infotext import SHORT_HASH, plain_name
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import SAMPLERS
+from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.prompts.grammar import Emphasis
 
 _NEGATIVE = "Negative prompt:"
 _SETTING = re.compile(r'\s*(?P<key>\w[\w \-/]*):\s*(?P<value>"(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
@@ -100,41 +102,47 @@ class Restored:
 def restored(infotext: Infotext, current: GenerateRequest) -> Restored:
     """Returns the request that an infotext describes; what it does not say, or says in a way that is not known here,
     stays as it is now."""
-    values: dict[str, Any] = {"prompt": infotext.prompt, "negative_prompt": infotext.negative_prompt, "count": 1}
-    notices = []
+    prompts = {"prompt": infotext.prompt, "negative_prompt": infotext.negative_prompt}
     if not infotext.settings:
-        return Restored(current.model_copy(update={**values, "count": current.count}), ())
-    values |= {"clip_skip": 1, "emphasis": "Original"}  # infotexts name them only where they are not so
-    for key, name in _FIELDS.items():
-        if key in infotext.settings:
-            values[name] = infotext.settings[key]
-    size = _SIZE.fullmatch(infotext.settings.get("Size", ""))
-    if size:
-        values |= {"width": int(size[1]), "height": int(size[2])}
+        return Restored(current.model_copy(update=prompts), ())
+    values = {**current.model_dump(), **prompts, **_values(infotext.settings)}
+    notices = []
     sampler = infotext.settings.get("Sampler")
-    if sampler is not None:
-        found = _sampler(sampler, infotext.settings.get("Schedule type"))
-        if found is None:
-            notices.append(f"There is no sampler {sampler!r} here; {current.sampler} stays.")
-        else:
-            values["sampler"] = found
-    kept = {**current.model_dump(), **values}
+    found = None if sampler is None else _sampler(sampler, infotext.settings.get("Schedule type"))
+    if found is not None:
+        values["sampler"] = found
+    elif sampler is not None:
+        notices.append(f"There is no sampler {sampler!r} here; {current.sampler} stays.")
     try:
-        request = GenerateRequest(**kept)
+        request = GenerateRequest(**values)
     except ValidationError as error:
         for problem in error.errors():
             name = str(problem["loc"][0])
-            notices.append(f"{name} {kept[name]!r} can't be used here: {problem['msg']}.")
-            kept[name] = getattr(current, name)
-        request = GenerateRequest(**kept)
+            notices.append(f"{name} {values[name]!r} can't be used here: {problem['msg']}.")
+            values[name] = getattr(current, name)
+        request = GenerateRequest(**values)
     return Restored(request, tuple(notices))
 
 
-def doubts(infotext: Infotext, library: Library, widths: Mapping[str, int]) -> Iterator[str]:
-    """Yields a sentence for each embedding of an infotext that is not there, or is another file than it was then; a
-    file of the same content under another name is offered."""
+def _values(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the request's fields that the settings state; one picture of that seed."""
+    # Infotexts name these only where they are not so.
+    values: dict[str, Any] = {"count": 1, "clip_skip": 1, "emphasis": Emphasis.ORIGINAL}
+    values |= {name: settings[key] for key, name in _FIELDS.items() if key in settings}
+    size = _SIZE.fullmatch(settings.get("Size", ""))
+    if size:
+        values |= {"width": int(size[1]), "height": int(size[2])}
+    return values
+
+
+def doubts(infotext: Infotext, library: Library, info: CheckpointInfo) -> Iterator[str]:
+    """Yields a sentence for what is not as it was when the picture was made: another checkpoint, an embedding that is
+    not there or is another file; a file of the same content under another name is offered."""
+    made_with = infotext.settings.get("Model")
+    if made_with and made_with != plain_name(info.title):
+        yield f"The picture was made with the checkpoint {made_with}; {info.title} is loaded."
     library.refresh()
-    entries = library.entries(widths)
+    entries = library.entries(info.widths, info.family.name)
     here = {entry.word.lower(): entry for entry in entries if entry.conflict is None}
     for word, digest in infotext.embeddings.items():
         entry = here.get(word.lower())
@@ -143,9 +151,9 @@ def doubts(infotext: Infotext, library: Library, widths: Mapping[str, int]) -> I
         same = _same_content(entries, library, digest)
         offered = f"; {same.relative} is the same file under another name" if same else ""
         if entry is None:
-            yield f"The embedding {word} is not here{offered}."
+            yield f"The embedding {word} is not there{offered}."
         else:
-            yield f"The embedding {word} is another file here than the picture was made with ({digest}){offered}."
+            yield f"The embedding {word} is another file than the picture was made with ({digest}){offered}."
 
 
 def _same_content(entries: tuple[Entry, ...], library: Library, digest: str) -> Entry | None:

@@ -6,7 +6,7 @@ from itertools import chain
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.entries import named_as
 from ti_studio.embeddings.library import Entry, Library, State
-from ti_studio.generation.prompting import PromptEncoder, Reading, ReadPrompt
+from ti_studio.generation.reading import PromptLexer, Reading, ReadPrompt
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.prompts.chunks import CHUNK_TOKENS, Word
@@ -15,7 +15,7 @@ from ti_studio.prompts.chunks import CHUNK_TOKENS, Word
 class PromptWords:
     """The words that prompts may use at this moment."""
 
-    def __init__(self, library: Library, info: CheckpointInfo, prompts: PromptEncoder) -> None:
+    def __init__(self, library: Library, info: CheckpointInfo, prompts: PromptLexer) -> None:
         self._library = library
         self._prompts = prompts
         self._entries = library.entries(info.widths, info.family.name)

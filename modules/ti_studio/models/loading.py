@@ -14,13 +14,10 @@ from ti_studio.folders import repository_root
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
 from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
+from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
-from ti_studio.prompts.tokens import PromptTokenizer, TokenIds
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
-
-OPENCLIP_PAD = 0
-"""What OpenCLIP's encoders (`clip_h`, `clip_g`) were trained to see behind the end token; OpenAI's see end tokens."""
 
 
 @dataclass(frozen=True)
@@ -142,18 +139,6 @@ def _text_encoder(info: CheckpointInfo, key: str, model: Any, tokenizer: Path) -
         text_model, projection = model.text_model, model.text_projection
         return TextEncoder(key, load_tokenizer(tokenizer, key), text_model, info.family.layer, projection)
     return TextEncoder(key, load_tokenizer(tokenizer, key), model, info.family.layer)
-
-
-def shared_tokenizer_folder() -> Path:
-    """Returns the folder of CLIP's vocabulary, which is the same for every text encoder; single files have none."""
-    return repository_root() / "models" / "Stable-diffusion" / "demo" / "tokenizer"
-
-
-def load_tokenizer(folder: Path, key: str) -> PromptTokenizer:
-    """Loads CLIP's tokenizer from a folder for the text encoder of this key."""
-    # OpenCLIP's folders name "!" as the padding, and the tokenizer then takes every "!" in a prompt for padding.
-    loaded = CLIPTokenizer.from_pretrained(folder, pad_token="<|endoftext|>", local_files_only=True)
-    return PromptTokenizer(cast(TokenIds, loaded), pad=None if key == "clip_l" else OPENCLIP_PAD)
 
 
 def _load_part(kind: Any, folder: Path, **precision: torch.dtype) -> Any:

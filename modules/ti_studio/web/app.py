@@ -30,6 +30,7 @@ from ti_studio.web.guard import Guard
 from ti_studio.web.jobs_routes import jobs_routes
 from ti_studio.web.page import TITLE, build_page, theme
 from ti_studio.web.presets_routes import presets_routes
+from ti_studio.web.prompts_routes import prompts_routes
 from ti_studio.web.services import Services
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def create_app(
     app.include_router(embeddings_routes(services))
     app.include_router(jobs_routes(services))
     app.include_router(presets_routes())
+    app.include_router(prompts_routes(services))
     assets = Assets.shipped()
     assets.serve(app)
     gr.mount_gradio_app(

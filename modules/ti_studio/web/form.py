@@ -57,6 +57,10 @@ class Form(Generic[Request]):
         shown = {name: values[control] for name, control in self.components.items()}
         return self.request_type(**{**self.fixed, **unshown, **shown})
 
+    def show(self, request: Request) -> dict[Any, Any]:
+        """Returns what each control shows for a request."""
+        return {control: shown(getattr(request, name)) for name, control in self.components.items()}
+
 
 def shown(value: Any) -> Any:
     """Returns what a control shows for a request's value: several texts are lines."""

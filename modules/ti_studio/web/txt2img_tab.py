@@ -9,6 +9,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from ti_studio.generation.request import GenerateRequest
+from ti_studio.generation.restoring import doubts, infotext_of, read_infotext, restored
 from ti_studio.generation.samplers import sampler_names
 from ti_studio.prompts.grammar import Emphasis
 from ti_studio.web.errors import shows_errors
@@ -36,6 +37,8 @@ class _Actions:
     generate: gr.Button
     interrupt: gr.Button
     clear: gr.Button
+    paste: gr.Button
+    open_picture: gr.UploadButton
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def txt2img_tab(services: Services, settings: Quicksettings) -> None:
     form = Form(GenerateRequest, controls)
     settings.give_size(controls["width"], controls["height"])
     _wire_generate(services, form, actions, results)
+    _wire_restoring(services, form, actions, results)
     _wire_seeds(controls["seed"], any_seed, same_seed, results)
     _clear_prompts(actions.clear, controls["prompt"], controls["negative_prompt"])
 
@@ -121,14 +125,24 @@ def _actions() -> _Actions:
     interrupt = gr.Button("Interrupt", variant="stop", size="lg", elem_id="ti_interrupt", visible=False)
     with gr.Row(elem_classes="ti-tools"):
         gr.Button("Extra networks", elem_id="ti_cards_button", elem_classes="ti-tool ti-icon-cards", min_width=40)
+        paste = gr.Button(
+            "Read generation parameters from the prompt, or of the last picture", elem_classes="ti-tool ti-icon-paste"
+        )
+        open_picture = gr.UploadButton(
+            "Read generation parameters from a picture (or drop it on the prompt)",
+            elem_id="ti_open_picture",
+            elem_classes="ti-tool ti-icon-picture",
+            file_types=["image"],
+            type="binary",
+        )
         clear = gr.Button("Clear prompt", elem_classes="ti-tool ti-icon-trash", min_width=40)
-    return _Actions(generate, interrupt, clear)
+    return _Actions(generate, interrupt, clear, paste, open_picture)
 
 
 def _sampling() -> dict[str, Component]:
     with gr.Row():
         sampler = gr.Dropdown(sampler_names(), value=DEFAULT["sampler"], label="Sampling method")
-        steps = gr.Slider(1, 150, value=DEFAULT["steps"], step=1, label="Sampling steps")
+        steps = gr.Slider(1, 150, value=DEFAULT["steps"], step=1, label="Sampling steps", elem_id="ti_steps")
     return {"sampler": sampler, "steps": steps}
 
 
@@ -218,6 +232,32 @@ def _wire_generate(services: Services, form: Form[GenerateRequest], actions: _Ac
         outputs=[results.infotext, results.seed],
         **QUIET,
     )
+
+
+def _wire_restoring(services: Services, form: Form[GenerateRequest], actions: _Actions, results: _Results) -> None:
+    """Lets a pasted infotext, or the one in a picture, fill in the form."""
+
+    def restore(text: str, values: dict[Component, Any]) -> dict[Any, Any]:
+        infotext = read_infotext(text)
+        was = restored(infotext, form.read(values))
+        notices = [*was.notices, *doubts(infotext, services.library, services.txt2img.checkpoint)]
+        told = "Generation parameters were read." if infotext.settings else "There were only prompts to read."
+        return form.show(was.request) | {results.progress: {"fraction": 0, "text": told, "notices": notices}}
+
+    def restore_pasted(values: dict[Component, Any]) -> dict[Any, Any]:
+        pasted = str(values[form.components["prompt"]])
+        return restore(pasted if pasted.strip() else str(values[results.infotext]), values)
+
+    def restore_picture(values: dict[Component, Any]) -> dict[Any, Any]:
+        return restore(infotext_of(values[actions.open_picture]), values)
+
+    outputs = [*form.components.values(), results.progress]
+    for button, trigger, handler in (
+        (results.infotext, actions.paste.click, restore_pasted),
+        (actions.open_picture, actions.open_picture.upload, restore_picture),
+    ):
+        shown = trigger(shows_errors(handler), inputs={*form.inputs, button}, outputs=outputs, **QUIET)
+        shown.then(None, js=TELL_CARDS, **AT_ONCE)
 
 
 def _wire_seeds(seed: Component, any_seed: gr.Button, same_seed: gr.Button, results: _Results) -> None:
