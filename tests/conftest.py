@@ -10,7 +10,8 @@ from tests.checkpoints import DEMO, TINY, write_tiny_checkpoint
 from ti_studio.embeddings.library import Library
 from ti_studio.folders import Folders
 from ti_studio.models.checkpoints import CheckpointInfo, identify
-from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import Model, load
 
 ROOT = Path(__file__).resolve().parents[1]
 

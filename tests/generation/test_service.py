@@ -19,7 +19,8 @@ from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import UnknownSampler, sampler_names
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.models.checkpoints import CheckpointInfo, NoCheckpoint, identify
-from ti_studio.models.loading import Hardware, load
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import load
 from ti_studio.training.creation import NewEmbedding, create_embedding
 
 

@@ -28,7 +28,8 @@ from ti_studio.models.checkpoints import (
     identify,
     list_checkpoints,
 )
-from ti_studio.models.loading import CheckpointNotLoaded, Hardware, Model, load
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import CheckpointNotLoaded, Model, load
 from ti_studio.models.pickled import read_pickled
 from ti_studio.prompts.chunks import WordIndex, chunk_prompt
 from ti_studio.prompts.conditioning import encode

@@ -11,7 +11,8 @@ from tests.checkpoints import TINY, write_tiny_checkpoint
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import read_embedding
 from ti_studio.models.checkpoints import CheckpointInfo, identify
-from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import Model, load
 from ti_studio.training import events
 from ti_studio.training.captions import find_template
 from ti_studio.training.initialization import initial_embedding

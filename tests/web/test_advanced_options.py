@@ -11,7 +11,15 @@ SHOWN = {"optimizer", "optimizer_args", "parametrization", "norm_limit", "ema_de
 def test_the_page_has_the_section_and_its_controls(client: Client) -> None:
     page = client().get("/").text
 
-    for name in {"advanced", "min_snr_gamma", "context_weight", "lr_scheduler", *SHOWN}:
+    for name in {
+        "advanced",
+        "min_snr_gamma",
+        "context_weight",
+        "lr_scheduler",
+        "precision",
+        "gradient_checkpointing",
+        *SHOWN,
+    }:
         assert f'"ti_{name}"' in page, name
 
 

@@ -13,7 +13,8 @@ from ti_studio.generation.painter import Painter
 from ti_studio.generation.prompting import PromptEncoder
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoints import identify
-from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import Model, load
 from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training.captions import find_template
 from ti_studio.training.events import Finished

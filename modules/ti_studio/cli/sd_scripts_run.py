@@ -21,7 +21,8 @@ from ti_studio.errors import NotFound
 from ti_studio.generation.painter import Painter
 from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.loading import Model, load
 from ti_studio.training.captions import find_template
 from ti_studio.training.dataset import Dataset, repeats_of, scan_folders
 from ti_studio.training.events import Event, Finished, Preparing, Previewed, Saved, Started, Step, Stopped, Warned
@@ -50,7 +51,7 @@ def run(plan: Plan, info: CheckpointInfo) -> int:
     request = plan.request
     size = (request.width or info.default_size, request.height or info.default_size)
     dataset = scan_folders(request.dataset_folders(""), size)
-    model = _load(info)
+    model = _load(info, request.precision)
     epoch = _steps_in_epoch(plan, model, dataset)
     plan = _with_epochs(plan, epoch)
     if plan.options.get("debug_dataset"):
@@ -91,9 +92,9 @@ def _steps_in_epoch(plan: Plan, model: Model, dataset: Dataset) -> int:
     return steps_in_epoch(request, order.batches_in_round)
 
 
-def _load(info: CheckpointInfo) -> Model:
+def _load(info: CheckpointInfo, precision: Precision) -> Model:
     print(f"Loading checkpoint {info.title}", file=sys.stderr)
-    model = load(info, Hardware.automatic())
+    model = load(info, hardware_for(info, precision))
     return replace(model, scheduler_config={**model.scheduler_config, "prediction_type": info.prediction_type})
 
 

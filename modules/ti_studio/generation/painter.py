@@ -19,7 +19,8 @@ from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.txt2img import Painting, paint, steps_of
 from ti_studio.generation.words import PromptWords
 from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.models.hardware import hardware_for
+from ti_studio.models.loading import Model, load
 from ti_studio.prompts.chunks import Word
 from ti_studio.prompts.layers import Layer
 
@@ -116,7 +117,7 @@ class Painter:
 
 def load_painter(info: CheckpointInfo) -> Painter:
     """Loads a checkpoint onto the automatic hardware."""
-    return Painter(load(info, Hardware.automatic()))
+    return Painter(load(info, hardware_for(info)))
 
 
 def return_memory() -> None:

@@ -12,7 +12,8 @@ from ti_studio.generation.painter import Painter
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.previews import give_card_its_picture, paint_previews
 from ti_studio.models.checkpoints import identify
-from ti_studio.models.loading import Hardware, load
+from ti_studio.models.hardware import hardware_for
+from ti_studio.models.loading import load
 from ti_studio.training.events import Finished, Preparing, Stopped
 from ti_studio.training.run import Place, train
 
@@ -37,7 +38,7 @@ def work(files: JobFolder, should_stop: Callable[[], bool]) -> None:
         remove_temporaries(folder, unchanged_for=FORGOTTEN_AFTER)
     info = identify(Path(place.checkpoint), root=Path(place.checkpoints)).predicting(request.prediction_type)
     files.append(Preparing(f"Loading checkpoint {info.title}").to_json())
-    model = load(info, Hardware.automatic())
+    model = load(info, hardware_for(info, request.precision))
     training_place = Place(
         job=files.path,
         embeddings=Path(place.embeddings),

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from accelerate import PartialState
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -13,31 +12,12 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from ti_studio.folders import repository_root
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
+from ti_studio.models.hardware import Hardware
 from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
 from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where models live and in which precision their frozen weights are kept."""
-
-    device: torch.device
-    dtype: torch.dtype
-
-    @classmethod
-    def automatic(cls) -> "Hardware":
-        """Returns accelerate's device (CUDA, MPS, … or CPU), with bfloat16 where CUDA computes in it, else float32."""
-        device = PartialState().device
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return cls(device, torch.bfloat16 if fast else torch.float32)
-
-    @property
-    def precision(self) -> str:
-        """The short name: `fp32` or `bf16`."""
-        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
 
 @dataclass(frozen=True)
@@ -85,6 +65,11 @@ class Model:
             whole = torch.tensor([height, width, 0, 0, height, width], device=noisy.device, dtype=torch.float32)
             sizes = whole.expand(len(noisy), -1)
         return {"text_embeds": conditioning.pooled.to(self.hardware.dtype), "time_ids": sizes}
+
+    def checkpoint_gradients(self, on: bool) -> None:
+        """Lets the UNet's backward pass compute its blocks' insides once more rather than keep them from the forward
+        pass: less memory, more time, the same gradient."""
+        (self.unet.enable_gradient_checkpointing if on else self.unet.disable_gradient_checkpointing)()
 
     def decode(self, latents: Tensor) -> Tensor:
         """Returns pictures [n, 3, H, W] in 0…1 of scaled latents [n, 4, h, w]."""

@@ -8,7 +8,8 @@ from ti_studio.embeddings.metadata import FAMILY, INITIALIZATION_TEXT, TRIGGER
 from ti_studio.embeddings.names import check_name
 from ti_studio.errors import StudioError
 from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.models.loading import Hardware, load
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import load
 from ti_studio.prompts.chunks import CHUNK_TOKENS
 from ti_studio.training.initialization import initial_embedding
 from ti_studio.training.publishing import check_free

@@ -9,6 +9,8 @@ from ti_studio.training.dataset_options import DatasetFolder, DatasetOptions, Si
 from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.options import LearningOptions
 
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
 
 class TrainRequest(LearningOptions, DatasetOptions):
     """One training of one embedding, with A1111's field names where A1111 has the field; the options of how it learns
@@ -57,6 +59,16 @@ class TrainRequest(LearningOptions, DatasetOptions):
 
     max_steps: int = Field(default=500, ge=1, le=1_000_000)
     """Optimizer steps until the training is finished."""
+
+    precision: Precision = "auto"
+    """What the UNet and the text encoders compute in; the rows, the loss and the VAE are always float32. `auto` is
+    `bf16` where the device computes in it (but for small checkpoints on a CPU), else `fp32`. `bf16` takes half the
+    memory of `fp32` and less time, and its rounding is less than the noise of a step. `fp16` is for GPUs without
+    bfloat16: it may overflow, and a step in which it does is left out."""
+
+    gradient_checkpointing: bool = False
+    """Take less memory and about a third more time: the UNet's insides are computed twice a step rather than kept. The
+    result is the same."""
 
     width: Side | None = None
     """Pixels; None is the checkpoint's own size (512 for SD 1). Pictures are resized and cropped to it, never

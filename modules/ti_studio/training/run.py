@@ -134,6 +134,7 @@ class _Run:
     def prepare(self) -> Iterator[Event]:
         """Reads the pictures and makes the lesson of them."""
         yield from (Warned(note) for note in self.model.info.outline.notes)
+        self.model.checkpoint_gradients(self.request.gradient_checkpointing)
         yield Preparing("Reading the pictures")
         dataset = scan_folders(self.request.dataset_folders(str(self.place.dataset)), self.size)
         tokenizer = self.model.encoders[0].tokenizer

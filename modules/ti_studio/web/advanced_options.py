@@ -7,7 +7,7 @@ from gradio.components import Component
 
 from ti_studio.training.options import OptimizerName, Scheduler
 from ti_studio.training.presets import DEFAULT_PRESET, recipe
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.request import Precision, TrainRequest
 from ti_studio.web.form import shown
 
 DEFAULT = {name: shown(value) for name, value in recipe(DEFAULT_PRESET).items()}
@@ -17,7 +17,7 @@ def advanced_options() -> dict[str, Component]:
     """Builds the section; returns its controls by the request's fields."""
     with gr.Accordion("Advanced", open=False, elem_id="ti_advanced"):
         gr.Markdown("As the preset has them unless changed. docs/training.md says when each is worth a try.")
-        return _validation() | _rows() | _optimizer() | _objective()
+        return _validation() | _rows() | _optimizer() | _objective() | _computing()
 
 
 def unshown_options(controls: dict[str, Component]) -> dict[str, Any]:
@@ -123,6 +123,24 @@ def _objective() -> dict[str, Component]:
         end = _number("max_timestep", "Max timestep", "1 to 1000; high ones decide layout.")
         skip = _number("clip_skip", "Clip skip", "As in txt2img: 2 for many anime checkpoints of SD 1.")
     return {"min_snr_gamma": snr, "min_timestep": first, "max_timestep": end, "clip_skip": skip}
+
+
+def _computing() -> dict[str, Component]:
+    with gr.Group(), gr.Row():
+        precision = gr.Dropdown(
+            list(get_args(Precision)),
+            value=DEFAULT["precision"],
+            label="Precision",
+            info="auto is bf16 where the device computes in it; the rows are always fp32.",
+            elem_id="ti_precision",
+        )
+        checkpointing = gr.Checkbox(
+            DEFAULT["gradient_checkpointing"],
+            label="Gradient checkpointing",
+            info="Less memory for more time.",
+            elem_id="ti_gradient_checkpointing",
+        )
+    return {"precision": precision, "gradient_checkpointing": checkpointing}
 
 
 def _number(field: str, label: str, info: str) -> gr.Number:

@@ -1,0 +1,45 @@
+"""Which device and precision a checkpoint gets."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.checkpoints import DEMO, write_single_file, write_tiny_checkpoint
+from ti_studio.models import hardware
+from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.models.hardware import SMALL, Hardware, computes_in_bfloat16, hardware_for, size_of
+
+
+@pytest.fixture(params=[True, False], ids=["with bfloat16", "without bfloat16"])
+def fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the CPU has instructions for bfloat16."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": request.param, "amx_bf16": False})
+    return bool(request.param)
+
+
+def test_a_cpu_computes_large_checkpoints_in_bfloat16_if_it_can_and_small_ones_in_float32(fast: bool) -> None:
+    assert Hardware.automatic().precision == "fp32"
+    assert Hardware.automatic(size=SMALL - 1).precision == "fp32"
+    assert Hardware.automatic(size=SMALL).precision == ("bf16" if fast else "fp32")
+    assert computes_in_bfloat16(torch.device("cpu")) is fast
+    assert not computes_in_bfloat16(torch.device("mps"))
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
+def test_a_precision_that_is_asked_for_is_taken(fast: bool, name: hardware.Precision) -> None:
+    assert Hardware.automatic(name, SMALL).precision == name
+    assert hardware_for(identify(DEMO), name).precision == name
+
+
+def test_the_demo_checkpoint_is_small(fast: bool) -> None:
+    assert hardware_for(identify(DEMO)).precision == "fp32"
+
+
+def test_a_checkpoints_size_is_that_of_its_unet_or_of_its_file(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint(tmp_path / "tiny")
+    file = write_single_file(folder, tmp_path / "tiny.safetensors", family="SD 1")
+    info: CheckpointInfo = identify(folder)
+
+    assert size_of(info) == (folder / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size
+    assert size_of(identify(file)) == file.stat().st_size
