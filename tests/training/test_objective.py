@@ -1,5 +1,6 @@
 """What is minimised: the options' formulas against sd-scripts' words, and what each does to a training."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,7 @@ def test_a_schedule_with_zero_terminal_snr_ends_in_pure_noise_and_its_weights_ar
     [
         ("l2", lambda e: e**2),
         ("l1", lambda e: e.abs()),
+        ("log_cosh", lambda e: e.cosh().log()),
         ("huber", lambda e: 2 * 0.1 * ((e**2 + 0.01) ** 0.5 - 0.1)),
         ("smooth_l1", lambda e: 2 * ((e**2 + 0.01) ** 0.5 - 0.1)),
     ],
@@ -216,6 +218,22 @@ def test_timesteps_stay_in_their_range(tiny_model: Model, place: Place) -> None:
 
         assert drawn <= set(range(400, 410))
         assert len(drawn) > 5
+
+
+@pytest.mark.parametrize("sampling", ["stratified", "uniform"])
+@pytest.mark.parametrize(("bias", "mean"), [(0.0, 0.5), (1.0, 0.7)])
+def test_timesteps_may_be_drawn_from_the_middle_most(
+    tiny_model: Model, place: Place, sampling: str, bias: float, mean: float
+) -> None:
+    """The logistic of a normal number: a quarter lies below sigmoid(bias - 0.6745), and none outside of the range."""
+    shape = {"timestep_distribution": "logit_normal", "timestep_bias": bias, "timestep_sampling": sampling}
+    lesson = prepared(request(min_timestep=200, max_timestep=800, batch_size=64, **shape), tiny_model, place)
+    drawn = torch.cat([lesson.batch(step, 0).pictures.timesteps for step in range(1, 6)])
+    share = (drawn - 200) / 600
+
+    assert drawn.min() >= 200 and drawn.max() < 800
+    assert share.mean().item() == pytest.approx(mean, abs=0.04)
+    assert share.quantile(0.25).item() == pytest.approx(1 / (1 + math.exp(0.6745 - bias)), abs=0.05)
 
 
 def test_input_perturbation_disturbs_the_picture_and_not_the_target(tiny_model: Model, place: Place) -> None:

@@ -33,6 +33,7 @@ def rates(*steps: int, **changes: object) -> list[float]:
         ({"adaptive_noise_scale": 0.1}, "need noise_offset"),
         ({"noise_offset_random_strength": True}, "need noise_offset"),
         ({"ip_noise_gamma_random_strength": True}, "needs ip_noise_gamma"),
+        ({"timestep_bias": 1.0}, "timestep_bias is of timestep_distribution logit_normal"),
         ({"keep_best": True}, "need validation_every"),
         ({"patience": 3}, "need validation_every"),
         (

@@ -227,6 +227,26 @@ def test_a_picture_that_cannot_be_used_is_told_and_the_others_are(tiny_model: Mo
     assert [event.pictures for event in told if isinstance(event, events.Started)] == [3]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            {"learning_rate": "1e-6", "max_steps": 3},
+            "Learning rate 1e-6 for 3 steps can move a coordinate of the word by",
+        ),
+        ({"learning_rate": "0.01:1, 1e-9", "max_steps": 3}, "by 0.01 at most, and one is about 0.014 large"),
+        ({"learning_rate": "0.005", "max_steps": 3}, ""),
+        ({"learning_rate": "1e-6", "max_steps": 1, "optimizer": "torch.optim.SGD"}, ""),
+    ],
+)
+def test_a_rate_that_cannot_move_the_word_is_told_with_a_figure(
+    tiny_model: Model, place: Place, options: dict[str, object], told: str
+) -> None:
+    heard = [event.text for event in run(request(**options), tiny_model, place) if isinstance(event, events.Warned)]
+
+    assert any("can move a coordinate" in text and told in text for text in heard) is bool(told)
+
+
 def test_a_name_that_is_an_ordinary_word_is_warned_about(tiny_model: Model, place: Place) -> None:
     told = run(request(name="cat"), tiny_model, place)
 

@@ -119,23 +119,33 @@ class Lesson:
         return replace(noisy, mask=found.mask, sizes=found.sizes), timesteps.tolist()
 
     def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
-        if self.request.timestep_sampling == "uniform":
-            first, end = self._timestep_range
+        request, (first, end) = self.request, self._timestep_range
+        if request.timestep_distribution == "uniform":
+            if request.timestep_sampling == "stratified":
+                return self._stratified(count, drawn)
             return torch.randint(first, end, (count,), generator=drawn)
-        return self._stratified(count, drawn)
+        evenly = (
+            _evenly(count, drawn) if request.timestep_sampling == "stratified" else torch.rand(count, generator=drawn)
+        )
+        drawn_share = torch.sigmoid(torch.special.ndtri(evenly.double()) + request.timestep_bias)
+        return first + (drawn_share * (end - first)).long().clamp(max=end - first - 1)
 
     def _stratified(self, count: int, drawn: torch.Generator) -> Tensor:
         """Returns one timestep from each of `count` equal parts of the trained ones, in random order."""
         first, end = self._timestep_range
-        within = torch.rand(count, generator=drawn)
-        order = torch.randperm(count, generator=drawn)
-        return first + ((order + within) / count * (end - first)).long().clamp(max=end - first - 1)
+        return first + (_evenly(count, drawn) * (end - first)).long().clamp(max=end - first - 1)
 
     @property
     def _timestep_range(self) -> tuple[int, int]:
         """The first timestep that is trained, and the one after the last."""
         end = min(self.request.max_timestep, self.noise.timesteps)
         return min(self.request.min_timestep, end - 1), end
+
+
+def _evenly(count: int, drawn: torch.Generator) -> Tensor:
+    """Returns one number from each of `count` equal parts of 0…1, in random order."""
+    within = torch.rand(count, generator=drawn)
+    return (torch.randperm(count, generator=drawn) + within) / count
 
 
 def prepare_lesson(

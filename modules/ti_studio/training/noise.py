@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ti_studio.prompts.transfer import sent
 from ti_studio.training.options import ObjectiveOptions
 
 
@@ -35,7 +36,7 @@ def perturbation(like: Tensor, options: ObjectiveOptions, drawn: torch.Generator
     more = torch.randn(like.shape, generator=drawn) * options.ip_noise_gamma
     if options.ip_noise_gamma_random_strength:
         more = more * torch.rand(1, generator=drawn)
-    return more.to(like.device)
+    return sent(more, like.device)
 
 
 def _offset(latents: Tensor, options: ObjectiveOptions, drawn: torch.Generator) -> Tensor:
@@ -44,11 +45,11 @@ def _offset(latents: Tensor, options: ObjectiveOptions, drawn: torch.Generator) 
     strength = torch.full((1,), options.noise_offset)
     if options.noise_offset_random_strength:
         strength = strength * torch.rand(1, generator=drawn)
-    strength = strength.to(latents.device)
+    strength = sent(strength, latents.device)
     if options.adaptive_noise_scale:
         brightness = latents.mean(dim=(2, 3), keepdim=True).abs()
         strength = (strength + options.adaptive_noise_scale * brightness).clamp(min=0)
-    return strength * shifts.to(latents.device)
+    return strength * sent(shifts, latents.device)
 
 
 def _pyramid(noise: Tensor, options: ObjectiveOptions, drawn: torch.Generator) -> Tensor:
@@ -58,7 +59,7 @@ def _pyramid(noise: Tensor, options: ObjectiveOptions, drawn: torch.Generator) -
         factor = (float(torch.rand((), generator=drawn)) * 2 + 2) ** level
         size = max(1, int(height / factor)), max(1, int(width / factor))
         coarse = torch.randn((*noise.shape[:2], *size), generator=drawn)
-        enlarged = F.interpolate(coarse.to(noise.device), size=(height, width), mode="bilinear")
+        enlarged = F.interpolate(sent(coarse, noise.device), size=(height, width), mode="bilinear")
         noise = noise + enlarged * options.multires_noise_discount**level
         if 1 in size:
             break

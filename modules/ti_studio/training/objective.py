@@ -138,6 +138,9 @@ def _errors(predicted: Tensor, target: Tensor, loss_type: str, huber_c: Tensor |
     """Returns the error of every number, of the shape of the prediction."""
     if loss_type == "l1":
         return F.l1_loss(predicted, target, reduction="none")
+    if loss_type == "log_cosh":
+        distance = (predicted - target).abs()
+        return distance + F.softplus(-2 * distance) - math.log(2)
     if huber_c is None:
         return F.mse_loss(predicted, target, reduction="none")
     turn = huber_c.reshape(-1, 1, 1, 1)

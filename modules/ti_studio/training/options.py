@@ -166,9 +166,9 @@ class ObjectiveOptions(BaseModel):
 
     model_config = _DOCUMENTED
 
-    loss_type: Literal["l2", "huber", "smooth_l1", "l1"] = "l2"
-    """How an error counts: squared; squared when small and straight when large (`huber`, `smooth_l1`), which outliers
-    in a few pictures disturb less; or straight."""
+    loss_type: Literal["l2", "huber", "smooth_l1", "log_cosh", "l1"] = "l2"
+    """How an error counts: squared; squared when small and straight when large (`huber`, `smooth_l1`, `log_cosh`),
+    which outliers in a few pictures disturb less; or straight."""
 
     huber_c: float = Field(default=0.1, gt=0, le=1)
     """Where `huber` and `smooth_l1` turn from squared to straight."""
@@ -232,6 +232,14 @@ class ObjectiveOptions(BaseModel):
     """`stratified` spreads a batch's timesteps evenly over the range, which calms the gradient; `uniform` draws each by
     itself."""
 
+    timestep_distribution: Literal["uniform", "logit_normal"] = "uniform"
+    """How often each timestep of the range is trained: all alike, or the middle most (the logistic of a normal
+    number)."""
+
+    timestep_bias: float = Field(default=0.0, ge=-5, le=5)
+    """Where the middle of `logit_normal` lies: 0 in the middle of the range, above it towards noise, below it towards
+    clean pictures."""
+
     antithetic_noise: bool = False
     """Every second picture of a batch gets the opposite of the noise of the one before it."""
 
@@ -247,6 +255,8 @@ class ObjectiveOptions(BaseModel):
             raise ValueError("adaptive_noise_scale and noise_offset_random_strength need noise_offset.")
         if self.ip_noise_gamma_random_strength and not self.ip_noise_gamma:
             raise ValueError("ip_noise_gamma_random_strength needs ip_noise_gamma.")
+        if self.timestep_bias and self.timestep_distribution == "uniform":
+            raise ValueError("timestep_bias is of timestep_distribution logit_normal.")
         return self
 
 

@@ -10,9 +10,9 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.metadata import header_metadata
 from ti_studio.models.loading import Model
-from ti_studio.prompts.layers import Layer
 from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import Dataset, scan_folders
+from ti_studio.training.doubts import doubts
 from ti_studio.training.events import (
     Event,
     Finished,
@@ -30,7 +30,6 @@ from ti_studio.training.initialization import starting_embedding
 from ti_studio.training.latent_files import LatentFiles
 from ti_studio.training.latents import FreshLatents, Latents, cache_latents, check_pictures
 from ti_studio.training.learner import Learner
-from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.lesson import Lesson, prepare_lesson
 from ti_studio.training.loop import optimise, validation_loss
 from ti_studio.training.loss_scale import LossScale
@@ -45,12 +44,6 @@ from ti_studio.training.validation import Validations
 
 SECONDS_BETWEEN_STATES = 5.0
 """At most so many seconds of work are lost when the process is killed."""
-
-LEAST_USEFUL_RATE = 1e-5
-"""Adam moves a coordinate by at most about the rate each step, and a coordinate of CLIP's rows is about 0.014 large."""
-
-LEAST_FACTOR = 0.1
-"""Optimizers that find the rate by themselves take a factor, and one below this holds them back."""
 
 _VALIDATED, _SAVED, _PREVIEWED = "validated", "saved", "previewed"
 """What may be due at a step."""
@@ -173,7 +166,8 @@ class _Run:
         scale = LossScale(self.model.hardware.dtype)
         self.learner = Learner(start, device, request, self._vocabulary_norms(), scale)
         self.validations = Validations(self.learner.initial)
-        yield from (Warned(text) for text in (*self.learner.warnings, *self._doubts()))
+        told = doubts(request, self.model.info.family, predicts_velocity=self.lesson.noise.predicts_velocity)
+        yield from (Warned(text) for text in (*self.learner.warnings, *told))
         self._identity = Identity.of(self._dataset, self.model.info, request)
         if self.place.state.exists():
             yield from self._resume(State.read(self.place.state))
@@ -276,21 +270,6 @@ class _Run:
         path.parent.mkdir(exist_ok=True)
         write_embedding(replace(embedding, name=path.stem), path)
         return Saved(embedding.step or 0, path.relative_to(self.place.job).as_posix())
-
-    def _doubts(self) -> Iterator[str]:
-        """Tells of options that can't do what they are for."""
-        request = self.request
-        if request.zero_terminal_snr and not self.lesson.noise.predicts_velocity:
-            yield "zero_terminal_snr is for v-prediction; a checkpoint that predicts noise learns nothing of it."
-        family = self.model.info.family
-        if request.clip_skip > 1 and family.layer is not Layer.CHOSEN:
-            yield f"Clip skip {request.clip_skip} is not used: {family.name} checkpoints have a layer of their own."
-        rate = LearningRateSchedule.parse(request.learning_rate).segments[0].rate
-        if request.optimizer in ("prodigy", "dadapt") and rate < LEAST_FACTOR:
-            yield (
-                f"{request.optimizer} finds the learning rate by itself and multiplies it by the one given, {rate:g}; "
-                "1 is usual."
-            )
 
     def save_state_now_and_then(self) -> None:
         """Writes what a resume needs if that was some seconds ago."""

@@ -40,12 +40,11 @@ def test_the_documented_options_become_a_request(config: Path) -> None:
     assert (made.output_dir, made.output_name) == (Path("output").resolve(), "my_textual_inversion")
 
 
-def test_a_rate_that_cannot_move_the_word_is_told_with_a_figure_and_obeyed(config: Path) -> None:
+def test_a_rate_is_obeyed(config: Path) -> None:
     made = plan(config, "--learning_rate=1e-6")
 
     assert made.request.learning_rate == "1e-6"
-    assert any("for 1600 steps can move a coordinate of the word by 0.0016 at most" in text for text in made.notices)
-    assert not any("--learning_rate" in text for text in plan(config, "--learning_rate=5e-3").notices)
+    assert not any("--learning_rate" in text for text in made.notices)
 
 
 def test_without_a_rate_sd_scripts_default_is_not_taken(config: Path) -> None:

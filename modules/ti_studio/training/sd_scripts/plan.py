@@ -25,9 +25,6 @@ DEFAULT_STEPS = 1600
 DEFAULT_GRADIENT_NORM = 1.0
 """sd-scripts' own."""
 
-COORDINATE = 0.014
-"""How large a coordinate of CLIP's token embeddings is: 0.4 / √768."""
-
 TEMPLATES = {"use_object_template": "imagenet_object.txt", "use_style_template": "imagenet_style.txt"}
 
 _CACHED_OUTPUTS = (
@@ -69,10 +66,7 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     fields["width"], fields["height"] = (config.folders[0].width or size[0], config.folders[0].height or size[1])
     fields |= _prompts(options)
     fields["save_as"] = "safetensors" if options.get("save_model_as") == "safetensors" else "pt"
-    for name in ("lr_warmup_steps", "lr_decay_steps"):
-        if name in fields:
-            steps = fields[name] * fields["max_steps"] if 0 < fields[name] < 1 else fields[name]
-            fields[name] = int(steps)
+    fields |= _numbers_of_steps(fields)
     fields.setdefault("max_grad_norm", DEFAULT_GRADIENT_NORM)
     for name in ("weights", "dataset_config"):
         if name in options and not Path(options[name]).expanduser().is_file():
@@ -80,7 +74,11 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     if "initialization_file" in fields:
         fields["initialization_file"] = str(Path(fields["initialization_file"]).expanduser().resolve())
     request = _request(fields)
-    notices += _rate_notices(options, request)
+    if "learning_rate" not in options:
+        notices.append(
+            f"No --learning_rate: {request.learning_rate} is used; sd-scripts' own default, 2e-6, would not move "
+            "the word."
+        )
     return Plan(
         request,
         Path(options["output_dir"]).expanduser().resolve(),
@@ -108,6 +106,12 @@ def _value(option: Option, value: Any) -> Any:
     if option.value is not None:
         return option.value
     return option.names.get(value.lower(), value) if isinstance(value, str) and option.names else value
+
+
+def _numbers_of_steps(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Returns the numbers of steps that may also be given as parts of all steps."""
+    given = {name: fields[name] for name in ("lr_warmup_steps", "lr_decay_steps") if name in fields}
+    return {name: int(value * fields["max_steps"] if 0 < value < 1 else value) for name, value in given.items()}
 
 
 def _optimizer(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,25 +192,6 @@ def _prompts(options: Mapping[str, Any]) -> dict[str, Any]:
     if len(chosen) > 1:
         raise BadConfiguration("--use_object_template and --use_style_template: expected one of the two.")
     return {"template": chosen[0]} if chosen else {"captions_are_prompts": True}
-
-
-def _rate_notices(options: Mapping[str, Any], request: TrainRequest) -> list[str]:
-    if "learning_rate" not in options:
-        return [
-            f"No --learning_rate: {request.learning_rate} is used; sd-scripts' own default, 2e-6, would not move "
-            "the word."
-        ]
-    try:
-        rate = float(request.learning_rate)
-    except ValueError:
-        return []  # a schedule with several rates is meant by somebody who knows them
-    if rate * request.max_steps >= COORDINATE:
-        return []
-    return [
-        f"--learning_rate {request.learning_rate} for {request.max_steps} steps can move a coordinate of the word by "
-        f"{rate * request.max_steps:.2g} at most, and one is about {COORDINATE} large: the word will mean nearly what "
-        "it did at the start. It is obeyed; 5e-3 is usual."
-    ]
 
 
 def steps_in_epoch(request: TrainRequest, batches: int) -> int:
