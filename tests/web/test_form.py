@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ti_studio.web.errors import shows_errors
-from ti_studio.web.form import Form
+from ti_studio.web.form import Form, shown
 
 
 class Request(BaseModel):
@@ -24,6 +24,17 @@ def test_values_are_read_by_name_whatever_the_order_of_the_controls() -> None:
     form = Form(Request, {"steps": steps, "word": word}, fixed={"flip": True})
     assert form.read({word: "cat", steps: 3}) == Request(word="cat", steps=3, flip=True)
     assert form.inputs == {steps, word}
+
+
+def test_what_has_no_control_can_be_given_each_time_and_what_has_one_is_as_the_page_shows_it() -> None:
+    steps, word = gr.Number(), gr.Textbox()
+    form = Form(Request, {"steps": steps, "word": word}, fixed={"flip": True})
+    made = form.read({word: "cat", steps: 3}, {"flip": False, "steps": 9, "unknown": 1})
+    assert made == Request(word="cat", steps=3, flip=False)
+
+
+def test_several_texts_are_shown_as_lines() -> None:
+    assert [shown(value) for value in (("a", "b"), (), "text", 3, None)] == ["a\nb", "", "text", 3, None]
 
 
 @pytest.mark.parametrize(
