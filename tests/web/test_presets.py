@@ -5,11 +5,9 @@ from pathlib import Path
 from tests.web.conftest import Client
 from ti_studio.training.presets import DEFAULT_PRESET, PRESETS, filled
 from ti_studio.training.request import TrainRequest
-from ti_studio.web.advanced_options import DEFAULT as ADVANCED
 from ti_studio.web.form import shown
-from ti_studio.web.preset_choice import filled_in
+from ti_studio.web.preset_choice import AT_FIRST, filled_in
 from ti_studio.web.services import Services
-from ti_studio.web.train_tab import DEFAULT
 
 UNTOUCHED = {
     "initialization_text": "*",
@@ -43,7 +41,8 @@ def test_a_presets_values_and_ones_own_make_a_request(client: Client, services: 
 
 def test_the_page_begins_with_the_default_preset() -> None:
     for name, value in PRESETS[DEFAULT_PRESET].values.items():
-        assert shown(value) in (DEFAULT.get(name), ADVANCED.get(name)), name
+        assert AT_FIRST[name] == shown(value)
+    assert (AT_FIRST["save_as"], AT_FIRST["batch_size"]) == ("safetensors", 4)
 
 
 def test_choosing_a_preset_sets_every_field_back_that_it_does_not_name() -> None:

@@ -70,9 +70,9 @@ SUGGESTED = ("initialization_text", "preview_prompts", "preview_negative_prompt"
 
 NOT_DECIDED = frozenset(
     {"name", "initialization_file", "overwrite", "dataset_directory", "folders", "mask_directory", "checkpoint"}
-    | {"width", "height", "clip_skip", "prediction_type", "seed", "save_as"}
+    | {"width", "height", "clip_skip", "prediction_type", "precision", "gradient_checkpointing", "seed", "save_as"}
 )
-"""What is taught, from what and on what, where it goes: no preset decides it."""
+"""What is taught, from what, on which checkpoint and machine, and where it goes: no preset decides it."""
 
 NO_PRESET: Literal["none"] = "none"
 PRESET_CHOICES: tuple[str, ...] = (*get_args(PresetName), NO_PRESET)

@@ -6,11 +6,8 @@ import gradio as gr
 from gradio.components import Component
 
 from ti_studio.training.options import OptimizerName, Scheduler
-from ti_studio.training.presets import DEFAULT_PRESET, recipe
 from ti_studio.training.request import Precision, TrainRequest
-from ti_studio.web.form import shown
-
-DEFAULT = {name: shown(value) for name, value in recipe(DEFAULT_PRESET).items()}
+from ti_studio.web.preset_choice import AT_FIRST
 
 
 def advanced_options() -> dict[str, Component]:
@@ -36,13 +33,13 @@ def _validation() -> dict[str, Component]:
         with gr.Row():
             stopping = gr.Radio(
                 ["improvement", "variance"],
-                value=DEFAULT["early_stopping"],
+                value=AT_FIRST["early_stopping"],
                 label="Early stopping",
                 info="Finish when they brought no improvement, or when the loss hardly varies any more (DVAR).",
                 elem_id="ti_early_stopping",
             )
             best = gr.Checkbox(
-                DEFAULT["keep_best"],
+                AT_FIRST["keep_best"],
                 label="Keep the best",
                 info="Finish with the best validated rows, not the last ones.",
                 min_width=160,
@@ -56,7 +53,7 @@ def _rows() -> dict[str, Component]:
         with gr.Row():
             parametrization = gr.Radio(
                 ["rows", "direction"],
-                value=DEFAULT["parametrization"],
+                value=AT_FIRST["parametrization"],
                 label="Parametrization",
                 info="direction holds the rows at the vocabulary's norm: the rest of the prompt keeps more say.",
                 elem_id="ti_parametrization",
@@ -85,14 +82,14 @@ def _optimizer() -> dict[str, Component]:
         with gr.Row():
             optimizer = gr.Dropdown(
                 list(get_args(OptimizerName)),
-                value=DEFAULT["optimizer"],
+                value=AT_FIRST["optimizer"],
                 label="Optimizer",
                 info="Or a class, such as torch.optim.RMSprop.",
                 allow_custom_value=True,
                 elem_id="ti_optimizer",
             )
             arguments = gr.Textbox(
-                DEFAULT["optimizer_args"],
+                AT_FIRST["optimizer_args"],
                 label="Optimizer arguments",
                 info="name=value, one a line.",
                 elem_id="ti_optimizer_args",
@@ -102,7 +99,7 @@ def _optimizer() -> dict[str, Component]:
         with gr.Row():
             scheduler = gr.Dropdown(
                 list(get_args(Scheduler)),
-                value=DEFAULT["lr_scheduler"],
+                value=AT_FIRST["lr_scheduler"],
                 label="Learning-rate scheduler",
                 info="schedule follows the learning rate's own steps.",
                 elem_id="ti_lr_scheduler",
@@ -129,13 +126,13 @@ def _computing() -> dict[str, Component]:
     with gr.Group(), gr.Row():
         precision = gr.Dropdown(
             list(get_args(Precision)),
-            value=DEFAULT["precision"],
+            value=AT_FIRST["precision"],
             label="Precision",
             info="auto is bf16 where the device computes in it; the rows are always fp32.",
             elem_id="ti_precision",
         )
         checkpointing = gr.Checkbox(
-            DEFAULT["gradient_checkpointing"],
+            AT_FIRST["gradient_checkpointing"],
             label="Gradient checkpointing",
             info="Less memory for more time.",
             elem_id="ti_gradient_checkpointing",
@@ -145,6 +142,5 @@ def _computing() -> dict[str, Component]:
 
 def _number(field: str, label: str, info: str) -> gr.Number:
     """Returns a control for a number; the request says which numbers are allowed."""
-    default = DEFAULT.get(field, TrainRequest.model_fields[field].default)
-    whole = 0 if isinstance(default, int) else None
-    return gr.Number(default, label=label, info=info, precision=whole, min_width=120, elem_id=f"ti_{field}")
+    whole = 0 if isinstance(AT_FIRST[field], int) else None
+    return gr.Number(AT_FIRST[field], label=label, info=info, precision=whole, min_width=120, elem_id=f"ti_{field}")

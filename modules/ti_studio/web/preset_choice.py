@@ -11,6 +11,7 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from ti_studio.training.presets import DEFAULT_PRESET, SUGGESTED, PresetName, recipe, suggestions
+from ti_studio.training.request import TrainRequest
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.form import shown
 from ti_studio.web.pieces import AT_ONCE, place
@@ -20,6 +21,14 @@ PRESET = "preset"
 
 NOT_KEPT = frozenset({"checkpoint", "width", "height", "overwrite"})
 """What a reloaded page begins afresh with: the server's checkpoint and its size, and nothing to be overwritten."""
+
+AT_FIRST: Mapping[str, Any] = {
+    name: shown(value)
+    for name, value in (
+        {name: field.default for name, field in TrainRequest.model_fields.items()} | recipe(DEFAULT_PRESET)
+    ).items()
+}
+"""What the control of each field shows on a fresh page."""
 
 _TELL = """(...values) => {{
   const names = {names};

@@ -6,20 +6,16 @@ import gradio as gr
 from gradio.components import Component
 
 from ti_studio.training.captions import list_templates
-from ti_studio.training.presets import DEFAULT_PRESET, recipe
 from ti_studio.training.request import TrainRequest
 from ti_studio.web.advanced_options import advanced_options, unshown_options
 from ti_studio.web.datasets import dataset_group
 from ti_studio.web.errors import shows_errors
-from ti_studio.web.form import Form, shown
+from ti_studio.web.form import Form
 from ti_studio.web.pieces import AT_ONCE, QUIET, live_text, place
-from ti_studio.web.preset_choice import preset_choice
+from ti_studio.web.preset_choice import AT_FIRST, preset_choice
 from ti_studio.web.quicksettings import Quicksettings
 from ti_studio.web.services import Services
 
-DEFAULT = {name: field.default for name, field in TrainRequest.model_fields.items()} | {
-    name: shown(value) for name, value in recipe(DEFAULT_PRESET).items()
-}
 SILENCE = {"text": ""}
 SAID = """<p class="ti-note" role="status">{{value.text}}</p>"""
 TELL_MONITOR = "() => document.dispatchEvent(new Event('ti:job'))"
@@ -82,7 +78,7 @@ def _word() -> dict[str, Component]:
                 placeholder="blue-cat",
             )
             initialization_text = gr.Textbox(
-                DEFAULT["initialization_text"],
+                AT_FIRST["initialization_text"],
                 label="Initialization text",
                 info="What the word means before step 1: the kind of thing it is, such as dog or oil painting.",
                 elem_id="ti_initialization_text",
@@ -91,16 +87,16 @@ def _word() -> dict[str, Component]:
         vectors = gr.Slider(
             1,
             75,
-            value=DEFAULT["vectors_per_token"],
+            value=AT_FIRST["vectors_per_token"],
             step=1,
             label="Number of vectors per token",
             info="Prompt positions the word takes. More learn more and leave less say to the rest; 1 to 4 is usual.",
             elem_id="ti_vectors",
         )
         with gr.Row():
-            overwrite = gr.Checkbox(DEFAULT["overwrite"], label="Overwrite Old Embedding", elem_id="ti_overwrite")
+            overwrite = gr.Checkbox(AT_FIRST["overwrite"], label="Overwrite Old Embedding", elem_id="ti_overwrite")
             save_as = gr.Radio(
-                ["safetensors", "pt"], value=DEFAULT["save_as"], label="File format", elem_id="ti_save_as"
+                ["safetensors", "pt"], value=AT_FIRST["save_as"], label="File format", elem_id="ti_save_as"
             )
     return {
         "name": name,
@@ -114,7 +110,7 @@ def _word() -> dict[str, Component]:
 def _prompts(services: Services) -> dict[str, Component]:
     template = gr.Dropdown(
         list_templates(services.folders.templates),
-        value=DEFAULT["template"],
+        value=AT_FIRST["template"],
         label="Prompt template",
         info="A line of it is drawn for each picture and step. [name] is the word, [filewords] the caption.",
         allow_custom_value=True,
@@ -126,7 +122,7 @@ def _prompts(services: Services) -> dict[str, Component]:
 def _learning() -> dict[str, Component]:
     with gr.Group():
         learning_rate = gr.Textbox(
-            DEFAULT["learning_rate"],
+            AT_FIRST["learning_rate"],
             label="Embedding Learning rate",
             info="A rate, or rate:step pairs such as 0.005:100, 1e-3:1000, 1e-5. The last rate holds to the end.",
             elem_id="ti_learning_rate",
@@ -157,7 +153,7 @@ def _size() -> dict[str, Component]:
             width = gr.Slider(32, 2048, value=512, step=8, label="Width", info="Pixels.", elem_id="ti_train_width")
             height = gr.Slider(32, 2048, value=512, step=8, label="Height", info="Pixels.", elem_id="ti_train_height")
         flip = gr.Checkbox(
-            DEFAULT["flip"],
+            AT_FIRST["flip"],
             label="Flip",
             info="Also learn from mirrored pictures. Not for anything that has a left and a right.",
             elem_id="ti_flip",
@@ -176,7 +172,7 @@ def _records() -> dict[str, Component]:
             )
         with gr.Row():
             prompts = gr.Textbox(
-                DEFAULT["preview_prompts"],
+                AT_FIRST["preview_prompts"],
                 label="Preview prompts",
                 info="One a line; [name] is the word.",
                 elem_id="ti_preview_prompts",
@@ -185,7 +181,7 @@ def _records() -> dict[str, Component]:
                 scale=3,
             )
             negative = gr.Textbox(
-                DEFAULT["preview_negative_prompt"],
+                AT_FIRST["preview_negative_prompt"],
                 label="Preview negative prompt",
                 info="Of all previews.",
                 elem_id="ti_preview_negative_prompt",
@@ -209,5 +205,5 @@ def _records() -> dict[str, Component]:
 def _whole(label: str, field: str, info: str, *, elem_id: str | None = None) -> gr.Number:
     """Returns a control for a whole number; the request says which numbers are allowed."""
     return gr.Number(
-        DEFAULT[field], label=label, info=info, precision=0, min_width=120, elem_id=elem_id or f"ti_{field}"
+        AT_FIRST[field], label=label, info=info, precision=0, min_width=120, elem_id=elem_id or f"ti_{field}"
     )
