@@ -54,6 +54,12 @@ def test_without_a_rate_sd_scripts_default_is_not_taken(config: Path) -> None:
     assert any("sd-scripts' own default, 2e-6, would not move the word" in text for text in made.notices)
 
 
+def test_no_training_ends_before_the_step_that_was_asked_for(config: Path) -> None:
+    request = plan(config, "--max_train_steps=1600").request
+
+    assert (request.max_steps, request.validation_every, request.patience, request.keep_best) == (1600, 0, 0, False)
+
+
 def test_sd_scripts_defaults_are_kept_where_they_work(config: Path, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     options = {
