@@ -294,6 +294,29 @@ def test_the_dataset_is_shown_with_new_token_ids(
     assert not (tmp_path / "output").exists()
 
 
+def test_the_options_of_the_document_and_the_rest_train_together(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = run(
+        *("--init_word=girl", "--num_vectors_per_token=2", "--max_train_steps=3", "--gradient_accumulation_steps=2"),
+        *("--optimizer_type=SGDNesterov", "--lr_scheduler=cosine_with_min_lr", "--lr_scheduler_min_lr_ratio=0.1"),
+        *("--lr_warmup_steps=0.4", "--max_grad_norm=0.5", "--min_snr_gamma=5", "--debiased_estimation_loss"),
+        *("--noise_offset=0.1", "--noise_offset_random_strength", "--adaptive_noise_scale=0.05"),
+        *("--multires_noise_iterations=3", "--multires_noise_discount=0.4", "--ip_noise_gamma=0.1"),
+        *("--ip_noise_gamma_random_strength", "--min_timestep=100", "--max_timestep=900", "--loss_type=huber"),
+        *("--huber_schedule=exponential", "--huber_c=0.2", "--huber_scale=2", "--v_pred_like_loss=0.5"),
+        *("--clip_skip=2", "--max_token_length=225", "--gradient_checkpointing", "--vae_batch_size=2", "--seed=3"),
+        *("--cache_latents", "--cache_latents_to_disk", "--sdpa", "--flip_aug", "--shuffle_caption", "--lowram"),
+        *("--keep_tokens_separator=|||", "--secondary_separator=;;;", "--cache_text_encoder_outputs", "--masked_loss"),
+    )
+
+    assert ended == 0, capsys.readouterr().err
+    written = read_embedding(tmp_path / "output" / "word.safetensors")
+    assert (written.step, written.vectors_per_token) == (3, 2)
+    assert written.metadata["modelspec.encoder_layer"] == "2"
+    assert list((tmp_path / "output" / "latents").iterdir())
+
+
 def test_without_tensorboard_the_missing_log_is_told(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,11 +5,15 @@ from pathlib import Path
 import pytest
 
 from tests.training.sd_scripts.test_dataset_config import DOCUMENTED
+from ti_studio.training.dataset_options import DatasetFolder
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.sd_scripts.command_line import read_options
+from ti_studio.training.sd_scripts.dataset_config import DATASET_KEYS, SUBSET_KEYS
 from ti_studio.training.sd_scripts.errors import BadConfiguration
 from ti_studio.training.sd_scripts.options import DATASET, OPTIONS, TRAINING
 from ti_studio.training.sd_scripts.plan import Plan, read_plan
+
+KEYS = {**SUBSET_KEYS, **DATASET_KEYS}
 
 
 @pytest.fixture
@@ -74,12 +78,87 @@ def test_sd_scripts_defaults_are_kept_where_they_work(config: Path, tmp_path: Pa
     assert (request.vectors_per_token, request.batch_size, request.max_steps, request.save_as) == (1, 1, 1600, "pt")
 
 
-def test_every_option_that_is_a_field_becomes_it_once_the_field_is_there(config: Path) -> None:
+FIELDS: dict[str, tuple[list[str], object]] = {
+    "--token_string": (["thing"], "thing"),
+    "--init_word": (["girl"], "girl"),
+    "--num_vectors_per_token": (["3"], 3),
+    "--learning_rate": (["0.005:100,1e-3"], "0.005:100,1e-3"),
+    "--gradient_accumulation_steps": (["2"], 2),
+    "--max_train_steps": (["7"], 7),
+    "--seed": (["3"], 3),
+    "--vae_batch_size": (["2"], 2),
+    "--cache_latents_to_disk": ([], True),
+    "--optimizer_type": (["Lion"], "lion"),
+    "--use_8bit_adam": ([], "adamw8bit"),
+    "--use_lion_optimizer": ([], "lion"),
+    "--optimizer_args": (["eps=1e-6", "betas=0.9,0.99"], ("eps=1e-6", "betas=0.9,0.99")),
+    "--lr_scheduler": (["cosine"], "cosine"),
+    "--lr_warmup_steps": (["0.1"], 160),
+    "--lr_decay_steps": (["20"], 20),
+    "--lr_scheduler_num_cycles": (["2"], 2),
+    "--lr_scheduler_power": (["2"], 2.0),
+    "--lr_scheduler_min_lr_ratio": (["0.1"], 0.1),
+    "--lr_scheduler_timescale": (["5"], 5),
+    "--max_grad_norm": (["0.5"], 0.5),
+    "--weight_decay": (["0.01"], 0.01),
+    "--min_snr_gamma": (["5"], 5.0),
+    "--debiased_estimation_loss": ([], True),
+    "--noise_offset": (["0.1"], 0.1),
+    "--noise_offset_random_strength": (["--noise_offset=0.1"], True),
+    "--adaptive_noise_scale": (["0.05", "--noise_offset=0.1"], 0.05),
+    "--multires_noise_iterations": (["6"], 6),
+    "--multires_noise_discount": (["0.4"], 0.4),
+    "--ip_noise_gamma": (["0.1"], 0.1),
+    "--ip_noise_gamma_random_strength": (["--ip_noise_gamma=0.1"], True),
+    "--zero_terminal_snr": ([], True),
+    "--min_timestep": (["100"], 100),
+    "--max_timestep": (["900"], 900),
+    "--loss_type": (["huber"], "huber"),
+    "--huber_c": (["0.2"], 0.2),
+    "--huber_scale": (["2"], 2.0),
+    "--huber_schedule": (["constant"], "constant"),
+    "--v_pred_like_loss": (["0.5"], 0.5),
+    "--scale_v_pred_loss_like_noise_pred": ([], True),
+    "--v_parameterization": ([], "v_prediction"),
+    "--clip_skip": (["2"], 2),
+    "--mixed_precision": (["no"], "fp32"),
+    "--full_fp16": ([], "fp16"),
+    "--full_bf16": ([], "bf16"),
+    "--gradient_checkpointing": ([], True),
+}
+"""For each option of the training what follows it, and what its field becomes."""
+
+ELSEWHERE = {"--weights", "--train_batch_size"}
+"""Needs a file; the dataset's file goes before it."""
+
+
+def test_every_option_of_the_training_becomes_its_field(config: Path) -> None:
+    assert set(FIELDS) | ELSEWHERE == {option.flag for option in TRAINING}
     for option in TRAINING:
-        if option.field not in TrainRequest.model_fields:
-            value = [] if option.kind is None else ["1"]
-            made = plan(config, option.flag, *value)
-            assert any(text.startswith(option.flag) and "not supported" in text for text in made.notices), option.flag
+        if option.flag in FIELDS:
+            values, expected = FIELDS[option.flag]
+            made = plan(config, option.flag, *values)
+            assert getattr(made.request, option.field) == expected, option.flag
+            assert TrainRequest.model_fields[option.field].default != expected, option.flag
+
+
+def test_every_option_of_the_dataset_becomes_its_folders_field(tmp_path: Path) -> None:
+    (tmp_path / "10_cat").mkdir()
+    values = {"caption_separator": ";", "caption_extension": ".tags", "caption_extention": ".tags", "resolution": "64"}
+    for option in DATASET:
+        given = True if option.kind is None else option.kind(values.get(option.name, "1"))
+        given = {"min_bucket_reso": 64, "max_bucket_reso": 512, "bucket_reso_steps": 32}.get(option.name, given)
+        read = {"token_string": "w", "output_dir": "o", "pretrained_model_name_or_path": "m", option.name: given}
+        folder = read_plan({**read, "train_data_dir": str(tmp_path)}).request.folders[0]
+        field = "width" if option.name == "resolution" else KEYS[option.dataset_key]
+        found = getattr(folder, field)
+        if field == "num_repeats":
+            assert found == 10  # the folder's name goes before the option
+        elif field == "mask_directory":
+            assert found == str(Path("1").resolve())
+        else:
+            assert found == (64 if field == "width" else given), option.flag
+            assert field == "width" or DatasetFolder.model_fields[field].default != found, option.flag
 
 
 @pytest.mark.parametrize(

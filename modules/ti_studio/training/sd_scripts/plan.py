@@ -89,16 +89,8 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
 
 
 def _fields(options: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
-    """Returns the request's fields; an option whose field is missing is told."""
-    fields: dict[str, Any] = {}
-    for option in TRAINING:
-        if option.name not in options:
-            continue
-        if option.field not in TrainRequest.model_fields:
-            given = "" if option.kind is None else f" {options[option.name]}"
-            notices.append(f"{option.flag}{given} is not supported here; the training goes on without it.")
-            continue
-        fields[option.field] = _value(option, options[option.name])
+    """Returns the request's fields; what an option changes beside its field is told."""
+    fields = {option.field: _value(option, options[option.name]) for option in TRAINING if option.name in options}
     return fields | _optimizer(options) | _scheduler(options, notices)
 
 
