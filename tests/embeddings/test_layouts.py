@@ -25,6 +25,10 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
         ("learned_embeds.bin", {"clip_l": (1, 8)}, None),
         ("learned_embeds.safetensors", {"clip_l": (2, 8)}, None),
         ("onetrainer.safetensors", {"clip_l": (2, 8)}, None),
+        ("onetrainer_output.safetensors", {"clip_l": (2, 8)}, None),
+        ("diffusers_several.safetensors", {"clip_l": (3, 8)}, None),
+        ("comfyui_list.pt", {"clip_l": (3, 8)}, None),
+        ("sd3.safetensors", {"clip_l": (2, 8), "clip_g": (2, 10), "t5xxl": (2, 12)}, None),
     ],
 )
 def test_a_file_of_another_tool_is_read(name: str, shapes: dict[str, tuple[int, int]], step: int | None) -> None:
@@ -45,6 +49,10 @@ def test_a_file_of_another_tool_is_read(name: str, shapes: dict[str, tuple[int, 
     )
 
 
+def test_an_embedding_of_sd3_is_read_for_inspection_and_fits_no_checkpoint_here() -> None:
+    assert read_embedding(GOLDEN / "sd3.safetensors").family == "unknown"
+
+
 def test_every_golden_file_is_tested_above() -> None:
     tested = {case[0] for case in test_a_file_of_another_tool_is_read.pytestmark[0].args[1]}
     assert tested == {path.name for path in GOLDEN.iterdir() if path.suffix in {".pt", ".bin", ".safetensors"}}
@@ -62,7 +70,7 @@ def test_a_lora_is_refused_with_the_keys_found_and_the_keys_expected() -> None:
     assert str(error.value) == (
         "is not an embedding: found 'lora_te_layers_0.lora_down.weight', 'lora_te_layers_1.lora_down.weight', "
         "'lora_te_layers_2.lora_down.weight', 'lora_te_layers_3.lora_down.weight' and 2 more; "
-        "expected emb_params; clip_l and clip_g; string_to_param; or one tensor under any name"
+        "expected emb_params; clip_l and clip_g; string_to_param; one tensor under any name; or <token>, <token>_1, …"
     )
 
 
@@ -77,7 +85,7 @@ def test_a_lora_is_refused_with_the_keys_found_and_the_keys_expected() -> None:
         ({"emb_params": torch.zeros(0, 8)}, r"'emb_params' has the shape \[0, 8\]"),
         ({"emb_params": torch.zeros(1001, 8)}, "expected .* with 1 to 1000 rows"),
         ({"emb_params": torch.zeros(2, 2, 8)}, r"shape \[2, 2, 8\]"),
-        ({"clip_l": torch.zeros(2, 768), "clip_g": torch.zeros(3, 1280)}, "clip_l has 2 rows and clip_g 3"),
+        ({"clip_l": torch.zeros(2, 768), "clip_g": torch.zeros(3, 1280)}, "clip_l has 2 rows and clip_g has 3 rows"),
     ],
 )
 def test_what_is_no_embedding_is_refused_with_what_was_found(data: dict[str, object], reason: str) -> None:

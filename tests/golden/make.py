@@ -108,6 +108,28 @@ def onetrainer(path: Path) -> None:
     save_file({"emp_params": rows(2, 8)}, path)
 
 
+def onetrainer_output(path: Path) -> None:
+    """The same saver with `is_output_embedding`: what is added to the encoder's output stands beside the rows."""
+    save_file({"emp_params": rows(2, 8), "emp_params_out": torch.zeros(2, 8)}, path)
+
+
+def diffusers_several(path: Path) -> None:
+    """diffusers `load_textual_inversion`'s names for the vectors of one word, in one file."""
+    vectors = rows(3, 8)
+    save_file({"<cat-toy>": vectors[0], "<cat-toy>_1": vectors[1].clone(), "<cat-toy>_2": vectors[2].clone()}, path)
+
+
+def comfyui_list(path: Path) -> None:
+    """What ComfyUI `comfy/sd1_clip.py`, `load_embed`, reads as a list: tensor after tensor of its dicts."""
+    vectors = rows(3, 8)
+    torch.save([{"<a>": vectors[:1].clone()}, {"<b>": vectors[1:].clone()}], path)
+
+
+def sd3(path: Path) -> None:
+    """ComfyUI `comfy/text_encoders/sd3_clip.py`: the keys of SD 3's three text encoders."""
+    save_file({"clip_g": rows(2, 10), "clip_l": rows(2, 8), "t5xxl": rows(2, 12)}, path)
+
+
 FILES: dict[str, Callable[[Path], None]] = {
     "a1111_zip.pt": a1111_zip,
     "a1111_legacy.pt": a1111_legacy,
@@ -119,6 +141,10 @@ FILES: dict[str, Callable[[Path], None]] = {
     "learned_embeds.bin": diffusers_concept,
     "learned_embeds.safetensors": diffusers,
     "onetrainer.safetensors": onetrainer,
+    "onetrainer_output.safetensors": onetrainer_output,
+    "diffusers_several.safetensors": diffusers_several,
+    "comfyui_list.pt": comfyui_list,
+    "sd3.safetensors": sd3,
 }
 
 if __name__ == "__main__":

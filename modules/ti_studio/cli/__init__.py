@@ -1,13 +1,15 @@
-"""The command line: `python -m ti_studio train · resume · generate · create · inspect · serve`."""
+"""The command line: `python -m ti_studio train · resume · generate · create · inspect · convert · merge · serve`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 from ti_studio import __version__
+from ti_studio.cli.convert import add_convert
 from ti_studio.cli.create import add_create
 from ti_studio.cli.generate import add_generate
 from ti_studio.cli.inspect import add_inspect
+from ti_studio.cli.merge import add_merge
 from ti_studio.cli.serve import add_serve
 from ti_studio.cli.train import add_resume, add_train
 from ti_studio.errors import StudioError
@@ -37,6 +39,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"Textual Inversion Studio {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (add_train, add_resume, add_generate, add_create, add_inspect, add_serve):
+    for add in (add_train, add_resume, add_generate, add_create, add_inspect, add_convert, add_merge, add_serve):
         add(commands)
     return parser

@@ -21,10 +21,21 @@ from safetensors import SafetensorError
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import EmbeddingError, UnreadableEmbedding
 from ti_studio.embeddings.headers import Header, read_header
-from ti_studio.embeddings.layouts import FLOATING, Data, as_rows, rows_by_encoder, to_a1111, to_safetensors
+from ti_studio.embeddings.layouts import (
+    FLOATING,
+    Data,
+    as_rows,
+    joined_rows,
+    numbered,
+    rows_by_encoder,
+    shape_of,
+    to_a1111,
+    to_safetensors,
+)
 from ti_studio.embeddings.metadata import FAMILY, STEP
 from ti_studio.embeddings.names import check_name, displayed
 from ti_studio.embeddings.pickles import load_pickle
+from ti_studio.embeddings.pictures import PICTURE_ENDINGS, read_picture
 from ti_studio.errors import Conflict
 from ti_studio.folders import atomic_write
 
@@ -131,7 +142,7 @@ def _named(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """Opens a file of a known ending and gives its size with it."""
     if _ending(path) not in _READERS:
-        raise UnreadableEmbedding(f"ends in {path.suffix!r}; expected {', '.join(EMBEDDING_ENDINGS)}")
+        raise UnreadableEmbedding(f"ends in {path.suffix!r}; expected {', '.join(_READERS)}")
     about = path.stat()
     # Anything else, such as a named pipe, could keep the reader waiting for ever.
     if not stat.S_ISREG(about.st_mode):
@@ -153,9 +164,9 @@ def _outline_of_header(header: Header) -> Outline:
             raise UnreadableEmbedding(
                 f"is not an embedding: {key!r} holds {tensor.dtype}; expected one of {', '.join(FLOATING)}"
             )
-    shapes = {encoder: rows_of.shape for encoder, rows_of in rows.items()}
-    count = max(1 if len(shape) == 1 else shape[0] for shape in shapes.values())
-    widths = {encoder: shape[-1] for encoder, shape in shapes.items()}
+    shapes = {encoder: shape_of(parts) for encoder, parts in rows.items()}
+    count = max(count for count, _ in shapes.values())
+    widths = {encoder: width for encoder, (_, width) in shapes.items()}
     return Outline(widths, count, _whole_number(header.metadata.get(STEP)), header.metadata)
 
 
@@ -173,8 +184,18 @@ def _read_safetensors(name: str, file: BinaryIO, size: int) -> Embedding:
 
 def _read_pickle(name: str, file: BinaryIO, size: int) -> Embedding:
     data = load_pickle(_bytes_of(file, size))
+    if isinstance(data, list):
+        data = numbered(data)
     if not isinstance(data, Mapping):
         raise UnreadableEmbedding(f"is not an embedding: it holds a {type(data).__name__}; expected a dict")
+    return _of_dict(name, data)
+
+
+def _read_picture(name: str, file: BinaryIO, size: int) -> Embedding:
+    return _of_dict(name, read_picture(_bytes_of(file, size)))
+
+
+def _of_dict(name: str, data: Data) -> Embedding:
     metadata = data.get("ti_studio")
     if not isinstance(metadata, Mapping):
         metadata = {key: data.get(key) for key in ("sd_checkpoint", "sd_checkpoint_name")}
@@ -190,7 +211,7 @@ def _bytes_of(file: BinaryIO, size: int) -> bytes:
 
 def _embedding(name: str, data: Data, metadata: Mapping[str, str], step: object) -> Embedding:
     rows = rows_by_encoder(data, metadata.get(FAMILY))
-    vectors = {encoder: as_rows(encoder, tensor) for encoder, tensor in rows.items()}
+    vectors = {encoder: joined_rows(encoder, parts) for encoder, parts in rows.items()}
     return Embedding(name, vectors, _whole_number(step), metadata)
 
 
@@ -226,7 +247,9 @@ _READERS: Mapping[str, Callable[[str, BinaryIO, int], Embedding]] = {
     ".safetensors": _read_safetensors,
     ".pt": _read_pickle,
     ".bin": _read_pickle,
+    **dict.fromkeys(PICTURE_ENDINGS, _read_picture),
 }
 _WRITERS: Mapping[str, Callable[[Embedding], bytes]] = {".safetensors": _safetensors_bytes, ".pt": _pickle_bytes}
 
-EMBEDDING_ENDINGS = tuple(_READERS)
+EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin")
+"""Files that the library looks at. Pictures with an embedding inside are read where they are asked for."""

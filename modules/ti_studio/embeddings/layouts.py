@@ -1,9 +1,11 @@
 """Every way in which tools lay out an embedding's rows in a file, as a table of predicates and readers.
 
 The sources are the writers themselves: A1111's `Embedding.save`, rinongal's `embedding_manager.save`, sd-scripts'
-`save_weights`, diffusers' `save_progress`. Readers look only at keys and shapes: a safetensors header is enough.
+`save_weights`, diffusers' `save_progress`, OneTrainer's embedding savers; ComfyUI's `load_embed` for lists and for the
+encoders of newer models. Readers look only at keys and shapes: a safetensors header is enough.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +18,7 @@ from ti_studio.embeddings.metadata import CHECKPOINT, CHECKPOINT_SHA256
 
 MAX_ROWS = 1000
 MAX_WIDTH = 16_384
-EXPECTED = "emb_params; clip_l and clip_g; string_to_param; or one tensor under any name"
+EXPECTED = "emb_params; clip_l and clip_g; string_to_param; one tensor under any name; or <token>, <token>_1, …"
 FLOATING: Mapping[str, torch.dtype] = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -28,6 +30,11 @@ FLOATING: Mapping[str, torch.dtype] = {
 """What rows may be stored as, by the name that a safetensors header has for it."""
 
 _ENCODERS = frozenset().union(*FAMILY_ENCODERS.values())
+_FOREIGN_ENCODERS = frozenset({"t5xxl", "t5", "t5xl", "llama", "qwen25_7b", "qwen3_4b", "gemma2_2b", "umt5xxl"})
+"""Text encoders of models that are read for inspection only, by ComfyUI's names."""
+_OUTPUT = "_out"
+"""OneTrainer's ending for what it adds to an encoder's output, beside the rows of the same name."""
+_NUMBERED = re.compile(r"(?P<token>.+)_(?P<number>[1-9]\d{0,2})")
 _ENCODER_OF_WIDTH = {1024: "clip_h", 1280: "clip_g"}
 _KEYS_SHOWN = 4
 
@@ -42,9 +49,11 @@ class Shaped(Protocol):
 
 
 Data = Mapping[str, object]
+Parts = tuple[Shaped, ...]
+"""Rows in several tensors, which stand one below the other."""
 
 
-def rows_by_encoder(data: Data, family: str | None = None) -> dict[str, Shaped]:
+def rows_by_encoder(data: Data, family: str | None = None) -> dict[str, Parts]:
     """Returns the learned rows in `data` by text encoder, whatever tool laid them out.
 
     Args:
@@ -57,8 +66,8 @@ def rows_by_encoder(data: Data, family: str | None = None) -> dict[str, Shaped]:
     for matches, read in LAYOUTS:
         if matches(data):
             rows = read(data, family)
-            for encoder, tensor in rows.items():
-                check_shape(encoder, tensor.shape)
+            for encoder, parts in rows.items():
+                _check_parts(encoder, parts)
             return rows
     raise UnreadableEmbedding(f"is not an embedding: found {_described(data)}; expected {EXPECTED}")
 
@@ -81,6 +90,35 @@ def check_shape(key: str, shape: Sequence[int]) -> None:
             f"is not an embedding: {key!r} has the shape {list(shape)}; "
             f"expected [n, width] with 1 to {MAX_ROWS} rows, at most {MAX_WIDTH} wide"
         )
+
+
+def numbered(items: Sequence[object]) -> Data:
+    """Returns a list of tensors, or of dicts of tensors as ComfyUI reads it, as the several tokens of one word."""
+    tensors = [tensor for item in items for tensor in (item.values() if isinstance(item, Mapping) else [item])]
+    return {f"*_{number}" if number else "*": tensor for number, tensor in enumerate(tensors)}
+
+
+def shape_of(parts: Parts) -> tuple[int, int]:
+    """Returns how many rows these are, and their width."""
+    return sum(1 if len(part.shape) == 1 else part.shape[0] for part in parts), parts[0].shape[-1]
+
+
+def _check_parts(encoder: str, parts: Parts) -> None:
+    for part in parts:
+        check_shape(encoder, part.shape)
+    widths = {part.shape[-1] for part in parts}
+    if len(widths) != 1:
+        raise UnreadableEmbedding(f"is damaged: the rows of {encoder} are {sorted(widths)} wide; expected one width")
+    check_shape(encoder, shape_of(parts))
+
+
+def joined_rows(key: str, parts: Parts) -> Tensor:
+    """Returns the values of all parts as one float32 [n, width].
+
+    Raises:
+        UnreadableEmbedding: as `as_rows`.
+    """
+    return torch.cat([as_rows(key, part) for part in parts])
 
 
 def as_rows(key: str, tensor: object) -> Tensor:
@@ -136,7 +174,7 @@ def _is_a1111(data: Data) -> bool:
     return "string_to_param" in data
 
 
-def _from_a1111(data: Data, family: str | None) -> dict[str, Shaped]:
+def _from_a1111(data: Data, family: str | None) -> dict[str, Parts]:
     parameters = data["string_to_param"]
     # rinongal's files and A1111's oldest hold a torch.nn.ParameterDict, whose tensors are in its `_parameters`.
     parameters = getattr(parameters, "_parameters", parameters)
@@ -146,16 +184,19 @@ def _from_a1111(data: Data, family: str | None) -> dict[str, Shaped]:
     return _from_single_tensor({str(key): tensor for key, tensor in tensors.items()}, family)
 
 
-def _is_sdxl(data: Data) -> bool:
-    return _tensors(data).keys() == FAMILY_ENCODERS["SDXL"]
+def _is_by_encoder(data: Data) -> bool:
+    """Two encoders or more: SDXL's, or those of models that can only be inspected here."""
+    keys = _tensors(data).keys()
+    return len(keys) > 1 and keys <= _ENCODERS | _FOREIGN_ENCODERS
 
 
-def _from_sdxl(data: Data, family: str | None) -> dict[str, Shaped]:
+def _from_encoders(data: Data, family: str | None) -> dict[str, Parts]:
     tensors = _tensors(data)
-    rows = {encoder: tensors[encoder] for encoder in ("clip_l", "clip_g")}
-    counts = {encoder: 1 if len(tensor.shape) == 1 else tensor.shape[0] for encoder, tensor in rows.items()}
+    rows: dict[str, Parts] = {encoder: (tensors[encoder],) for encoder in sorted(tensors, key=_file_order)}
+    counts = {encoder: shape_of(parts)[0] for encoder, parts in rows.items()}
     if len(set(counts.values())) != 1:
-        raise UnreadableEmbedding(f"is damaged: clip_l has {counts['clip_l']} rows and clip_g {counts['clip_g']}")
+        told = " and ".join(f"{encoder} has {count} rows" for encoder, count in counts.items())
+        raise UnreadableEmbedding(f"is damaged: {told}; expected as many for each")
     return rows
 
 
@@ -163,19 +204,52 @@ def _is_single_tensor(data: Data) -> bool:
     return len(_tensors(data)) == 1
 
 
-def _from_single_tensor(data: Data, family: str | None) -> dict[str, Shaped]:
+def _from_single_tensor(data: Data, family: str | None) -> dict[str, Parts]:
     key, tensor = next(iter(_tensors(data).items()))
     check_shape(key, tensor.shape)
+    return {_encoder_of(key, tensor, family): (tensor,)}
+
+
+def _is_numbered(data: Data) -> bool:
+    """diffusers' several tokens of one word: `<x>`, `<x>_1`, `<x>_2`."""
+    return len(_numbered(_tensors(data))) > 1
+
+
+def _from_numbered(data: Data, family: str | None) -> dict[str, Parts]:
+    parts = _numbered(_tensors(data))
+    return {_encoder_of("", parts[0], family): parts}
+
+
+def _numbered(tensors: Mapping[str, Shaped]) -> Parts:
+    """Returns the tensors of one word in the order of their numbers; nothing if they are not those of one word."""
+    tokens = [key for key in tensors if _NUMBERED.fullmatch(key) is None or len(tensors) == 1]
+    if len(tokens) != 1:
+        return ()
+    names = [tokens[0], *(f"{tokens[0]}_{number}" for number in range(1, len(tensors)))]
+    return tuple(tensors[name] for name in names) if tensors.keys() == set(names) else ()
+
+
+def _encoder_of(key: str, tensor: Shaped, family: str | None) -> str:
     encoders = FAMILY_ENCODERS.get(family or "", frozenset())
-    if key in _ENCODERS:
-        return {key: tensor}
+    if key in _ENCODERS | _FOREIGN_ENCODERS:
+        return key
     if len(encoders) == 1:
-        return {next(iter(encoders)): tensor}
-    return {_ENCODER_OF_WIDTH.get(tensor.shape[-1], "clip_l"): tensor}
+        return next(iter(encoders))
+    return _ENCODER_OF_WIDTH.get(tensor.shape[-1], "clip_l")
+
+
+def _file_order(encoder: str) -> tuple[bool, bool, str]:
+    return encoder in _FOREIGN_ENCODERS, encoder != "clip_l", encoder
 
 
 def _tensors(data: Mapping[str, object]) -> dict[str, Shaped]:
-    return {key: value for key, value in data.items() if isinstance(value, Shaped)}
+    """Returns the tensors, without what OneTrainer adds to the encoder's output."""
+    found = {key: value for key, value in data.items() if isinstance(value, Shaped)}
+    return {
+        key: tensor
+        for key, tensor in found.items()
+        if not (str(key).endswith(_OUTPUT) and str(key).removesuffix(_OUTPUT) in found)
+    }
 
 
 def _described(data: Data) -> str:
@@ -184,8 +258,9 @@ def _described(data: Data) -> str:
     return ", ".join(repr(key[:60]) for key in keys[:_KEYS_SHOWN]) + more if keys else "nothing"
 
 
-LAYOUTS: tuple[tuple[Callable[[Data], bool], Callable[[Data, str | None], dict[str, Shaped]]], ...] = (
+LAYOUTS: tuple[tuple[Callable[[Data], bool], Callable[[Data, str | None], dict[str, Parts]]], ...] = (
     (_is_a1111, _from_a1111),
-    (_is_sdxl, _from_sdxl),
+    (_is_by_encoder, _from_encoders),
     (_is_single_tensor, _from_single_tensor),
+    (_is_numbered, _from_numbered),
 )

@@ -1,0 +1,68 @@
+"""`python -m ti_studio convert`: one embedding file in the layout that another program wants."""
+
+import argparse
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from ti_studio.cli.arguments import Commands
+from ti_studio.embeddings.arithmetic import of_two_files
+from ti_studio.embeddings.cards import find_preview
+from ti_studio.embeddings.embedding import Embedding, EmbeddingError
+from ti_studio.embeddings.export import FORMATS, export
+from ti_studio.embeddings.files import read_embedding
+
+_EXAMPLES = """examples:
+  python -m ti_studio convert embeddings/my-cat.safetensors --to pt
+  python -m ti_studio convert my-cat.png --to safetensors --output embeddings/
+  python -m ti_studio convert learned_embeds.safetensors learned_embeds_2.safetensors --to safetensors --name my-cat
+"""
+
+
+def add_convert(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "convert",
+        help="write an embedding in another program's layout",
+        description="Reads an embedding of any layout and writes it as safetensors (everything), pt (A1111), diffusers "
+        "(one file a text encoder, the word as the key) or png (a card with the embedding inside). Prints what it "
+        "wrote.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="the file; or the two of an SDXL embedding of diffusers"
+    )
+    parser.add_argument("--to", choices=FORMATS, required=True)
+    parser.add_argument("--name", help="the word [the file's name]")
+    parser.add_argument("--output", type=Path, help="the folder to write to [the file's own]")
+    parser.add_argument("--picture", type=Path, help="for png: the picture of the card [the embedding's preview]")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Converts, and returns the exit status."""
+    embedding = _read(options.files, options.name)
+    folder = options.output or options.files[0].parent
+    picture = options.picture or find_preview(options.files[0])
+    card = _card(picture) if picture and options.to == "png" else None
+    for path in export(embedding, options.to, folder, image=card, overwrite=options.overwrite):
+        print(path)
+    return 0
+
+
+def _card(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise EmbeddingError(f"The picture {path} can't be read: {error}. Expected one for the card.") from error
+
+
+def _read(files: list[Path], name: str | None) -> Embedding:
+    first, *more = [read_embedding(path) for path in files]
+    word = name or first.name
+    for other in more:
+        first = of_two_files(word, first, other)
+    return Embedding(word, first.vectors, first.step, first.metadata)

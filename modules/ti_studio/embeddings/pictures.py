@@ -1,0 +1,143 @@
+"""Embeddings inside pictures, as A1111 writes and reads them: a PNG text chunk, and the same in the pixels beside the
+picture, which survives what strips text chunks off.
+
+The format is that of A1111's `modules/textual_inversion/image_embedding.py`, written anew from its description.
+"""
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from ti_studio.embeddings.errors import UnreadableEmbedding
+
+PICTURE_ENDINGS = (".png", ".webp", ".avif", ".jxl")
+
+CHUNK = "sd-ti-embedding"
+MAX_PIXELS = 50_000_000
+MAX_JSON_BYTES = 64 * 2**20
+"""75 rows of SDXL's width take about 4 MB of JSON."""
+
+_TENSOR = "TORCHTENSOR"
+_CHANNELS = 3
+_LOW = 0x0F
+_STRIPE = np.array([0x50] * 4 + [0x90] * 4, np.uint8)
+_Block = np.ndarray[Any, np.dtype[np.uint8]]
+
+_PICTURE_DAMAGE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+def read_picture(content: bytes) -> dict[str, object]:
+    """Returns A1111's dict, `string_to_param` and so on, that is in a picture.
+
+    Raises:
+        UnreadableEmbedding: there is none, or it is damaged.
+    """
+    try:
+        with Image.open(BytesIO(content)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableEmbedding(f"has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}")
+            text = getattr(image, "text", image.info).get(CHUNK)
+            if text is not None:
+                return _parsed(_decoded(text))
+            pixels = np.asarray(image.convert("RGB"))
+    except _PICTURE_DAMAGE as error:
+        raise UnreadableEmbedding(f"is no picture that can be read ({error})") from error
+    return _parsed(_from_pixels(pixels))
+
+
+def picture_with(data: Mapping[str, object], image: Image.Image) -> bytes:
+    """Returns a PNG that holds the embedding of A1111's dict twice: as a text chunk and beside the picture."""
+    text = json.dumps(data, default=_tensor_as_list).encode()
+    information = PngInfo()
+    information.add_text(CHUNK, base64.b64encode(text).decode())
+    buffer = BytesIO()
+    _with_panels(image.convert("RGB"), zlib.compress(text, 9)).save(buffer, "PNG", pnginfo=information)
+    return buffer.getvalue()
+
+
+def _tensor_as_list(value: object) -> dict[str, Any]:
+    if isinstance(value, Tensor):
+        return {_TENSOR: value.detach().cpu().tolist()}
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
+
+
+def _decoded(text: object) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableEmbedding(f"is damaged: its {CHUNK} is no base64") from error
+
+
+def _parsed(text: bytes) -> dict[str, object]:
+    if len(text) > MAX_JSON_BYTES:
+        raise UnreadableEmbedding(f"holds {len(text):,} bytes of JSON; an embedding has at most {MAX_JSON_BYTES:,}")
+    try:
+        data = json.loads(text, object_hook=_list_as_tensor)
+    except (ValueError, RecursionError, TypeError, OverflowError) as error:
+        raise UnreadableEmbedding("is damaged: what it holds is no JSON of an embedding") from error
+    if not isinstance(data, dict):
+        raise UnreadableEmbedding("is damaged: what it holds is no JSON of an embedding")
+    return data
+
+
+def _list_as_tensor(found: dict[str, Any]) -> object:
+    return torch.tensor(found[_TENSOR], dtype=torch.float32) if _TENSOR in found else found
+
+
+def _with_panels(image: Image.Image, content: bytes) -> Image.Image:
+    """Puts a panel of the bytes' low halves at the left and one of their high halves at the right, each behind a black
+    column. The upper four bits of the panels are free; they show grey stripes, so that no column of them is black."""
+    each = image.height * _CHANNELS
+    data = np.frombuffer(content, np.uint8)
+    padded = np.resize(data, -(-len(data) // each) * each).reshape(image.height, -1, _CHANNELS)
+    stripes = np.resize(_STRIPE, padded.shape[1])[None, :, None]
+    scrambled = _scrambler(padded.shape)
+    low, high = ((half ^ scrambled) | stripes for half in (padded & _LOW, padded >> 4))
+    black = np.zeros((image.height, 1, _CHANNELS), np.uint8)
+    return Image.fromarray(np.concatenate([low, black, np.asarray(image), black, high], axis=1))
+
+
+def _from_pixels(pixels: _Block) -> bytes:
+    """Returns the bytes in the panels of a picture, of which black borders may have been added."""
+    lit = pixels.min(axis=2)
+    rows, columns = np.flatnonzero(lit.max(axis=1)), np.flatnonzero(lit.max(axis=0))
+    if len(rows) == 0:
+        raise UnreadableEmbedding("is an ordinary picture: there is no embedding in it")
+    halves = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] & _LOW
+    black = np.flatnonzero(halves.sum(axis=(0, 2), dtype=np.int64) == 0)
+    low, high = (halves[:, : black[0]], halves[:, black[-1] + 1 :]) if len(black) > 1 else (halves[:, :0],) * 2
+    if low.size == 0 or low.shape != high.shape:
+        raise UnreadableEmbedding("is an ordinary picture: there is no embedding in it")
+    scrambled = _scrambler(low.shape)
+    content = (((high ^ scrambled) << 4) | (low ^ scrambled)).astype(np.uint8).tobytes()
+    try:
+        unpacking = zlib.decompressobj()
+        text = unpacking.decompress(content, MAX_JSON_BYTES + 1)
+    except zlib.error as error:
+        raise UnreadableEmbedding("is an ordinary picture, or its embedding is damaged") from error
+    return text
+
+
+def _scrambler(shape: tuple[int, ...]) -> _Block:
+    """Returns the low halves of A1111's random bytes, in this shape."""
+    count = int(np.prod(shape))
+    return (np.fromiter(islice(_random_bytes(), count), np.uint8, count) & _LOW).astype(np.uint8).reshape(shape)
+
+
+def _random_bytes() -> Iterator[int]:
+    """Yields the numbers of A1111's generator: linear congruential, modulo 255."""
+    state = 0
+    while True:
+        state = (1664525 * state + 1013904223) % 2**32
+        yield state % 255

@@ -1,0 +1,59 @@
+"""`convert` and `merge`, as commands."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ti_studio.cli import main
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.files import read_embedding, write_embedding
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Two embeddings of two vectors."""
+    paths = [tmp_path / "cat.safetensors", tmp_path / "hat.safetensors"]
+    for number, path in enumerate(paths):
+        write_embedding(Embedding(path.stem, {"clip_l": torch.full((2, 8), float(number))}, 5), path)
+    return paths
+
+
+def test_convert_writes_the_layout_and_prints_the_path(files: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(files[0]), "--to", "pt", "--name", "kitty"]) == 0
+
+    path = files[0].with_name("kitty.pt")
+    assert capsys.readouterr().out == f"{path}\n"
+    assert torch.equal(read_embedding(path).vectors["clip_l"], torch.zeros(2, 8))
+
+
+def test_convert_takes_a_card_back_apart(files: list[Path], tmp_path: Path) -> None:
+    assert main(["convert", str(files[0]), "--to", "png", "--output", str(tmp_path)]) == 0
+    files[0].unlink()
+    assert main(["convert", str(tmp_path / "cat.png"), "--to", "safetensors"]) == 0
+
+    assert read_embedding(files[0]).step == 5
+
+
+def test_convert_says_what_it_can_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cat.png").write_bytes(b"no picture")
+
+    assert main(["convert", str(tmp_path / "cat.png"), "--to", "pt"]) == 1
+    assert "cat.png is no picture that can be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ([], [0.0, 0.0, 1.0, 1.0]),
+        (["--how", "average"], [0.5, 0.5]),
+        (["--how", "average", "--weights", "0", "2"], [2.0, 2.0]),
+        (["--how", "slerp", "--share", "1"], [1.0, 1.0]),
+    ],
+)
+def test_merge_makes_one_of_two(files: list[Path], how: list[str], expected: list[float]) -> None:
+    assert main(["merge", *map(str, files), "--name", "cat-hat", *how]) == 0
+
+    merged = read_embedding(files[0].with_name("cat-hat.safetensors"))
+    assert merged.vectors["clip_l"][:, 0].tolist() == pytest.approx(expected)
+    assert merged.metadata["ti_studio.made_by"].endswith("of cat, hat")
