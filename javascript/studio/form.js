@@ -1,35 +1,47 @@
 // form.js – the Train form's values: kept over a reload, and compared with the preset they came from.
 
 import { call } from "./api.js";
-import { element, setText } from "./dom.js";
+import { element, setText, whenThere } from "./dom.js";
 
 const KEY = "ti-studio-train";
 
-/** Draws into the note under the choice of a preset, and keeps the form in the browser. */
-export async function trainForm(note) {
+/**
+ * Keeps the form in the browser, and says under the choice of a preset what it is for and what was changed since.
+ *
+ * The page asks for what was kept while it loads, before anybody can type; its tabs are built later.
+ */
+export function trainForm() {
+  let form = null;
+  let show = () => {};
+  document.addEventListener("ti:form", ({ detail }) => {
+    if (form) keep(detail); // before it was recalled, these are the values that the page begins with
+    form = form && detail;
+    show(detail);
+  });
+  document.addEventListener("ti:form-recall", ({ detail }) => {
+    form = { ...detail.form, ...kept(detail) };
+    show(form);
+    detail.recalled(form);
+  });
+  document.dispatchEvent(new Event("ti:form-ready"));
+  whenThere("ti_preset_note").then(async (place) => {
+    show = await presetNote(place);
+    if (form) show(form);
+  });
+}
+
+/** Returns a function that shows what is to be said of a form. */
+async function presetNote(place) {
   const purpose = element("p", { className: "ti-note" });
   const changes = element("p", { className: "ti-note ti-changes" });
-  note.append(purpose, changes);
+  place.append(purpose, changes);
   const presets = await call("presets").catch(() => []);
-  let recalled = false;
-
-  const show = (form) => {
+  return (form) => {
     const preset = presets.find(({ name }) => name === form.preset);
     setText(purpose, preset?.purpose ?? "");
     const changed = preset ? changedFields(form, preset) : [];
     setText(changes, changed.length ? `Changed from it: ${changed.join(", ")}.` : "");
   };
-  document.addEventListener("ti:form", ({ detail: form }) => {
-    show(form);
-    if (recalled) keep(form); // before that, these are the values that the page begins with
-  });
-  document.addEventListener("ti:form-recall", ({ detail }) => {
-    const form = { ...detail.form, ...recall(detail.form, presets) };
-    recalled = true;
-    show(form);
-    detail.recalled(form);
-  });
-  document.dispatchEvent(new Event("ti:form-ready"));
 }
 
 /** Returns the names of the fields that are no longer as the preset has them, as people read them. */
@@ -43,15 +55,15 @@ function shown(value) {
 }
 
 /** Returns what was kept of the fields that the form still has. */
-function recall(form, presets) {
-  let kept = {};
+function kept({ form, presets }) {
+  let found = {};
   try {
-    kept = JSON.parse(localStorage.getItem(KEY)) ?? {};
+    found = JSON.parse(localStorage.getItem(KEY)) ?? {};
   } catch {
     return {}; // the browser keeps nothing, or something that is not ours
   }
-  const known = ([name, value]) => name in form && (name !== "preset" || presets.some((preset) => preset.name === value));
-  return Object.fromEntries(Object.entries(kept).filter(known));
+  if (!presets.includes(found.preset)) delete found.preset;
+  return Object.fromEntries(Object.entries(found).filter(([name]) => name in form));
 }
 
 function keep(form) {

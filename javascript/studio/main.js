@@ -13,7 +13,7 @@ import { countTokens } from "./tokens.js";
 async function start() {
   watchPrompts();
   watchKeys();
-  whenThere("ti_preset_note").then(trainForm);
+  trainForm();
   const [cardsSection, cardsButton] = await Promise.all(["ti_cards", "ti_cards_button"].map(whenThere));
   const cards = cardPicker(cardsSection);
   document.addEventListener("click", ({ target }) => {

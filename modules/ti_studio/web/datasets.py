@@ -71,6 +71,7 @@ class DatasetGroup:
 def dataset_group() -> DatasetGroup:
     """Builds the group."""
     directory = gr.Textbox(
+        "",
         label="Dataset directory",
         info="A folder of pictures on the server's machine. A .txt file beside a picture is its caption.",
         elem_id="ti_dataset_directory",

@@ -37,10 +37,11 @@ _TELL = """(...values) => {{
 }}"""
 
 _RECALL = """(...values) => new Promise((answer) => {{
-  const names = {names};
+  const names = {names}, presets = {presets};
   const form = Object.fromEntries(names.map((name, index) => [name, values[index]]));
   const recalled = (kept) => answer(names.map((name) => kept[name]));
-  const ask = () => document.dispatchEvent(new CustomEvent("ti:form-recall", {{ detail: {{ form, recalled }} }}));
+  const detail = {{ form, presets, recalled }};
+  const ask = () => document.dispatchEvent(new CustomEvent("ti:form-recall", {{ detail }}));
   document.addEventListener("ti:form-ready", ask, {{ once: true }});
   ask();
 }})"""
@@ -84,7 +85,7 @@ class PresetChoice:
         """Makes a reloaded page show what the form had before."""
         told = self._kept(controls)
         components = list(told.values())
-        recall = _RECALL.format(names=json.dumps(list(told)))
+        recall = _RECALL.format(names=json.dumps(list(told)), presets=json.dumps(get_args(PresetName)))
         recalled: Dependency = after.then(None, inputs=components, outputs=components, js=recall, **AT_ONCE)
         return recalled
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from ti_studio.errors import StudioError
 from ti_studio.models.checkpoints import CheckpointInfo
@@ -21,8 +22,9 @@ class Quicksettings:
     services: Services
     checkpoint: gr.Dropdown
 
-    def give_size(self, width: Component, height: Component) -> None:
-        """Makes a tab's size the checkpoint's own, at the start and whenever another one is chosen."""
+    def give_size(self, width: Component, height: Component) -> Dependency:
+        """Makes a tab's size the checkpoint's own, at the start and whenever another one is chosen; returns the event
+        of the start."""
 
         def own_size() -> dict[Any, Any]:
             try:
@@ -31,12 +33,9 @@ class Quicksettings:
                 return {width: gr.skip(), height: gr.skip()}
             return {width: size, height: size}
 
-        gr.on(
-            [self.page.load, self.checkpoint.select],
-            shows_errors(own_size),
-            outputs=[width, height],
-            **AT_ONCE,
-        )
+        self.checkpoint.select(shows_errors(own_size), outputs=[width, height], **AT_ONCE)
+        loaded: Dependency = self.page.load(shows_errors(own_size), outputs=[width, height], **AT_ONCE)
+        return loaded
 
 
 def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksettings:

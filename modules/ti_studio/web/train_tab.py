@@ -44,13 +44,13 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
             said = live_text("ti_train_said", SILENCE, SAID)
             place("ti_monitor", "Training")
     form = Form(TrainRequest, controls, fixed=unshown_options(controls))
-    settings.give_size(controls["width"], controls["height"])
+    sized = settings.give_size(controls["width"], controls["height"])
 
     def templates() -> dict[Any, Any]:
         return {controls["template"]: gr.update(choices=list(list_templates(services.folders.templates)))}
 
-    # One after the other: two updates of one control at the same time lose a value.
-    loaded = settings.page.load(shows_errors(templates), outputs=[controls["template"]], **QUIET)
+    # One after the other: two updates of one control at the same time lose a value; pictures are checked for a size.
+    loaded = sized.then(shows_errors(templates), outputs=[controls["template"]], **QUIET)
     choice.wire(controls)
     recalled = choice.recall(controls, loaded)
     dataset.wire(services.folders, controls["name"], (controls["width"], controls["height"]), recalled)
@@ -71,6 +71,7 @@ def _word() -> dict[str, Component]:
     with gr.Group():
         with gr.Row():
             name = gr.Textbox(
+                "",
                 label="Name",
                 info="The new word: prompts use it, and the file in the embeddings folder bears it.",
                 elem_id="ti_name",
