@@ -1,7 +1,15 @@
 """Infotext in A1111's form."""
 
+from io import BytesIO
+
+from PIL import Image
+from sd_parsers import ParserManager
+from sd_parsers.data import Generators
+
+from ti_studio.generation.events import Picture
 from ti_studio.generation.infotext import MadeWith, build_infotext
 from ti_studio.generation.request import GenerateRequest
+from ti_studio.generation.service import png_bytes
 
 MADE_WITH = MadeWith("demo", "0123456789abcdef", (64, 96), {"my-cat": "f" * 64, 'a:b,"c': "e" * 64})
 
@@ -26,3 +34,17 @@ def test_what_was_not_used_is_not_mentioned() -> None:
     assert "TI hashes" not in text
     assert "Negative prompt" not in text
     assert "Clip skip" not in text
+
+
+def test_sd_parsers_takes_our_pictures_for_a1111s() -> None:
+    request = GenerateRequest(prompt='a (best:1.2) "my-cat"', negative_prompt="blur, bad", sampler="DPM++ 2M Karras")
+    picture = Picture(Image.new("RGB", (8, 8)), build_infotext(request, 42, MADE_WITH), 42)
+
+    read = ParserManager().parse(BytesIO(png_bytes(picture)))
+
+    assert read is not None
+    assert read.generator is Generators.AUTOMATIC1111
+    assert [prompt.value for prompt in read.prompts] == ['a (best:1.2) "my-cat"']
+    assert [prompt.value for prompt in read.negative_prompts] == ["blur, bad"]
+    (sampler,) = read.samplers
+    assert (sampler.name, sampler.parameters["scheduler"], sampler.parameters["seed"]) == ("DPM++ 2M", "Karras", "42")
