@@ -1,5 +1,6 @@
 """The command line, as a process."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ti_studio.cli.arguments import WrongArguments
+from ti_studio.cli.train import run_train
 from ti_studio.embeddings.files import read_embedding
 from ti_studio.models.checkpoints import CheckpointInfo
 
@@ -136,3 +139,10 @@ def test_every_command_explains_itself(run) -> None:  # type: ignore[no-untyped-
 
         assert told.returncode == 0
         assert len(told.stdout) > 200
+
+
+def test_training_in_several_processes_is_refused_with_the_commands_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    with pytest.raises(WrongArguments, match=r"a launcher has started several.*train_textual_inversion\.py"):
+        run_train(argparse.Namespace())

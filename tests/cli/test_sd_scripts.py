@@ -3,9 +3,10 @@
 import inspect
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,12 @@ def run(config: Path, tmp_path: Path, tiny_checkpoint: CheckpointInfo) -> Run:
     return command
 
 
-def launch(root: Path, script: str, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def launch(
+    root: Path, script: str, folder: Path, *arguments: str, launcher_options: Sequence[str] = ()
+) -> "subprocess.CompletedProcess[str]":
     """Runs a command as its document says, in a folder that is not the repository."""
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_cpu_threads_per_process", "1"]
+    launcher += launcher_options
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(
         [*launcher, str(root / script), *arguments],
@@ -145,6 +149,56 @@ def test_the_documented_command_for_sdxl_runs_as_it_is_written(root: Path, confi
     assert done.returncode == 0, done.stderr
     assert set(read_embedding(tmp_path / "output" / "my_textual_inversion.safetensors").vectors) == {"clip_l", "clip_g"}
     assert "changes with the word at every step" in done.stderr
+
+
+def test_two_processes_make_the_word_that_one_makes_with_twice_the_batch(
+    root: Path, run: Run, config: Path, tmp_path: Path, tiny_checkpoint: CheckpointInfo
+) -> None:
+    for index in range(3):
+        (config.parent / "pictures" / f"{index}.txt").write_text("mychar, 1girl")
+    whole = config.with_name("whole.toml")
+    whole.write_text(config.read_text())
+    config.write_text(config.read_text().replace("batch_size = 4", "batch_size = 2"))
+
+    done = launch(
+        root,
+        "train_textual_inversion.py",
+        tmp_path,
+        f"--pretrained_model_name_or_path={tiny_checkpoint.path}",
+        f"--dataset_config={config}",
+        f"--output_dir={tmp_path / 'two'}",
+        "--output_name=word",
+        "--token_string=mychar",
+        "--max_train_steps=4",
+        "--learning_rate=0.01",
+        "--save_every_n_steps=2",
+        "--save_model_as=safetensors",
+        "--save_state",
+        launcher_options=("--multi_gpu", "--num_processes=2", f"--main_process_port={_free_port()}"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "2 processes: a batch is 2 × 2 = 4 pictures." in done.stderr
+    assert done.stderr.count("Loading checkpoint") == 1
+    assert done.stdout.splitlines() == [str(tmp_path / "two" / "word.safetensors")]
+    names = ["word-state", "word-step00000002.safetensors", "word.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == names
+    two = read_embedding(tmp_path / "two" / "word.safetensors").vectors["clip_l"]
+    assert run(f"--dataset_config={whole}", f"--output_dir={tmp_path / 'one'}", "--max_train_steps=4") == 0
+    one = read_embedding(tmp_path / "one" / "word.safetensors").vectors["clip_l"]
+    assert torch.allclose(two, one, rtol=0, atol=1e-6)
+    # One process goes on with what two have begun.
+    assert run(f"--dataset_config={whole}", f"--output_dir={tmp_path / 'one'}", "--max_train_steps=6") == 0
+    resumed = (f"--resume={tmp_path / 'two' / 'word-state'}", f"--output_dir={tmp_path / 'two'}")
+    assert run(f"--dataset_config={whole}", *resumed) == 0
+    one, two = (read_embedding(tmp_path / name / "word.safetensors").vectors["clip_l"] for name in ("one", "two"))
+    assert torch.allclose(two, one, rtol=0, atol=1e-6)
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
 
 
 def test_files_are_saved_and_samples_painted_when_they_are_due(run: Run, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The commands `train_textual_inversion.py` and `sdxl_train_textual_inversion.py`, with sd-scripts' options."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from ti_studio.errors import StudioError
@@ -21,18 +23,28 @@ def main(arguments: Sequence[str], *, sdxl: bool) -> int:
     try:
         plan = read_plan(read_options(arguments, prog))
         # torch and the models take seconds to import; the options have been checked before.
-        from ti_studio.cli.sd_scripts_run import is_main_process, run  # noqa: PLC0415
+        from ti_studio.cli.sd_scripts_run import run  # noqa: PLC0415
+        from ti_studio.training.team import Team  # noqa: PLC0415
 
-        if not is_main_process():
-            return 0
-        for notice in plan.notices:
-            print(f"note: {notice}", file=sys.stderr)
-        return run(plan, _checkpoint(plan, sdxl=sdxl))
+        team = Team.present()
+        with _quiet() if not team.is_main else nullcontext():
+            for notice in plan.notices:
+                print(f"note: {notice}", file=sys.stderr)
+            status = run(plan, _checkpoint(plan, sdxl=sdxl), team)
+        team.leave()
+        return status
     except (StudioError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lets a process say nothing, where the main one says it already; errors are told after it."""
+    with open(os.devnull, "w", encoding="utf-8") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+        yield
 
 
 def _checkpoint(plan: Plan, *, sdxl: bool) -> CheckpointInfo:

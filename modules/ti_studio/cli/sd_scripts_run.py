@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from accelerate import PartialState
 from tqdm import tqdm
 
 from ti_studio.cli.sd_scripts_dataset import show_dataset
@@ -30,24 +29,20 @@ from ti_studio.training.order import Order
 from ti_studio.training.prompts import PromptReader, keep_captions_with_word
 from ti_studio.training.run import Place, train
 from ti_studio.training.sd_scripts.plan import Plan, steps_in_epoch
+from ti_studio.training.team import Team
 
 STATE = "state.safetensors"
 SECONDS_BETWEEN_LINES = 10.0
 INTERRUPTED = 130
 
 
-def is_main_process() -> bool:
-    """Tells whether this process is the one that trains; the others that `accelerate launch` starts have nothing to
-    do."""
-    return bool(PartialState().is_main_process)
-
-
-def run(plan: Plan, info: CheckpointInfo) -> int:
-    """Trains, or shows the dataset, and returns the exit status.
+def run(plan: Plan, info: CheckpointInfo, team: Team) -> int:
+    """Trains, or shows the dataset, and returns the exit status. Every process of a team calls this.
 
     Raises:
         StudioError: the training can't begin or go on.
     """
+    plan = _for_team(plan, team)
     request = plan.request
     size = (request.width or info.default_size, request.height or info.default_size)
     dataset = scan_folders(request.dataset_folders(""), size)
@@ -58,17 +53,30 @@ def run(plan: Plan, info: CheckpointInfo) -> int:
         show_dataset(plan.request, model, size)
         return 0
     outputs = Outputs(plan, epoch)
+    if not team.is_main:
+        return _train(plan, model, outputs, epoch, team)
     state = _state_to_resume(plan)
     outputs.work.mkdir(parents=True, exist_ok=True)
     try:
         with holding(outputs.lock, plan.output_name, outputs.work):
-            return _train(plan, model, outputs, _place(plan, outputs, state), epoch)
+            _put_state(outputs, state)
+            return _train(plan, model, outputs, epoch, team)
     finally:
         outputs.leave()
 
 
-def _train(plan: Plan, model: Model, outputs: Outputs, place: Place, epoch: int) -> int:
-    with _interruptible() as interrupted:
+def _for_team(plan: Plan, team: Team) -> Plan:
+    """Makes the batch as large as all processes' batches together, as in sd-scripts."""
+    if team.size == 1:
+        return plan
+    one = plan.request.batch_size
+    whole = one * team.size
+    print(f"{team.size} processes: a batch is {one} × {team.size} = {whole} pictures.", file=sys.stderr)
+    return replace(plan, request=plan.request.model_copy(update={"batch_size": whole}))
+
+
+def _train(plan: Plan, model: Model, outputs: Outputs, epoch: int, team: Team) -> int:
+    with _interruptible(at_once=team.size == 1) as interrupted:
 
         def should_stop() -> bool:
             return bool(interrupted)
@@ -79,7 +87,10 @@ def _train(plan: Plan, model: Model, outputs: Outputs, place: Place, epoch: int)
             update={"save_every": outputs.every, "preview_every": pictures.every if pictures else 0}
         )
         preview = pictures.paint if pictures else _no_samples
-        return _follow(train(request, model, place, preview, should_stop), plan, outputs)
+        events = train(request, model, _place(plan, outputs), preview, should_stop, team)
+        if team.is_main:
+            return _follow(events, plan, outputs)
+        return INTERRUPTED if any([isinstance(event, Stopped) for event in events]) else 0
 
 
 def _steps_in_epoch(plan: Plan, model: Model, dataset: Dataset) -> int:
@@ -118,11 +129,14 @@ def _state_to_resume(plan: Plan) -> Path | None:
     return state
 
 
-def _place(plan: Plan, outputs: Outputs, state: Path | None) -> Place:
+def _put_state(outputs: Outputs, state: Path | None) -> None:
     """Makes the folders, and puts the state there that the training goes on from."""
     outputs.make(keep_state=state is not None and state.parent == outputs.work)
     if state is not None and state.parent != outputs.work:
         shutil.copyfile(state, outputs.work / STATE)
+
+
+def _place(plan: Plan, outputs: Outputs) -> Place:
     return Place(
         job=outputs.work,
         embeddings=outputs.finished,
@@ -182,16 +196,18 @@ def _no_samples(_embedding: Embedding) -> Iterator[Previewed]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[list[int]]:
+def _interruptible(*, at_once: bool = True) -> Iterator[list[int]]:
     """Collects Ctrl+C and SIGTERM: the first one asks for a stop after the present step, the second one ends the
-    process."""
+    process `at_once`. Launchers of several processes send them a second time, and end them after half a minute."""
     seen: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
-        if seen:
+        if seen and at_once:
             raise KeyboardInterrupt
+        if not seen:
+            more = "; press Ctrl+C again to end at once" if at_once else ""
+            print(f"\nStopping after this step{more}.", file=sys.stderr)
         seen.append(number)
-        print("\nStopping after this step; press Ctrl+C again to end at once.", file=sys.stderr)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,6 +1,7 @@
 """`python -m ti_studio train` and `resume`: submit a training, and show how it goes until it ends."""
 
 import argparse
+import os
 import sys
 import time
 from functools import partial
@@ -80,7 +81,16 @@ def add_resume(commands: Commands) -> None:
 
 
 def run_train(options: argparse.Namespace) -> int:
-    """Submits a training and follows it; returns the exit status."""
+    """Submits a training and follows it; returns the exit status.
+
+    Raises:
+        StudioError: the request can't work, or a launcher of several processes has started this.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise WrongArguments(
+            "train runs in one process, and a launcher has started several. Start it without one, or use "
+            "train_textual_inversion.py or sdxl_train_textual_inversion.py, which train with several."
+        )
     if options.dataset_config is not None:
         _read_dataset(options)
     request = read_request(TrainRequest, options, partial(filled, options.preset))

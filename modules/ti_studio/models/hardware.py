@@ -37,6 +37,8 @@ class Hardware:
             size: bytes of the checkpoint.
         """
         device = PartialState().device
+        if device.type == "cpu":  # among several processes, accelerate gives it a number
+            device = torch.device("cpu")
         if precision != "auto":
             return cls(device, _DTYPES[precision])
         fast = computes_in_bfloat16(device) and (device.type != "cpu" or size >= SMALL)

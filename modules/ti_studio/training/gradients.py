@@ -23,20 +23,25 @@ def sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> 
 
     Returns:
         The mean loss and the penalties that were added to it, [2], on the training device, which nothing here waits
-        for.
+        for. Of several processes, each one's part of the sum.
     """
     request, factor = lesson.request, learner.loss_scale.factor
-    batches = [lesson.batch(step, part) for part in range(request.gradient_accumulation_steps)]
+    parts = request.gradient_accumulation_steps
+    batches = [batch for part in range(parts) if (batch := lesson.batch(step, part)).prompts]
+    if not batches:  # too few pictures for this process
+        return torch.zeros(2, device=model.hardware.device)
     rows = learner.rows
     told = _Told.of(model, batches, (rows, learner.initial), request)
     sums = torch.zeros(2, device=model.hardware.device)
     for batch in batches:
-        losses = torch.stack(_losses(model, batch, told, request)) / len(batches)
+        losses = torch.stack(_losses(model, batch, told, request)) / parts
+        if batch.share != 1:
+            losses = losses * batch.share
         if losses.requires_grad:  # else no prompt of the batch holds the word
             (losses.sum() * factor).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         sums += losses.detach()
     roots, gradients = told.collected()
-    if request.init_weight:
+    if request.init_weight and lesson.team.is_main:
         penalty = request.init_weight * distance_penalty(rows, learner.initial)
         roots, gradients = [*roots, penalty * factor], [*gradients, torch.ones_like(penalty)]
         sums[1] += penalty.detach()

@@ -76,7 +76,10 @@ class Learner:
             The Euclidean norm of the whole gradient and the mean one of the rows, [2], on the training device.
         """
         self._before = self.state()
-        gradients = [self._unscaled_gradient(parameter) for parameter in self._parameters]
+        gradients = self.gradients()
+        if self.loss_scale.factor != 1:
+            for gradient in gradients:
+                gradient.div_(self.loss_scale.factor)
         self._parametrization.before_step()
         gradient_norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
         if self._options.max_grad_norm:
@@ -92,20 +95,19 @@ class Learner:
         vector_norm = torch.stack([rows.detach().norm(dim=-1).mean() for rows in self.rows.values()]).mean()
         return torch.stack([gradient_norm, vector_norm])
 
+    def gradients(self) -> list[Tensor]:
+        """Returns the gradients that have been summed up, zero where no prompt of the step held the word."""
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+
     def undo(self) -> None:
         """Goes back to before the last update, but for the step's number."""
         assert self._before is not None
         step = self.step
         self.restore(self._before)
         self.step = step
-
-    def _unscaled_gradient(self, parameter: Tensor) -> Tensor:
-        """Returns a parameter's gradient: zero if no prompt of the step held the word."""
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-        elif self.loss_scale.factor != 1:
-            parameter.grad.div_(self.loss_scale.factor)
-        return parameter.grad
 
     def embedding(self, metadata: Mapping[str, str] | None = None) -> Embedding:
         """Returns a copy of the word as it is now."""

@@ -1,6 +1,6 @@
 """Everything that the steps of a training draw from, prepared once: latents, tokenized prompts, the noise schedule."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import filled
 from ti_studio.prompts.transfer import sent
 from ti_studio.training.dataset import repeats_of
 from ti_studio.training.latents import Latents
@@ -17,6 +18,7 @@ from ti_studio.training.order import Order
 from ti_studio.training.prompts import PicturePrompts, Prompt
 from ti_studio.training.randomness import generator
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.team import Team
 
 _VALIDATED_PICTURES = 32
 """A validation looks at no more pictures than this, evenly chosen: enough to compare by, and it stays short."""
@@ -34,6 +36,26 @@ class Batch:
     for."""
     other_prompts: list[Prompt] = field(default_factory=list)
     """For each picture a prompt of another one; drawn only if `prompt_weight` asks for them."""
+    share: float = 1.0
+    """The part of the whole batch that this is, where several processes share it."""
+
+    def part(self, which: slice) -> "Batch":
+        """Returns some of its pictures, their prompts as long as the longest of all."""
+        prompts = _of_one_length(self.prompts)[which]
+        return Batch(
+            self.pictures.part(which),
+            prompts,
+            self.timesteps[which],
+            _of_one_length(self.other_prompts)[which],
+            len(prompts) / len(self.prompts),
+        )
+
+
+def _of_one_length(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Returns prompts filled up with empty chunks, as they are when they are encoded together."""
+    chunks = filled(prompts)
+    length = len(chunks) // max(1, len(prompts))
+    return [tuple(chunks[start : start + length]) for start in range(0, len(chunks), length)] if length else []
 
 
 @dataclass(frozen=True)
@@ -46,6 +68,8 @@ class Lesson:
     order: Order
     noise: NoiseSchedule
     request: TrainRequest
+    team: Team = field(default_factory=Team)
+    """The processes that share each batch."""
 
     def batch(self, step: int, part: int) -> Batch:
         """Draws batch `part` (of `gradient_accumulation_steps`) of a step, counted from 1.
@@ -53,7 +77,7 @@ class Lesson:
         Pictures come in shuffled rounds, each as often as it is to be repeated, those of one size together; the
         template line, what varies in the caption and the picture, the VAE's noise, the noise and the timestep are drawn
         anew each time. The timesteps of a batch are spread evenly over the schedule, which calms the gradient. The draw
-        depends on the seed, step and part alone.
+        depends on the seed, step and part alone. Of several processes each draws the whole batch and gets its share.
         """
         request = self.request
         number = (step - 1) * request.gradient_accumulation_steps + part
@@ -62,7 +86,8 @@ class Lesson:
         prompts = [self.prompts[picture].draw(drawn) for picture in pictures]
         others = self._other_prompts(pictures, number) if request.prompt_weight else []
         noisy, timesteps = self._noisy(pictures, drawn, number)
-        return Batch(noisy, prompts, timesteps, others)
+        whole = Batch(noisy, prompts, timesteps, others)
+        return whole if self.team.size == 1 else whole.part(self.team.share(len(prompts)))
 
     def validation_batches(self) -> Iterator[Batch]:
         """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.
@@ -149,10 +174,14 @@ def _evenly(count: int, drawn: torch.Generator) -> Tensor:
 
 
 def prepare_lesson(
-    request: TrainRequest, model: Model, latents: Latents, prompts: tuple[PicturePrompts, ...]
+    request: TrainRequest,
+    model: Model,
+    latents: Latents,
+    prompts: tuple[PicturePrompts, ...],
+    team: Team | None = None,
 ) -> Lesson:
-    """Puts the material together for a loaded checkpoint."""
+    """Puts the material together for a loaded checkpoint; without a team, for this process alone."""
     samples = [picture.sample for picture in prompts]
     order = Order.of([sample.size for sample in samples], repeats_of(samples), request.batch_size, request.seed)
     noise = NoiseSchedule(model.scheduler_config, model.hardware.device, request)
-    return Lesson(latents, prompts, order, noise, request)
+    return Lesson(latents, prompts, order, noise, request, team or Team())

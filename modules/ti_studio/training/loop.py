@@ -35,6 +35,7 @@ def optimise(model: Model, lesson: Lesson, learner: Learner) -> Iterator[Step | 
     rates = RateOfSteps.of(lesson.request)
     for step in range(learner.step + 1, lesson.request.max_steps + 1):
         losses = sum_gradients(model, lesson, learner, step)
+        lesson.team.add_up([losses, *learner.gradients()])
         rate = rates.rate(step)
         norms = learner.update(rate)
         # The step's one wait for the device. The update is made by then, and undone if need be.
@@ -76,11 +77,18 @@ def batch_loss(model: Model, batch: Batch, rows: Rows, name: str, clip_skip: int
 
 @torch.no_grad()
 def validation_loss(model: Model, lesson: Lesson, rows: Rows, check: Check = go_on) -> float:
-    """Returns the plain mean squared error of what every validation looks at; `check` is called before each batch."""
+    """Returns the plain mean squared error of what every validation looks at; `check` is called before each batch.
+
+    Of several processes each computes every so many batches, and all get the same number.
+    """
     losses, count = torch.zeros((), device=model.hardware.device), 0
     name, clip_skip = lesson.request.name, lesson.request.clip_skip
-    for batch in lesson.validation_batches():
+    team = lesson.team
+    for index, batch in enumerate(lesson.validation_batches()):
         check()
-        losses += batch_loss(model, batch, rows, name, clip_skip) * len(batch.prompts)
         count += len(batch.prompts)
+        if index % team.size != team.rank:
+            continue
+        losses += batch_loss(model, batch, rows, name, clip_skip) * len(batch.prompts)
+    team.add_up([losses])
     return (losses / count).item()

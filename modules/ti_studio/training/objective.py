@@ -39,6 +39,22 @@ class NoisyBatch:
     sizes: Tensor | None = None
     """[n, 6]: what SDXL is told of each picture's size and crop; None takes them for whole ones."""
 
+    def part(self, which: slice) -> "NoisyBatch":
+        """Returns some of its pictures."""
+
+        def of(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value[which]
+
+        return NoisyBatch(
+            self.noisy[which],
+            self.timesteps[which],
+            self.target[which],
+            of(self.weights),
+            of(self.huber_c),
+            of(self.mask),
+            of(self.sizes),
+        )
+
 
 class NoiseSchedule:
     """A checkpoint's noise schedule, with its tables on the training device."""

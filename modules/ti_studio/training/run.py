@@ -39,7 +39,8 @@ from ti_studio.training.provenance import provenance_of
 from ti_studio.training.publishing import publish
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.state import BadState, State
-from ti_studio.training.stopping import StopWanted, check_of
+from ti_studio.training.stopping import StopWanted, check_of, go_on
+from ti_studio.training.team import Team
 from ti_studio.training.validation import Validations
 
 SECONDS_BETWEEN_STATES = 5.0
@@ -77,16 +78,22 @@ Preview = Callable[[Embedding], Iterator[Previewed]]
 
 
 def train(
-    request: TrainRequest, model: Model, place: Place, preview: Preview, should_stop: Callable[[], bool]
+    request: TrainRequest,
+    model: Model,
+    place: Place,
+    preview: Preview,
+    should_stop: Callable[[], bool],
+    team: Team | None = None,
 ) -> Iterator[Event]:
     """Trains a word, or goes on with a training if the job's folder holds a state.
 
-    The last event is `Finished` or `Stopped`.
+    The last event is `Finished` or `Stopped`. With a team, every process of it calls this; the main one alone reads the
+    state and writes files. A stop that any of them wants stops all, after the present step.
 
     Raises:
         StudioError: the training can't begin or go on; what has been saved stays.
     """
-    run = _Run(request, model, place, should_stop)
+    run = _Run(request, model, place, should_stop, team or Team())
     try:
         yield from run.prepare()
         yield from run.begin()
@@ -99,7 +106,7 @@ def train(
             yield step
             yield from run.duties(preview)
             run.save_state_now_and_then()
-            run.check_unless_over()
+            run.stop_if_wanted()
     except StopWanted:
         run.save_state()
         yield Stopped(run.learner.step)
@@ -114,11 +121,16 @@ class _Run:
     lesson: Lesson
     learner: Learner
 
-    def __init__(self, request: TrainRequest, model: Model, place: Place, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, request: TrainRequest, model: Model, place: Place, should_stop: Callable[[], bool], team: Team
+    ) -> None:
         self.request = request
         self.model = model
         self.place = place
-        self._check = check_of(should_stop)
+        self.team = team
+        self._should_stop = should_stop
+        # Several processes stop at the same step; one that left a validation early would keep the others waiting.
+        self._check = check_of(should_stop) if team.size == 1 else go_on
         self._done: list[str] = []
         self._saved_at = time.monotonic()
         size = model.info.default_size
@@ -148,7 +160,7 @@ class _Run:
         yield from (Warned(f"Not used: {reason}") for reason in self._dataset.rejected)
         whole = set(self._dataset.samples)
         prompts = tuple(picture for picture in prompts if picture.sample in whole)
-        self.lesson = prepare_lesson(self.request, self.model, latents, prompts)
+        self.lesson = prepare_lesson(self.request, self.model, latents, prompts, self.team)
 
     def _latents(self, dataset: Dataset) -> tuple[Latents, Dataset]:
         at_once = self.request.vae_batch_size
@@ -169,8 +181,11 @@ class _Run:
         told = doubts(request, self.model.info.family, predicts_velocity=self.lesson.noise.predicts_velocity)
         yield from (Warned(text) for text in (*self.learner.warnings, *told))
         self._identity = Identity.of(self._dataset, self.model.info, request)
-        if self.place.state.exists():
-            yield from self._resume(State.read(self.place.state))
+        self.team.check_same(self._identity.notes())
+        state = State.read(self.place.state) if self.team.is_main and self.place.state.exists() else None
+        state = self.team.gathered(state)[0]
+        if state is not None:
+            yield from self._resume(state)
         yield Started(
             step=self.learner.step,
             max_steps=request.max_steps,
@@ -210,10 +225,10 @@ class _Run:
             self._done = []
             yield event
 
-    def check_unless_over(self) -> None:
+    def stop_if_wanted(self) -> None:
         """Stops if that is wanted and there is a step left to make."""
-        if not self.is_over():
-            self._check()
+        if not self.is_over() and self.team.any(self._should_stop()):
+            raise StopWanted
 
     def duties(self, preview: Preview) -> Iterator[Event]:
         """Makes the validation, and takes the snapshot and the previews, that are due at this step and not done yet.
@@ -228,7 +243,8 @@ class _Run:
             name = f"{self.request.name}-{self.learner.step:06d}.{self.request.save_as}"
             yield self._snapshot(name, self.embedding())
             self._note(_SAVED)
-        if _PREVIEWED not in self._done and self._is_due(self.request.preview_every, at_once=True):
+        wanted = self.team.is_main and self._is_due(self.request.preview_every, at_once=True)
+        if wanted and _PREVIEWED not in self._done:
             yield from preview(self.embedding())
             self._check()  # the previews end early when a stop is wanted, and are then not done
             self._note(_PREVIEWED)
@@ -267,8 +283,9 @@ class _Run:
     def _snapshot(self, name: str, embedding: Embedding) -> Saved:
         """Writes the word as it is, or was at an earlier step."""
         path = self.place.job / "snapshots" / name
-        path.parent.mkdir(exist_ok=True)
-        write_embedding(replace(embedding, name=path.stem), path)
+        if self.team.is_main:
+            path.parent.mkdir(exist_ok=True)
+            write_embedding(replace(embedding, name=path.stem), path)
         return Saved(embedding.step or 0, path.relative_to(self.place.job).as_posix())
 
     def save_state_now_and_then(self) -> None:
@@ -278,14 +295,18 @@ class _Run:
 
     def save_state(self) -> None:
         """Writes what a resume needs."""
+        self._saved_at = time.monotonic()
+        if not self.team.is_main:
+            return
         state = self.learner.state() | State({}, {**self._identity.notes(), _DONE: json.dumps(self._done)})
         if self.request.validation_every:
             state |= self.validations.state()
         state.write(self.place.state)
-        self._saved_at = time.monotonic()
 
     def finish(self) -> Finished:
         """Puts the embedding into its folder."""
+        if not self.team.is_main:
+            return Finished(self.learner.step, "", self._early())
         embedding = self._best() if self.request.keep_best else self.embedding()
         path = publish(embedding, self.request, self.place.embeddings, self.place.job)
         return Finished(self.learner.step, str(path), self._early())
