@@ -101,7 +101,7 @@ class Spoiled(Lesson):
 
 
 def spoiled(lesson: Lesson, spoil: Callable[[int], bool]) -> Lesson:
-    return Spoiled(lesson.latents, lesson.prompts, lesson.order, lesson.noise, lesson.request, spoil)
+    return Spoiled(lesson.latents, lesson.prompts, lesson.order, lesson.noise, lesson.request, spoil=spoil)
 
 
 @pytest.mark.parametrize("options", [{"ema_decay": 0.9}, {"optimizer": "lion", "norm_limit": 1.0}])
