@@ -123,7 +123,7 @@ def test_nothing_overflows_a_narrow_window(open_page: Callable[..., Page], studi
 def test_pictures_sent_from_the_browser_become_the_dataset(page: Page, studio: Studio, drawings: Path) -> None:
     open_studio(page, studio, "Train")
     fill(page, "ti_name", "sent-here")
-    page.locator("#ti_upload input[type=file], input[type=file]").first.set_input_files(sorted(drawings.glob("*.png")))
+    page.locator("#ti_train_settings input[type=file]").set_input_files(sorted(drawings.glob("*.png")))
     expect(page.locator("#ti_dataset_directory").locator("input, textarea")).to_have_value(
         str(studio.data / "outputs" / "datasets" / "sent-here"), timeout=SOON
     )
