@@ -109,6 +109,17 @@ def test_an_embedding_is_created_and_inspected(run, tmp_path: Path) -> None:  # 
     assert (facts["name"], facts["family"], facts["vectors per token"], facts["step"]) == ("newword", "SD 1", 3, 0)
     assert len(facts["norms"]["clip_l"]) == 3
     assert facts["metadata"]["ti_studio.initialization_text"] == "red tree"
+    assert "beside the vocabulary" not in facts
+
+
+def test_an_embedding_is_compared_with_a_checkpoints_vocabulary(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("create", "--name", "newword", "--initialization-text", "red tree", "--vectors-per-token", 2)
+
+    compared = run("inspect", tmp_path / "words" / "newword.safetensors", without=("--embeddings-dir",))
+
+    assert "clip_l 1: norm " in compared.stdout
+    assert "nearest: red 1.00" in compared.stdout
+    assert "nearest: tree 1.00" in compared.stdout
 
 
 @pytest.mark.parametrize(

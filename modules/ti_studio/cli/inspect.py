@@ -4,11 +4,13 @@ import argparse
 import json
 from pathlib import Path
 
-from ti_studio.cli.arguments import Commands
-from ti_studio.embeddings.embedding import Embedding
+from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
+from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
 from ti_studio.embeddings.files import file_sha256, read_embedding
+from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
 
 _HASH_DIGITS = 12
+_NEAREST = 5
 
 
 def add_inspect(commands: Commands) -> None:
@@ -16,17 +18,24 @@ def add_inspect(commands: Commands) -> None:
     parser = commands.add_parser(
         "inspect",
         help="print what is known about an embedding file",
-        description="Prints family, vectors, norms, hash and metadata of embedding files. No code in them is ever run.",
+        description="Prints family, vectors, norms, hash and metadata of embedding files; with --ckpt also the words "
+        "of that checkpoint's vocabulary that each vector is nearest to. No code in them is ever run.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--ckpt", help="a checkpoint's title or path, to compare with its vocabulary")
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    add_folder_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints, and returns the exit status."""
+    info = find_checkpoint(read_folders(options).checkpoints, options.ckpt) if options.ckpt else None
     for path in options.files:
-        facts = describe(read_embedding(path), path)
+        embedding = read_embedding(path)
+        facts = describe(embedding, path)
+        if info is not None:
+            facts |= {"beside the vocabulary": beside_vocabulary(embedding, info)}
         print(json.dumps(facts, ensure_ascii=False) if options.json else _as_text(facts))
     return 0
 
@@ -47,6 +56,31 @@ def describe(embedding: Embedding, path: Path) -> dict[str, object]:
         "hash": file_sha256(path)[:_HASH_DIGITS],
         "metadata": dict(embedding.metadata),
     }
+
+
+def beside_vocabulary(embedding: Embedding, info: CheckpointInfo) -> dict[str, str]:
+    """Returns a line for each vector: its norm in units of the vocabulary's mean norm, and the nearest words.
+
+    Raises:
+        IncompatibleEmbedding: it is for another kind of checkpoint.
+    """
+    if embedding.widths != info.widths:
+        raise IncompatibleEmbedding(
+            f"{embedding.name} is an {embedding.family} embedding of {embedding.widths}; the checkpoint {info.title} "
+            f"has {dict(info.widths)}. Expected a checkpoint of its kind."
+        )
+    # torch's models take seconds to import, and most who inspect do not ask for them.
+    from ti_studio.models.hardware import hardware_for  # noqa: PLC0415
+    from ti_studio.models.loading import load_encoders  # noqa: PLC0415
+    from ti_studio.prompts.vocabulary import compare_with_vocabulary  # noqa: PLC0415
+
+    lines = {}
+    for encoder in load_encoders(info, hardware_for(info)):
+        reports = compare_with_vocabulary(encoder, embedding.vectors[encoder.key], _NEAREST)
+        for number, row in enumerate(reports, 1):
+            near = ", ".join(f"{neighbour.word} {neighbour.cosine:.2f}" for neighbour in row.nearest)
+            lines[f"{encoder.key} {number}"] = f"norm {row.relative_norm:.2f} of the vocabulary's; nearest: {near}"
+    return lines
 
 
 def _as_text(facts: dict[str, object]) -> str:

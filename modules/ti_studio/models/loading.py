@@ -89,12 +89,27 @@ def load(info: CheckpointInfo, hardware: Hardware) -> Model:
         raise CheckpointNotLoaded(f"The checkpoint {info.path} could not be loaded: {error}") from error
 
 
+def load_encoders(info: CheckpointInfo, hardware: Hardware) -> tuple[TextEncoder, ...]:
+    """Loads a checkpoint's text encoders alone.
+
+    Raises:
+        CheckpointNotLoaded: as `load`.
+    """
+    if info.path.is_file():
+        file = SingleFile(info)
+        return tuple(
+            _text_encoder(info, key, _frozen(file.encoder(key, hardware.dtype), hardware), shared_tokenizer_folder())
+            for key in info.family.encoders
+        )
+    return tuple(
+        _load_encoder(info, key, folder, hardware)
+        for key, folder in zip(info.family.encoders, ENCODER_PARTS, strict=False)
+    )
+
+
 def _load_file(info: CheckpointInfo, hardware: Hardware) -> Model:
     file = SingleFile(info)
-    encoders = tuple(
-        _text_encoder(info, key, _frozen(file.encoder(key, hardware.dtype), hardware), shared_tokenizer_folder())
-        for key in info.family.encoders
-    )
+    encoders = load_encoders(info, hardware)
     unet, vae = file.unet(hardware.dtype), file.vae(torch.float32)
     return Model(
         info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), single_file_scheduler(info)
@@ -102,10 +117,7 @@ def _load_file(info: CheckpointInfo, hardware: Hardware) -> Model:
 
 
 def _load_folder(info: CheckpointInfo, hardware: Hardware) -> Model:
-    encoders = tuple(
-        _load_encoder(info, key, folder, hardware)
-        for key, folder in zip(info.family.encoders, ENCODER_PARTS, strict=False)
-    )
+    encoders = load_encoders(info, hardware)
     unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
     vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=torch.float32)
     scheduler_config = {**_scheduler_config(info.path), "prediction_type": info.prediction_type}

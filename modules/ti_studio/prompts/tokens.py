@@ -47,6 +47,10 @@ class PromptTokenizer:
         ids = self.ids(text)
         return len(ids) == 1 and self.tokenizer.convert_ids_to_tokens(list(ids))[0].endswith("</w>")
 
+    def spelling(self, token: int) -> str:
+        """Returns how the vocabulary spells a token; a space stands where its word ends."""
+        return self.tokenizer.convert_ids_to_tokens([token])[0].replace("</w>", " ").strip()
+
     def framed(self, ids: Sequence[int], length: int) -> list[int]:
         """Returns ids between begin and end token, padded to `length`."""
         framed = [self.tokenizer.bos_token_id, *ids, self.tokenizer.eos_token_id]
