@@ -105,8 +105,7 @@ def _steps_in_epoch(plan: Plan, model: Model, dataset: Dataset) -> int:
 
 def _load(info: CheckpointInfo, precision: Precision) -> Model:
     print(f"Loading checkpoint {info.title}", file=sys.stderr)
-    model = load(info, hardware_for(info, precision))
-    return replace(model, scheduler_config={**model.scheduler_config, "prediction_type": info.prediction_type})
+    return load(info, hardware_for(info, precision))
 
 
 def _with_epochs(plan: Plan, epoch: int) -> Plan:
