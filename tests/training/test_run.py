@@ -374,12 +374,12 @@ def test_what_changed_while_a_training_was_stopped_is_told(
     for ending in ("png", "txt"):
         (place.dataset / f"2.{ending}").rename(place.dataset / f"3.{ending}")
 
-    told = run(request(learning_rate="0.001", max_steps=7, save_every=1), tiny_model, place)
+    told = run(request(learning_rate="0.01", max_steps=7, save_every=1), tiny_model, place)
 
     pictures, options = (event.text for event in told if isinstance(event, events.Warned))
     assert "1 added (3.png); 1 removed (2.png); 1 changed (0.png); 2 with another caption (0.png, 1.png)." in pictures
     assert options == (
-        'The options have changed since the training was stopped: learning_rate was "0.005" and is "0.001".'
+        'The options have changed since the training was stopped: learning_rate was "0.005" and is "0.01".'
     )
 
 
