@@ -4,7 +4,7 @@
     python tools/measure_learning.py --concepts trizebra --seeds 8
     python tools/measure_learning.py --training-seeds 2 --output outputs/learning --markdown
 
-For each of five concepts that the demo checkpoint has not seen as such (tools/learning/concepts.py) a word is taught
+For each of six concepts that the demo checkpoint has not seen as such (tools/learning/concepts.py) a word is taught
 from 5 captioned drawings, in this process, by the same code and the same default settings as on the Train tab: only its
 name, its initialization text and the folder of pictures are given. Then three ways to speak of the concept are
 compared, all with the same seeds, none of them selected:

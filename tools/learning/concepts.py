@@ -144,6 +144,19 @@ CONCEPTS: dict[str, Concept] = {
             ),
             Figure("square", (90, 20, 60), None, "checkered", (240, 180, 60)),
         ),
+        Concept(
+            "coralstar",
+            "star",
+            (
+                "orange and blue striped star",
+                "pink and blue striped star",
+                "red and black striped star",
+                "orange striped star",
+                "pink striped star",
+                "striped star",
+            ),
+            Figure("star", (240, 110, 90), None, "striped", (40, 50, 110)),
+        ),
     )
 }
 
