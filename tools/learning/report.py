@@ -55,7 +55,7 @@ def _summary_row(result: Result) -> list[str]:
         result.concept.word,
         *(f"{loss:.4f}" for loss in losses),
         *(f"{picture:.2f}" for picture in pictures),
-        *(_percent(share) for share in shares),
+        *(percent(share) for share in shares),
     ]
 
 
@@ -86,7 +86,7 @@ def _score_row(label: str, score: Score) -> list[str]:
         f"{score.loss:.4f}",
         *_distance(score.plain),
         f"{score.demanding.picture:.2f}",
-        *(_percent(share) for share in shares),
+        *(percent(share) for share in shares),
     ]
 
 
@@ -112,5 +112,6 @@ def _quoted(text: str) -> str:
     return f"“{text}”"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Returns "94 %"."""
     return f"{share:.0%}".replace("%", " %")

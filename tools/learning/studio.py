@@ -1,6 +1,6 @@
 """The studio, used as its page uses it: teaches a word, paints prompts, and tells the loss on given pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load
 from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training.captions import find_template
-from ti_studio.training.events import Finished
+from ti_studio.training.events import Event, Finished
 from ti_studio.training.objective import NoiseSchedule, denoising_losses
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.run import Place, train
@@ -41,13 +41,21 @@ class Described:
 class Studio:
     """A loaded checkpoint."""
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path, timesteps: int | None = None) -> None:
+        """Loads it; losses are measured at TIMESTEPS timesteps, or as many as are given."""
+        self._timesteps = timesteps or TIMESTEPS
         self.model: Model = load(identify(checkpoint), Hardware(torch.device("cpu"), torch.float32))
         self._painter = Painter(self.model)
         self._prompts = PromptEncoder(self.model)
 
     def teach(self, request: TrainRequest, folder: Path) -> Embedding:
         """Trains a word, without previews, and returns it; the job's files and the word's go into `folder`."""
+        events = self.training(request, folder, lambda: False)
+        finished = [event for event in events if isinstance(event, Finished)]
+        return read_embedding(Path(finished[-1].path))
+
+    def training(self, request: TrainRequest, folder: Path, should_stop: Callable[[], bool]) -> Iterator[Event]:
+        """Trains a word, without previews; the job's files and the word's go into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         place = Place(
             job=folder,
@@ -56,9 +64,7 @@ class Studio:
             template=find_template(folder, request.template),
             created=0.0,
         )
-        events = train(request, self.model, place, lambda _embedding: iter(()), lambda: False)
-        finished = [event for event in events if isinstance(event, Finished)]
-        return read_embedding(Path(finished[-1].path))
+        return train(request, self.model, place, lambda _embedding: iter(()), should_stop)
 
     def paint(self, prompt: str, seeds: Sequence[int], word: Embedding | None = None) -> list[Pixels]:
         """Paints a prompt by the default settings of txt2img, once for each seed."""
@@ -73,16 +79,17 @@ class Studio:
 
     @torch.no_grad()
     def loss(self, pictures: Sequence[Pixels], prompts: Sequence[str], word: Embedding | None = None) -> float:
-        """Returns the mean denoising loss of pictures, each with its prompt, TIMESTEPS times with fixed noise."""
+        """Returns the mean denoising loss of pictures, each with its prompt, several times with fixed noise."""
+        times = self._timesteps
         schedule = NoiseSchedule(self.model.scheduler_config, torch.device("cpu"))
-        width = schedule.timesteps / TIMESTEPS
-        timesteps = torch.tensor([int((part + 0.5) * width) for part in range(TIMESTEPS)])
+        width = schedule.timesteps / times
+        timesteps = torch.tensor([int((part + 0.5) * width) for part in range(times)])
         generator = torch.Generator().manual_seed(_NOISE_SEED)
         losses = []
         for latents, prompt in zip(self._latents(pictures), prompts, strict=True):
-            noise = torch.randn((TIMESTEPS, *latents.shape), generator=generator)
+            noise = torch.randn((times, *latents.shape), generator=generator)
             batch = schedule.add_noise(latents.expand_as(noise), noise, timesteps)
-            conditioning = self._encode(prompt, word).repeated(TIMESTEPS)
+            conditioning = self._encode(prompt, word).repeated(times)
             losses.append(denoising_losses(self.model, batch, conditioning).mean())
         return float(torch.stack(losses).mean())
 

@@ -16,6 +16,16 @@ DEFAULT_PRESET: PresetName = "object"
 
 _EARLY = {"validation_every": 50, "patience": 4, "keep_best": True}
 """With five pictures the validations take 5 % of the time; a shorter look back stops before a slow word is through."""
+_STEADY = {
+    **_EARLY,
+    "optimizer": "rsgd",
+    "learning_rate": "0.1",
+    "lr_scheduler": "cosine",
+    "ema_decay": 0.9,
+    "context_weight": 0.005,
+}
+"""Each row moves by the rate and no more, whatever the encoder's width; the rate falls; what the rest of a prompt means
+is kept."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,10 @@ class Preset:
 
 
 PRESETS: Mapping[PresetName, Preset] = {
-    "object": Preset("A thing: one object, animal or building. What to begin with.", _EARLY),
+    "object": Preset(
+        "A thing: one object, animal or building. What to begin with.",
+        {**_STEADY, "template": "object_filewords.txt", "max_steps": 150},
+    ),
     "style": Preset(
         "A manner of painting or photographing. Use the word behind a prompt: a castle, art by my-style.",
         {
@@ -123,7 +136,9 @@ def _left_out(given: Mapping[str, Any]) -> set[str]:
     if "parametrization" in given:
         left_out |= {"norm_limit"} if given["parametrization"] == "direction" else {"prior_weight"}
     if "optimizer" in given:
-        left_out |= {"optimizer_args"}
+        left_out |= {"optimizer_args", "learning_rate"}  # whose unit is the optimizer's own
+    elif "learning_rate" in given:
+        left_out |= {"optimizer", "optimizer_args"}
     if given.get("optimizer") == "schedulefree":
         left_out |= {"parametrization", "prior_weight", "norm_limit", "ema_decay"}
     return left_out
