@@ -10,7 +10,8 @@ from ti_studio.embeddings.files import read_embedding
 from ti_studio.generation.painter import Painter
 from ti_studio.jobs.previews import paint_previews
 from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.models.loading import Hardware, Model, load
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import Model, load
 from ti_studio.training import events
 from ti_studio.training.gradients import sum_gradients
 from ti_studio.training.initialization import initial_embedding

@@ -15,6 +15,7 @@ from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFi
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
 from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
+from ti_studio.models.quickening import quicken
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
@@ -78,11 +79,18 @@ class Model:
 
 
 def load(info: CheckpointInfo, hardware: Hardware) -> Model:
-    """Loads a single file or a diffusers folder, without asking the network for anything.
+    """Loads a single file or a diffusers folder, without asking the network for anything, for fast computing.
 
     Raises:
         CheckpointNotLoaded: weights are missing, or do not fit the configuration.
     """
+    model = load_as_it_is(info, hardware)
+    quicken(model.unet, hardware)
+    return model
+
+
+def load_as_it_is(info: CheckpointInfo, hardware: Hardware) -> Model:
+    """Loads as `load` does, and leaves the models as diffusers and transformers make them."""
     try:
         return _load_file(info, hardware) if info.path.is_file() else _load_folder(info, hardware)
     except (OSError, ValueError, RuntimeError) as error:

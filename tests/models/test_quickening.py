@@ -1,0 +1,121 @@
+"""A loaded UNet computes what diffusers' does, forth and back, and keeps less for the way back."""
+
+from collections.abc import Callable
+
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ti_studio.models import attention as module
+from ti_studio.models import frozen_convolution
+from ti_studio.models.attention import attention
+from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.frozen_convolution import FrozenConvolution, PackedConvolution, freeze_convolutions
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import Model, load, load_as_it_is
+from ti_studio.models.quickening import quicken
+from ti_studio.prompts.conditioning import Conditioning
+
+CPU = torch.device("cpu")
+
+
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    return float((found.double() - expected.double()).norm() / expected.double().norm())
+
+
+def there_and_back(compute: Callable[..., Tensor], inputs: list[Tensor]) -> tuple[Tensor, ...]:
+    """Returns the result, and the gradients of the inputs."""
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+    result = compute(*leaves)
+    gradient = numbers(*result.shape, seed=9).to(result.dtype)
+    return (result.detach(), *torch.autograd.grad(result, leaves, gradient))
+
+
+@pytest.mark.parametrize(("positions", "keys"), [(40, 77), (96, 96), (130, 70)])
+@pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 2e-6), (torch.bfloat16, 8e-3)])
+def test_attention_is_pytorchs(
+    monkeypatch: pytest.MonkeyPatch, positions: int, keys: int, in_parts: bool, dtype: torch.dtype, most: float
+) -> None:
+    monkeypatch.setattr(module, "_LONG", 1 if in_parts else 10**9)
+    monkeypatch.setattr(module, "_AT_ONCE", 64 * keys)  # two or three parts
+    sizes = (positions, keys, keys)
+    inputs = [numbers(2, size, 3, 16, seed=seed).transpose(1, 2).to(dtype) for seed, size in enumerate(sizes)]
+
+    found = there_and_back(attention, inputs)
+
+    expected = there_and_back(F.scaled_dot_product_attention, [tensor.double() for tensor in inputs])
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == dtype and ours.shape == theirs.shape
+        assert distance(ours, theirs) < most
+
+
+def test_attention_without_gradients_is_pytorchs_own() -> None:
+    query = numbers(1, 2, 8, 4)
+
+    with torch.no_grad():
+        assert torch.equal(attention(query, query, query), F.scaled_dot_product_attention(query, query, query))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (1, 1, 0), (3, 2, 1)])
+def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, kernel: int, stride: int, padding: int
+) -> None:
+    monkeypatch.setattr(frozen_convolution, "_PACKED_FROM", 1)
+    plain = nn.Conv2d(16, 32, kernel, stride, padding).to(dtype).requires_grad_(False)
+    layers = nn.Sequential(plain, nn.SiLU())
+    features = numbers(2, 16, 8, 8).to(dtype).contiguous(memory_format=torch.channels_last)
+    expected = there_and_back(layers[0], [features])
+
+    freeze_convolutions(layers)
+
+    packs = dtype == torch.bfloat16 and stride == 1
+    assert type(layers[0]) is (PackedConvolution if packs else FrozenConvolution)
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        found = there_and_back(layers[0], [features])
+    assert not kept
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < (1e-6 if dtype == torch.float32 else 5e-3)
+    with torch.no_grad():
+        assert distance(layers[0](features), expected[0]) < 5e-3
+
+
+@pytest.mark.parametrize("family", ["SD 1", "SD 2", "SDXL"])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-5), (torch.bfloat16, 0.1)])
+def test_a_quickened_unet_predicts_the_same_with_the_same_gradient(
+    tiny_families: dict[str, CheckpointInfo], family: str, dtype: torch.dtype, most: float
+) -> None:
+    plain = load_as_it_is(tiny_families[family], Hardware(CPU, torch.float32))
+    quick = load(tiny_families[family], Hardware(CPU, dtype))
+    width = plain.unet.config.cross_attention_dim
+    pooled = numbers(2, quick.encoders[-1].width) if family == "SDXL" else None
+    noisy, timesteps = numbers(2, 4, 8, 8), torch.tensor([10, 700])
+
+    def predict(model: Model) -> Callable[[Tensor], Tensor]:
+        return lambda context: model.predict(noisy, timesteps, Conditioning(context, pooled))
+
+    found, expected = (there_and_back(predict(model), [numbers(2, 77, width)]) for model in (quick, plain))
+
+    assert quick.unet.state_dict().keys() == plain.unet.state_dict().keys()
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < most
+
+
+def test_on_another_device_only_the_memory_format_changes(tiny_checkpoint: CheckpointInfo) -> None:
+    model = load_as_it_is(tiny_checkpoint, Hardware(CPU, torch.bfloat16))
+    before = {type(layer) for layer in model.unet.modules()}
+
+    quicken(model.unet, Hardware(torch.device("cuda"), torch.bfloat16))
+
+    assert {type(layer) for layer in model.unet.modules()} == before
+    assert model.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+
+

@@ -1,0 +1,160 @@
+"""Compares our training step with a plain loop (the diffusers example's) and a cached one (as sd-scripts does it).
+
+    python -m tools.benchmark_training                            # the demo checkpoint: a minute
+    python -m tools.benchmark_training --checkpoint sd15          # SD 1.5's real shapes: half an hour, 8 GB of memory
+
+Each variant runs in a process of its own, one at a time, in turns for `--rounds` rounds. The table shows medians over
+the steps of all rounds: seconds and CPU seconds a step (the latter are what to compare by when other work is going on),
+the peak memory, and the share of the plain loop's. The last lines are our resume state's size, the share of a step that
+is spent outside of the models, and how far our gradient is from the plain loop's. `sd15` is a checkpoint with random
+weights of the real shapes; any path of a checkpoint will do. `docs/speed.md` holds the results.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tools.training_benchmark.variants import VARIANTS, Setting, run_variant, write_pictures
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "models" / "Stable-diffusion" / "demo"
+TEMPLATE = ROOT / "textual_inversion_templates" / "subject.txt"
+EXACT = "gradient"
+
+# OpenMP's threads would else spin while they wait for each other, and that counts as CPU time.
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "HF_HUB_OFFLINE": "1"}
+
+Result = dict[str, Any]
+
+
+def main() -> None:
+    """Runs the program."""
+    options = _options()
+    if options.variant:
+        _child(options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        results = _compare(options, Path(folder))
+        print(_table(results))
+        print(_ours(results))
+        for precision in ("fp32", "auto"):
+            told = _run(options, Path(folder), f"{EXACT}-{precision}")
+            print(
+                f"Gradient of the rows, {precision}: {told['difference']:.1e} from the plain loop's in fp32.",
+                flush=True,
+            )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default=str(DEMO), help="a path, or sd15 [the demo checkpoint]")
+    parser.add_argument("--variants", default=",".join(VARIANTS), help="some of them, the first to compare with")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="a round [21; for sd15 3]; the first of them is not counted")
+    parser.add_argument("--batch-size", type=int, help="[4; for sd15 1]")
+    parser.add_argument("--threads", type=int, help="of each process [as many as there are cores]")
+    for internal in ("--variant", "--work"):
+        parser.add_argument(internal, help=argparse.SUPPRESS)
+    parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    small = options.checkpoint != "sd15"
+    options.steps = options.steps or (21 if small else 3)
+    options.batch_size = options.batch_size or (4 if small else 1)
+    return options
+
+
+def _compare(options: argparse.Namespace, folder: Path) -> dict[str, list[Result]]:
+    """Runs every variant once a round; returns what each told."""
+    if options.checkpoint == "sd15":
+        path = folder / "random-sd15.safetensors"
+        command = [sys.executable, "-m", "tools.random_checkpoint", "--family", "sd15", "--output", str(path)]
+        subprocess.run(command, check=True, cwd=ROOT, env=_environment(options))
+        options.checkpoint = str(path)
+    names = options.variants.split(",")
+    results: dict[str, list[Result]] = {name: [] for name in names}
+    for number in range(options.rounds):
+        for name in names:
+            results[name].append(told := _run(options, folder, name))
+            print(
+                f"round {number + 1}, {name}: {_seconds(told['cpu_seconds'])} CPU s a step", file=sys.stderr, flush=True
+            )
+    return results
+
+
+def _run(options: argparse.Namespace, folder: Path, name: str) -> Result:
+    """Runs a variant in a process of its own."""
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        command = [sys.executable, "-m", "tools.benchmark_training", "--variant", name, "--work", work]
+        command += ["--checkpoint", options.checkpoint, "--steps", str(options.steps)]
+        command += ["--batch-size", str(options.batch_size), "--began", str(time.time())]
+        environment = _environment(options)
+        done = subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        told: Result = json.loads(done.stdout.splitlines()[-1])
+        return told
+
+
+def _environment(options: argparse.Namespace) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, (str(ROOT / "modules"), os.environ.get("PYTHONPATH", ""))))
+    threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
+    return {**os.environ, **ENVIRONMENT, **threads, "PYTHONPATH": path}
+
+
+def _child(options: argparse.Namespace) -> None:
+    """Runs one variant, and prints what it tells as one line of JSON."""
+    from ti_studio.models.checkpoints import identify  # noqa: PLC0415
+    from tools.training_benchmark.exactness import difference  # noqa: PLC0415
+
+    work, checkpoint = Path(options.work), Path(options.checkpoint)
+    write_pictures(work / "pictures", identify(checkpoint).default_size)
+    (work / "job").mkdir()
+    setting = Setting(checkpoint, work / "pictures", work / "job", TEMPLATE, options.steps, options.batch_size)
+    if options.variant.startswith(EXACT):
+        told: Result = {"difference": difference(setting, options.variant.removeprefix(f"{EXACT}-"))}
+    else:
+        told = run_variant(VARIANTS[options.variant], setting, options.began)
+    print(json.dumps(told))
+
+
+def _table(results: dict[str, list[Result]]) -> str:
+    """Returns the comparison as a Markdown table."""
+    first = next(iter(results.values()))
+    base = _median(first, "cpu_seconds"), first[0]["peak"]
+    lines = ["| loop | seconds | CPU seconds | of the first | peak memory | of the first | first step after |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for name, told in results.items():
+        cpu, peak = _median(told, "cpu_seconds"), max(one["peak"] for one in told)
+        precision = f" ({told[0]['precision']})" if name.endswith("auto") else ""
+        lines.append(
+            f"| {name}{precision} | {_median(told, 'seconds'):.3g} | {cpu:.3g} | {cpu / base[0]:.2f} | "
+            f"{peak / 2**30:.2f} GiB | {peak / base[1]:.2f} | {statistics.median(one['first'] for one in told):.0f} s |"
+        )
+    return "\n".join(lines)
+
+
+def _ours(results: dict[str, list[Result]]) -> str:
+    """Returns what is told of our own loop alone."""
+    found = [(name, one) for name, told in results.items() for one in told if "state_bytes" in one]
+    if not found:
+        return ""
+    largest = max(one["state_bytes"] for _, one in found)
+    overhead = statistics.median(one["overhead"] for _, one in found)
+    return f"Resume state: {largest:,} bytes. Outside of the models: {overhead:.1%} of a step."
+
+
+def _median(told: list[Result], what: str) -> float:
+    return statistics.median(value for one in told for value in one[what])
+
+
+def _seconds(values: list[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values[:4]) + (", …" if len(values) > 4 else "")  # noqa: PLR2004
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What `tools/benchmark_training.py` compares, and how."""

@@ -1,0 +1,67 @@
+"""How far our gradient of a word's rows is from that of the plain loop, for one and the same batch."""
+
+import tempfile
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ti_studio.models.checkpoints import identify
+from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.loading import Model, load, load_as_it_is
+from ti_studio.training.captions import PromptTemplate
+from ti_studio.training.dataset import scan_folders
+from ti_studio.training.gradients import sum_gradients
+from ti_studio.training.initialization import initial_embedding
+from ti_studio.training.latents import cache_latents
+from ti_studio.training.learner import Learner
+from ti_studio.training.lesson import Lesson, prepare_lesson
+from ti_studio.training.prompts import tokenize_prompts
+from tools.training_benchmark.plain_loop import add_word
+from tools.training_benchmark.variants import Setting, request_for
+
+
+def difference(setting: Setting, precision: Precision) -> float:
+    """Returns the relative Euclidean difference of our gradient, in a precision, from the plain loop's in float32."""
+    info = identify(setting.checkpoint)
+    plain = load_as_it_is(info, hardware_for(info, "fp32"))
+    lesson = _lesson(plain, setting)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "gradient.pt"
+        torch.save(_plain_gradient(plain, lesson), kept)
+        del plain
+        expected: Tensor = torch.load(kept)
+    ours = load(info, hardware_for(info, precision))
+    start = initial_embedding(lesson.request.name, ours.encoders, "tree", lesson.request.vectors_per_token)
+    learner = Learner(start, ours.hardware.device, lesson.request)
+    sum_gradients(ours, lesson, learner, 1)
+    found = learner.rows["clip_l"].grad
+    assert found is not None
+    return float((found - expected).norm() / expected.norm())
+
+
+def _lesson(model: Model, setting: Setting) -> Lesson:
+    request = request_for(setting)
+    size = (model.info.default_size,) * 2
+    latents, dataset = cache_latents(model, scan_folders(request.dataset_folders(str(setting.pictures)), size))
+    template = PromptTemplate.read(setting.template)
+    tokenizer = model.encoders[0].tokenizer
+    prompts = tokenize_prompts(dataset, template, request.name, tokenizer, request.vectors_per_token)
+    return prepare_lesson(request, model, latents, prompts)
+
+
+def _plain_gradient(model: Model, lesson: Lesson) -> Tensor:
+    """Returns the rows of the whole table's gradient that are the word's."""
+    encoder, batch = model.encoders[0], lesson.batch(1, 0)
+    _, word = add_word(model, "tree", lesson.request.vectors_per_token)
+    ids = torch.tensor([encoder.tokenizer.framed(prompt[0].ids, 77) for prompt in batch.prompts])
+    for index, prompt in enumerate(batch.prompts):
+        start = 1 + prompt[0].placements[0].offset
+        ids[index, start : start + len(word)] = torch.tensor(word)
+    context = encoder.model(ids).last_hidden_state
+    predicted = model.unet(batch.pictures.noisy, batch.pictures.timesteps, context).sample
+    F.mse_loss(predicted, batch.pictures.target).backward()
+    gradient = encoder.token_embedding.weight.grad
+    assert gradient is not None
+    return gradient[word].clone()
