@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from diffusers.models.activations import GEGLU
 from torch import Tensor, nn
 
 from ti_studio.models import attention as module
@@ -13,6 +14,7 @@ from ti_studio.models import frozen_convolution
 from ti_studio.models.attention import attention
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.frozen_convolution import FrozenConvolution, PackedConvolution, freeze_convolutions
+from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.models.quickening import quicken
@@ -86,6 +88,23 @@ def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
         assert distance(ours, theirs) < (1e-6 if dtype == torch.float32 else 5e-3)
     with torch.no_grad():
         assert distance(layers[0](features), expected[0]) < 5e-3
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.bfloat16, 8e-3)])
+def test_a_frugal_gate_is_diffusers_and_keeps_one_tensor(dtype: torch.dtype, most: float) -> None:
+    plain = GEGLU(8, 24).requires_grad_(False)
+    features = numbers(2, 5, 8)
+    expected = there_and_back(plain, [features])
+    layers = nn.Sequential(plain.to(dtype))
+
+    make_gates_frugal(layers)
+
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        found = there_and_back(layers, [features.to(dtype)])
+    assert [tensor.shape[-1] for tensor in kept if tensor.shape[0] == 2] == [48]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < most
 
 
 @pytest.mark.parametrize("family", ["SD 1", "SD 2", "SDXL"])

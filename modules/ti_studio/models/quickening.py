@@ -6,6 +6,7 @@ import torch
 
 from ti_studio.models.attention import PlainProducts
 from ti_studio.models.frozen_convolution import freeze_convolutions
+from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import Hardware
 
 
@@ -20,3 +21,4 @@ def quicken(unet: Any, hardware: Hardware) -> None:
     if hardware.dtype == torch.bfloat16:
         unet.set_attn_processor(PlainProducts())
     freeze_convolutions(unet)
+    make_gates_frugal(unet)

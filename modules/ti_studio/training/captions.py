@@ -77,7 +77,11 @@ class PromptTemplate:
 
     def prompts(self, name: str, caption: str) -> tuple[str, ...]:
         """Returns every line with the word and the caption put in; a caption may hold `[name]` itself."""
-        return tuple(tidy(line.replace(FILEWORDS, caption).replace(NAME, name)) for line in self.lines)
+        return tuple(self.prompt(index, name, caption) for index in range(len(self.lines)))
+
+    def prompt(self, index: int, name: str, caption: str) -> str:
+        """Returns one line so."""
+        return tidy(self.lines[index].replace(FILEWORDS, caption).replace(NAME, name))
 
 
 def tidy(prompt: str) -> str:

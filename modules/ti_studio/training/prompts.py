@@ -71,7 +71,7 @@ class PicturePrompts:
                 caption = NAME  # a prompt without the word would teach it nothing
         else:
             caption = framed(caption, options)
-        return self.reader.read(self.template.prompts(self.reader.name, caption)[line])
+        return self.reader.read(self.template.prompt(line, self.reader.name, caption))
 
     def texts(self) -> list[str]:
         """Returns the prompts with nothing left out, for each reading of the caption's wildcards."""
