@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tests.training.test_run import prepared, request
+from ti_studio.embeddings.embedding import Embedding
 from ti_studio.models.loading import Model
 from ti_studio.prompts import conditioning
 from ti_studio.training import keeping, latents
@@ -253,3 +255,13 @@ def test_a_step_waits_for_the_device_once(
 
     assert [type(event) for event in told] == [Step] * 3
     assert device.waits == ["tolist"] * 3
+
+
+def test_the_state_of_40_vectors_of_sdxl_is_less_than_a_mebibyte(tmp_path: Path) -> None:
+    word = Embedding("zzzz1234", {"clip_l": torch.ones(40, 768), "clip_g": torch.ones(40, 1280)})
+    learner = Learner(word, torch.device("cpu"))
+    learner.update(0.005)
+
+    learner.state().write(tmp_path / "state.safetensors")
+
+    assert 40 * 2048 * 4 * 3 < (tmp_path / "state.safetensors").stat().st_size < 2**20
