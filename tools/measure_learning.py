@@ -1,13 +1,13 @@
-"""Measures what a word learns by the studio's default settings, and what it does to the rest of a prompt.
+"""Measures what a word learns by the Train tab's settings, and what it does to the rest of a prompt.
 
     python tools/measure_learning.py                              # everything: about 10 minutes on two idle cores
     python tools/measure_learning.py --concepts trizebra --seeds 8
     python tools/measure_learning.py --training-seeds 2 --output outputs/learning --markdown
 
 For each of six concepts that the demo checkpoint has not seen as such (tools/learning/concepts.py) a word is taught
-from 5 captioned drawings, in this process, by the same code and the same default settings as on the Train tab: only its
-name, its initialization text and the folder of pictures are given. Then three ways to speak of the concept are
-compared, all with the same seeds, none of them selected:
+from 5 captioned drawings, in this process, by the same code and the same settings as on the Train tab, with the preset
+that it begins with or another one: only its name, its initialization text and the folder of pictures are given. Then
+three ways to speak of the concept are compared, all with the same seeds, none of them selected:
 
   (a) the initialization text;
   (b) the best plain description of several that are tried: the one with the lowest loss, and the one with the lowest
@@ -42,6 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # started as a file, Python looks for modules beside it only
 
+from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES, filled  # noqa: E402
 from ti_studio.training.request import TrainRequest  # noqa: E402
 from tools.learning.concepts import CONCEPTS, Concept  # noqa: E402
 from tools.learning.grid import write_grid  # noqa: E402
@@ -75,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
     described.add_argument("--ckpt", type=Path, default=DEMO_CHECKPOINT, help="the checkpoint's folder")
     described.add_argument("--seeds", type=int, default=16, help="pictures of each prompt: seeds 0, 1, … (default: 16)")
     described.add_argument("--training-seeds", type=int, default=1, help="trainings of each word (default: 1)")
-    described.add_argument("--steps", type=int, help="training steps, instead of the default")
+    described.add_argument("--preset", choices=PRESET_CHOICES, default=DEFAULT_PRESET,
+                           help=f"settings to begin from (default: {DEFAULT_PRESET})")  # fmt: skip
+    described.add_argument("--steps", type=int, help="training steps, instead of the preset's")
     described.add_argument("--set", nargs=2, action="append", default=[], metavar=("FIELD", "VALUE"),
                            help="another setting of the training, such as: learning_rate 0.002")  # fmt: skip
     described.add_argument("--output", type=Path, help="folder to write a grid of pictures to, one PNG a concept")
@@ -87,9 +90,10 @@ def parser() -> argparse.ArgumentParser:
 
 def plan(options: argparse.Namespace) -> Plan:
     """Returns what the command line asks to measure with."""
-    changes: dict[str, Any] = dict(options.set)
+    given: dict[str, Any] = dict(options.set)
     if options.steps is not None:
-        changes["max_steps"] = options.steps
+        given["max_steps"] = options.steps
+    changes = filled(options.preset, given)
     return Plan(options.ckpt, range(options.seeds), range(options.training_seeds), tuple(changes.items()))
 
 

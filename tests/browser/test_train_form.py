@@ -37,7 +37,7 @@ def test_a_preset_fills_in_the_form_and_the_form_survives_a_reload(page: Page, s
     expect(note).to_contain_text("Changed from it: learning rate.")
 
     page.get_by_role("button", name="Back to the preset").click()
-    expect(control(page, "ti_learning_rate")).to_have_value("0.005", timeout=SOON)
+    expect(control(page, "ti_learning_rate")).to_have_value("0.1", timeout=SOON)
     expect(note).not_to_contain_text("Changed from it")
     choose(page, "object")
     expect(control(page, "ti_initialization_text")).to_have_value("*", timeout=SOON)

@@ -51,7 +51,7 @@ def test_choosing_a_preset_sets_every_field_back_that_it_does_not_name() -> None
 
     assert (negative["template"], negative["preview_negative_prompt"]) == ("style_filewords.txt", "[name]")
     assert {name: back[name] for name in UNTOUCHED} == UNTOUCHED
-    assert back["template"] == "subject_filewords.txt"
+    assert back["template"] == "object_filewords.txt"
 
 
 def test_a_persons_own_texts_stay_when_a_preset_is_chosen() -> None:

@@ -22,10 +22,10 @@ _STEADY = {
     "learning_rate": "0.1",
     "lr_scheduler": "cosine",
     "ema_decay": 0.9,
-    "context_weight": 0.005,
+    "max_steps": 300,
 }
-"""Each row moves by the rate and no more, whatever the encoder's width; the rate falls; what the rest of a prompt means
-is kept."""
+"""Each row moves by the rate and no more, which means the same for every encoder's width, and less and less."""
+_OF_A_THING = {**_STEADY, "template": "object_filewords.txt", "context_weight": 0.002}
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,7 @@ class Preset:
 
 
 PRESETS: Mapping[PresetName, Preset] = {
-    "object": Preset(
-        "A thing: one object, animal or building. What to begin with.",
-        {**_STEADY, "template": "object_filewords.txt", "max_steps": 150},
-    ),
+    "object": Preset("A thing: one object, animal or building. What to begin with.", _OF_A_THING),
     "style": Preset(
         "A manner of painting or photographing. Use the word behind a prompt: a castle, art by my-style.",
         {
@@ -54,29 +51,30 @@ PRESETS: Mapping[PresetName, Preset] = {
     ),
     "character": Preset(
         "A person or figure, whose left side is not its right: never mirrored, with room for more detail.",
-        {**_EARLY, "vectors_per_token": 4, "flip": False},
+        {**_OF_A_THING, "vectors_per_token": 4, "flip": False},
     ),
     "negative": Preset(
         "What pictures should not be, learned from bad ones. Use the word in the negative prompt, as the previews do.",
         {
-            **_EARLY,
+            **_STEADY,
+            "max_steps": 150,
             "template": "style_filewords.txt",
-            "vectors_per_token": 6,
+            "vectors_per_token": 4,
             "initialization_text": "bad, blurry",
             "preview_prompts": ("a photo of a dog", "a photo of a house"),
             "preview_negative_prompt": "[name]",
         },
     ),
     "quick": Preset(
-        "A first look, to see whether the pictures and captions teach the right thing.",
-        {**_EARLY, "max_steps": 150, "validation_every": 25, "preview_every": 50, "save_every": 50},
+        "A first look in a third of the steps, to see whether the pictures and captions teach the right thing.",
+        {**_OF_A_THING, "context_weight": 0.005, "max_steps": 100, "preview_every": 50, "save_every": 50},
     ),
     "thorough": Preset(
-        "The most that can be had from the pictures, averaged over the steps; takes several times as long.",
-        {**_EARLY, "max_steps": 2000, "patience": 8, "ema_decay": 0.98},
+        "Nearest to the pictures: longer steps, and nothing but the template keeps the rest of the prompt.",
+        {**_OF_A_THING, "learning_rate": "0.15", "context_weight": 0.0},
     ),
 }
-"""The values are measured on the demo checkpoint; docs/log.md says which were tried."""
+"""What was tried on the demo checkpoint, and what was not, is in docs/log.md."""
 
 SUGGESTED = ("initialization_text", "preview_prompts", "preview_negative_prompt")
 """Texts that presets only suggest: a form keeps what a person wrote there."""
