@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 MOST_NESTED = 100
@@ -83,8 +84,11 @@ class _Open:
         nodes: list[str | _Edit | _Turns] = [self.bracket]
         for index, part in enumerate(self.parts):
             nodes += [self.separators[index - 1], *part] if index else part
-        texts = [node for node in nodes if isinstance(node, str)]
-        return ["".join(texts) + closing] if len(texts) == len(nodes) else [*nodes, closing]
+        joined: list[str | _Edit | _Turns] = []
+        for is_text, run in groupby([*nodes, closing], key=lambda node: isinstance(node, str)):
+            neighbours = list(run)
+            joined += ["".join(map(str, neighbours))] if is_text else neighbours
+        return joined
 
 
 def _parse(text: str) -> _Nodes:
