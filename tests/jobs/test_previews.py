@@ -1,5 +1,7 @@
 """What previews show."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ def pixels(path: Path) -> bytes:
 def test_every_prompt_is_painted_with_the_same_seeds_in_order(
     tiny_model: Model, word: Embedding, tmp_path: Path
 ) -> None:
-    told = list(paint_previews(Painter(tiny_model), request(preview_seed=7), tmp_path, word))
+    told = list(paint_previews(Painter(tiny_model), request(preview_seed=7), tmp_path, [word]))
 
     assert [(made.index, made.prompt, made.seed) for made in told] == [
         (0, "a photo of zzzz1234", 7),
@@ -50,15 +52,34 @@ def test_a_word_for_the_negative_prompt_is_previewed_there(tiny_model: Model, wo
     asked: list[GenerateRequest] = []
 
     class Listening(Painter):
-        def preview(self, embedding: Embedding, request: GenerateRequest, *others: Any) -> Any:
+        def preview(self, embeddings: Sequence[Embedding], request: GenerateRequest, *others: Any) -> Any:
             asked.append(request)
-            return super().preview(embedding, request, *others)
+            return super().preview(embeddings, request, *others)
 
     negative = request(preview_prompts="a house", preview_negative_prompt="[name], dark", preview_count=1)
-    (made,) = paint_previews(Listening(tiny_model), negative, tmp_path, word)
+    (made,) = paint_previews(Listening(tiny_model), negative, tmp_path, [word])
     plain = tmp_path / "plain"
     plain.mkdir()
-    (without,) = paint_previews(Painter(tiny_model), request(preview_prompts="a house", preview_count=1), plain, word)
+    (without,) = paint_previews(Painter(tiny_model), request(preview_prompts="a house", preview_count=1), plain, [word])
 
     assert (asked[0].prompt, asked[0].negative_prompt) == ("a house", "zzzz1234, dark")
     assert pixels(tmp_path / made.path) != pixels(plain / without.path)
+
+
+def test_previews_know_every_word_of_the_training(tiny_model: Model, word: Embedding, tmp_path: Path) -> None:
+    other = Embedding("yyyy5678", {encoder: rows + 1 for encoder, rows in word.vectors.items()}, step=40)
+
+    def painted(folder: str, *words: Embedding) -> tuple[str, bytes]:
+        (tmp_path / folder).mkdir()
+        wanted = request(preview_prompts="[name] near yyyy5678", preview_count=1)
+        (made,) = paint_previews(Painter(tiny_model), wanted, tmp_path / folder, words)
+        return made.prompt, pixels(tmp_path / folder / made.path)
+
+    both, changed, alone = (
+        painted("a", word, other),
+        painted("b", word, replace(word, name="yyyy5678")),
+        painted("c", word),
+    )
+
+    assert both[0] == "zzzz1234 near yyyy5678"
+    assert len({both, changed, alone}) == 3

@@ -156,6 +156,9 @@ def test_a_name_that_is_in_work_is_refused(jobs: Jobs, request_for: Callable[...
     with pytest.raises(Conflict, match=r"A training of 'ZZZZ1234' is (running|queued) already"):
         jobs.submit(request_for("ZZZZ1234"))
 
+    with pytest.raises(Conflict, match=r"A training of 'Zzzz1234' is (running|queued) already"):
+        jobs.submit(request_for("yyyy5678", more_words="Zzzz1234"))
+
     jobs.stop(first.id)
     with pytest.raises(Conflict, match="stop it first"):
         jobs.remove(first.id)
@@ -202,6 +205,7 @@ def test_a_job_folder_that_somebody_broke_does_not_hide_the_others(jobs: Jobs, f
         ({"name": "../evil"}, BadName, "has . . in it|has / in it"),
         ({"name": "a:b"}, BadName, "has : in it"),
         ({"name": "con"}, BadName, "is a device on Windows"),
+        ({"more_words": ("../evil",)}, BadName, "has . . in it|has / in it"),
         ({"dataset_directory": ""}, NotFound, "The dataset directory is empty"),
         ({"dataset_directory": "a\0b"}, NotFound, "has a null character in it"),
         ({"dataset_directory": "no/where"}, NotFound, "There is no folder .*no/where"),
@@ -231,6 +235,8 @@ def test_a_taken_name_is_refused_unless_it_may_be_overwritten(
 
     with pytest.raises(Conflict, match=r"The name 'zzzz1234' is taken by Zzzz1234\.pt"):
         jobs.submit(request_for())
+    with pytest.raises(Conflict, match=r"The name 'zzzz1234' is taken by Zzzz1234\.pt"):
+        jobs.submit(request_for("yyyy5678", more_words="zzzz1234"))
 
 
 def test_a_dataset_outside_the_allowed_folder_is_refused(

@@ -222,8 +222,11 @@ def test_a_stop_comes_through_while_previews_are_painted(make: MakeJob) -> None:
     assert State.read(job.path / "state.safetensors").notes["done"] == '["validated"]'
 
 
-def test_a_word_that_another_process_trains_is_refused_with_who_does(make: MakeJob, tmp_path: Path) -> None:
-    job = make("data")
+@pytest.mark.parametrize("words", [{}, {"name": "first", "more_words": "zzzz1234"}])
+def test_a_word_that_another_process_trains_is_refused_with_who_does(
+    make: MakeJob, tmp_path: Path, words: dict[str, str]
+) -> None:
+    job = make("data", **words)
     lock = name_lock(tmp_path / "data" / "embeddings", "ZZZZ1234")
 
     with holding(lock, "zzzz1234", tmp_path / "elsewhere"):

@@ -11,7 +11,7 @@ CAPTION = "mychar, red hat, smiling, outdoors"
 def drawn(caption: str, count: int = 200, **options: object) -> list[str]:
     generator = torch.Generator().manual_seed(0)
     wanted = DatasetOptions(**options)  # type: ignore[arg-type]
-    return [draw_caption(caption, wanted, "mychar", generator) for _ in range(count)]
+    return [draw_caption(caption, wanted, ["mychar"], generator) for _ in range(count)]
 
 
 def test_a_plain_caption_is_not_drawn() -> None:

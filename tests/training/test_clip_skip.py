@@ -31,8 +31,8 @@ def test_the_gradient_is_of_the_layer_that_is_asked_for(tiny_model: Model, place
     rows = {"clip_l": learner.initial["clip_l"].clone().requires_grad_(True)}
     other = {"clip_l": learner.initial["clip_l"].clone().requires_grad_(True)}
 
-    batch_loss(tiny_model, lesson.batch(1, 0), rows, "zzzz1234", clip_skip=2).backward()
-    batch_loss(tiny_model, lesson.batch(1, 0), other, "zzzz1234").backward()
+    batch_loss(tiny_model, lesson.batch(1, 0), {"zzzz1234": rows}, clip_skip=2).backward()
+    batch_loss(tiny_model, lesson.batch(1, 0), {"zzzz1234": other}).backward()
 
     found, expected, last_layers = learner.rows["clip_l"].grad, rows["clip_l"].grad, other["clip_l"].grad
     assert found is not None and expected is not None and last_layers is not None
@@ -60,7 +60,7 @@ def test_previews_are_painted_with_the_layer_of_the_training(tiny_model: Model, 
         wanted = request(clip_skip=skip, preview_prompts=["a [name]"], preview_count=1, width=32, height=32)
         folder = tmp_path / str(skip)
         folder.mkdir()
-        list(paint_previews(painter, wanted, folder, word))
+        list(paint_previews(painter, wanted, folder, [word]))
         return next((folder / "previews").iterdir()).read_bytes()
 
     assert preview(1) != preview(2)

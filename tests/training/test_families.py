@@ -1,6 +1,6 @@
 """Whole trainings of each family."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,7 @@ def request(**changes: object) -> TrainRequest:
     return TrainRequest(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-def no_preview(_embedding: Embedding) -> Iterator[events.Previewed]:
+def no_preview(_words: Sequence[Embedding]) -> Iterator[events.Previewed]:
     return iter(())
 
 

@@ -10,7 +10,7 @@ from ti_studio.training.captions import PromptTemplate, find_template
 from ti_studio.training.dataset import scan_folders
 from ti_studio.training.latents import cache_latents
 from ti_studio.training.lesson import Lesson, prepare_lesson
-from ti_studio.training.prompts import tokenize_prompts
+from ti_studio.training.prompts import PromptReader, tokenize_prompts
 from ti_studio.training.request import TrainRequest
 
 SIZE = (32, 32)
@@ -21,7 +21,7 @@ def lesson(tiny_model: Model, pictures: Path, tmp_path: Path) -> Lesson:
     request = TrainRequest(name="zzzz1234", dataset_directory="x", batch_size=4, flip=True)
     latents, dataset = cache_latents(tiny_model, scan_folders(request.dataset_folders(str(pictures)), SIZE))
     template = PromptTemplate.read(find_template(tmp_path, request.template))
-    prompts = tokenize_prompts(dataset, template, request.name, tiny_model.encoders[0].tokenizer, 2)
+    prompts = tokenize_prompts(dataset, template, PromptReader.of(request.name, 2, tiny_model.encoders[0].tokenizer))
     return prepare_lesson(request, tiny_model, latents, prompts)
 
 

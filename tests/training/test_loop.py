@@ -62,7 +62,7 @@ def test_the_gradient_is_that_of_one_batch_after_the_other_with_prompts_of_their
     rows, initial = expected.rows, expected.initial
     for part in range(3):
         batch = lesson.batch(1, part)
-        told, before = (conditioned(tiny_sdxl, batch.prompts, words, wanted.name) for words in (rows, initial))
+        told, before = (conditioned(tiny_sdxl, batch.prompts, {wanted.name: words}) for words in (rows, initial))
         loss = denoising_losses(tiny_sdxl, batch.pictures, told).mean()
         penalty = 0.5 * context_penalty(told.context, before.context, batch.prompts)
         ((loss + penalty + 0.1 * distance_penalty(rows, initial)) / 3).backward()  # type: ignore[no-untyped-call]

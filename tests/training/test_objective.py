@@ -258,8 +258,8 @@ def test_the_context_penalty_looks_at_everything_but_the_word(tiny_model: Model,
     prompts = prepared(request(), tiny_model, place).batch(1, 0).prompts
     initial = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
     with torch.no_grad():
-        before = conditioned(tiny_model, prompts, initial, "zzzz1234").context
-        after = conditioned(tiny_model, prompts, {"clip_l": initial["clip_l"] + 1}, "zzzz1234").context
+        before = conditioned(tiny_model, prompts, {"zzzz1234": initial}).context
+        after = conditioned(tiny_model, prompts, {"zzzz1234": {"clip_l": initial["clip_l"] + 1}}).context
     word = [1 + prompt[0].placements[0].offset for prompt in prompts]
     only_word = before.clone()
     for number, start in enumerate(word):

@@ -69,8 +69,8 @@ def test_pictures_are_painted_in_half_precision(
     wanted = request(precision=precision, max_steps=1, preview_every=1)
     shown = []
 
-    def preview(embedding):  # type: ignore[no-untyped-def]
-        shown.extend(Painter(model).preview(embedding, GenerateRequest(prompt=embedding.name, steps=2), [1]))
+    def preview(words):  # type: ignore[no-untyped-def]
+        shown.extend(Painter(model).preview(words, GenerateRequest(prompt=words[0].name, steps=2), [1]))
         return iter(())
 
     list(train(wanted, model, place, preview, lambda: False))

@@ -78,6 +78,6 @@ def test_the_caption_of_a_regularisation_picture_is_its_prompt(
     dataset = scanned(pictures, ["a red ball"], is_reg=True)
     tokenizer = tiny_model.encoders[0].tokenizer
 
-    prompts = tokenize_prompts(dataset, PromptTemplate(Path("x"), ("[name]",)), "zzzz1234", tokenizer, 2)
+    prompts = tokenize_prompts(dataset, PromptTemplate(Path("x"), ("[name]",)), reader)
 
     assert draws(prompts[0]) == {chunk_prompt(literal("a red ball"), tokenizer, reader.words)}

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ti_studio.training.latents import LatentCache, cache_latents
 from ti_studio.training.learner import Learner
 from ti_studio.training.lesson import Lesson, prepare_lesson
 from ti_studio.training.loop import Diverged, batch_loss, optimise
-from ti_studio.training.prompts import WordNotInPrompt, tokenize_prompts
+from ti_studio.training.prompts import PromptReader, WordNotInPrompt, tokenize_prompts
 from ti_studio.training.publishing import NameTaken
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.run import Place, train
@@ -48,7 +48,7 @@ def prepared(wanted: TrainRequest, model: Model, place: Place) -> Lesson:
     size = (model.info.default_size,) * 2
     latents, dataset = cache_latents(model, scan_folders(wanted.dataset_folders(str(place.dataset)), size))
     template = PromptTemplate.read(place.template)
-    prompts = tokenize_prompts(dataset, template, wanted.name, model.encoders[0].tokenizer, wanted.vectors_per_token)
+    prompts = tokenize_prompts(dataset, template, PromptReader.of_words(wanted.vectors, model.encoders[0].tokenizer))
     return prepare_lesson(wanted, model, latents, prompts)
 
 
@@ -56,7 +56,7 @@ def replace_seed(wanted: TrainRequest) -> TrainRequest:
     return wanted.model_copy(update={"seed": wanted.seed + 1})
 
 
-def no_preview(_embedding: Embedding) -> Iterator[events.Previewed]:
+def no_preview(_words: Sequence[Embedding]) -> Iterator[events.Previewed]:
     return iter(())
 
 
@@ -96,7 +96,7 @@ def test_a_trained_word_describes_its_pictures_better_than_its_initialization_te
     def loss(rows: torch.Tensor) -> float:
         with torch.no_grad():
             return sum(
-                batch_loss(demo_model, unseen.batch(n, 0), {"clip_l": rows}, "zzzz1234").item() for n in range(1, 9)
+                batch_loss(demo_model, unseen.batch(n, 0), {"zzzz1234": {"clip_l": rows}}).item() for n in range(1, 9)
             )
 
     assert loss(rows_of(place)) < 0.97 * loss(initial_rows(demo_model.encoders[0], "tree", 2))
@@ -182,9 +182,9 @@ def test_snapshots_are_taken_after_exactly_their_steps(tiny_model: Model, place:
 def test_previews_are_asked_for_with_the_live_rows(tiny_model: Model, place: Place) -> None:
     seen: list[Embedding] = []
 
-    def preview(embedding: Embedding) -> Iterator[events.Previewed]:
-        seen.append(embedding)
-        yield events.Previewed(embedding.step or 0, 0, "previews/x.png", "prompt", 1)
+    def preview(words: Sequence[Embedding]) -> Iterator[events.Previewed]:
+        seen.extend(words)
+        yield events.Previewed(words[0].step or 0, 0, "previews/x.png", "prompt", 1)
 
     list(train(request(preview_every=3), tiny_model, place, preview, lambda: False))
 
@@ -336,9 +336,9 @@ def test_a_damaged_state_is_refused_and_named(tiny_model: Model, place: Place) -
 def test_what_was_due_when_it_was_stopped_is_done_after_the_resume(tiny_model: Model, place: Place) -> None:
     seen: list[int] = []
 
-    def preview(embedding: Embedding) -> Iterator[events.Previewed]:
-        seen.append(embedding.step or 0)
-        yield events.Previewed(embedding.step or 0, 0, "previews/x.png", "prompt", 1)
+    def preview(words: Sequence[Embedding]) -> Iterator[events.Previewed]:
+        seen.append(words[0].step or 0)
+        yield events.Previewed(words[0].step or 0, 0, "previews/x.png", "prompt", 1)
 
     wanted = request(preview_every=3, save_every=3, validation_every=3)
     first = list(train(wanted, tiny_model, place, preview, lambda: seen == [0, 3]))

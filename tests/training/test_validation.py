@@ -53,7 +53,7 @@ def test_the_validation_loss_is_the_mean_over_everything_validated(tiny_model: M
 
     with torch.no_grad():
         losses = [
-            batch_loss(tiny_model, batch, rows, "zzzz1234").item() * len(batch.prompts)
+            batch_loss(tiny_model, batch, {"zzzz1234": rows}).item() * len(batch.prompts)
             for batch in lesson.validation_batches()
         ]
 

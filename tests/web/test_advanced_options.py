@@ -18,6 +18,7 @@ def test_the_page_has_the_section_and_its_controls(client: Client) -> None:
         "lr_scheduler",
         "precision",
         "gradient_checkpointing",
+        "more_words",
         *SHOWN,
     }:
         assert f'"ti_{name}"' in page, name

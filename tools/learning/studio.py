@@ -64,12 +64,12 @@ class Studio:
             template=find_template(folder, request.template),
             created=0.0,
         )
-        return train(request, self.model, place, lambda _embedding: iter(()), should_stop)
+        return train(request, self.model, place, lambda _words: iter(()), should_stop)
 
     def paint(self, prompt: str, seeds: Sequence[int], word: Embedding | None = None) -> list[Pixels]:
         """Paints a prompt by the default settings of txt2img, once for each seed."""
         request = GenerateRequest(prompt=prompt)
-        return [np.asarray(image) for image in self._painter.preview(word or _NO_WORD, request, seeds)]
+        return [np.asarray(image) for image in self._painter.preview([word or _NO_WORD], request, seeds)]
 
     def through_autoencoder(self, pictures: Sequence[Pixels]) -> list[Pixels]:
         """Encodes and decodes pictures: the best that this checkpoint could paint of them."""

@@ -17,7 +17,7 @@ from ti_studio.training.initialization import initial_embedding
 from ti_studio.training.latents import cache_latents
 from ti_studio.training.learner import Learner
 from ti_studio.training.lesson import Lesson, prepare_lesson
-from ti_studio.training.prompts import tokenize_prompts
+from ti_studio.training.prompts import PromptReader, tokenize_prompts
 from tools.training_benchmark.plain_loop import add_word
 from tools.training_benchmark.variants import Setting, request_for
 
@@ -46,8 +46,7 @@ def _lesson(model: Model, setting: Setting) -> Lesson:
     size = (model.info.default_size,) * 2
     latents, dataset = cache_latents(model, scan_folders(request.dataset_folders(str(setting.pictures)), size))
     template = PromptTemplate.read(setting.template)
-    tokenizer = model.encoders[0].tokenizer
-    prompts = tokenize_prompts(dataset, template, request.name, tokenizer, request.vectors_per_token)
+    prompts = tokenize_prompts(dataset, template, PromptReader.of_words(request.vectors, model.encoders[0].tokenizer))
     return prepare_lesson(request, model, latents, prompts)
 
 

@@ -6,7 +6,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -141,9 +141,9 @@ class Samples:
     def _at_first(self) -> bool:
         return bool(self._plan.options.get("sample_at_first"))
 
-    def paint(self, embedding: Embedding) -> Iterator[Previewed]:
+    def paint(self, words: Sequence[Embedding]) -> Iterator[Previewed]:
         """Paints every prompt of the file, if pictures are due at this step."""
-        step = embedding.step or 0
+        step = words[0].step or 0
         if not (self._at_first if step == 0 else any(step % steps == 0 for steps in self._due)):
             return
         folder = self._plan.output_dir / "sample"
@@ -151,7 +151,7 @@ class Samples:
         for index, wanted in enumerate(read_sample_prompts(self._path)):
             seed = random.getrandbits(32) if wanted.seed is None else wanted.seed
             stamp = time.strftime("%Y%m%d%H%M%S")
-            for image in self._painter.preview(embedding, self._request(wanted), [seed], self._should_stop):
+            for image in self._painter.preview(words, self._request(wanted), [seed], self._should_stop):
                 path = folder / f"{self._plan.output_name}_{step:06d}_{index:02d}_{stamp}_{seed}.png"
                 atomic_write(path, _png(image))
                 yield Previewed(step, index, path.relative_to(self._plan.output_dir).as_posix(), wanted.prompt, seed)

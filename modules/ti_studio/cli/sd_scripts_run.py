@@ -4,7 +4,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -190,7 +190,7 @@ def _move(bar: "tqdm[NoReturn]", event: Event) -> None:
         bar.update(event.step - bar.n)
 
 
-def _no_samples(_embedding: Embedding) -> Iterator[Previewed]:
+def _no_samples(_words: Sequence[Embedding]) -> Iterator[Previewed]:
     return iter(())
 
 

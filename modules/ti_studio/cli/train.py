@@ -6,8 +6,9 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
+from pydantic import BaseModel
 from tqdm import tqdm
 
 from ti_studio.cli.arguments import (
@@ -28,6 +29,8 @@ from ti_studio.training.sd_scripts.dataset_config import read_dataset_config
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_LINES = 10.0
+
+Given = TypeVar("Given", bound=BaseModel)
 
 _EXIT = {JobStatus.FINISHED: 0, JobStatus.STOPPED: 130}
 _ENDED = (JobStatus.FINISHED, *RESUMABLE)
@@ -64,6 +67,13 @@ def add_train(commands: Commands) -> None:
         "instead of --dataset-directory; what the file does not say is as the other options say",
     )
     add_request_options(parser, TrainRequest, {"checkpoint": "--ckpt"})
+    parser.add_argument(
+        "--more-words",
+        nargs="+",
+        metavar="WORD",
+        help=f"{TrainRequest.model_fields['more_words'].description} Written as 'name : initialization text : vectors "
+        "per token : initialization file', of which all behind the name may be left out",
+    )
     add_folder_options(parser)
     parser.set_defaults(run=run_train)
 
@@ -94,10 +104,17 @@ def run_train(options: argparse.Namespace) -> int:
     if options.dataset_config is not None:
         _read_dataset(options)
     request = read_request(TrainRequest, options, partial(filled, options.preset))
-    places = ("dataset_directory", "mask_directory", "initialization_file")
-    absolute = {name: str(Path(given).expanduser().resolve()) for name in places if (given := getattr(request, name))}
+    more_words = tuple(_absolute(word, "initialization_file") for word in request.more_words)
+    request = _absolute(request, "dataset_directory", "mask_directory", "initialization_file")
     jobs = Jobs(read_folders(options))
-    return follow(jobs, jobs.submit(request.model_copy(update=absolute)))
+    return follow(jobs, jobs.submit(request.model_copy(update={"more_words": more_words})))
+
+
+def _absolute(given: Given, *places: str) -> Given:
+    """Returns a request, or a part of one, with these paths of it absolute: its own are relative to where the command
+    runs."""
+    paths = {name: str(Path(path).expanduser().resolve()) for name in places if (path := getattr(given, name))}
+    return given.model_copy(update=paths)
 
 
 def _read_dataset(options: argparse.Namespace) -> None:
@@ -203,7 +220,7 @@ def _conclude(job: Job) -> int:
     if job.status is JobStatus.FINISHED:
         if summary["early"]:
             print(summary["early"], file=sys.stderr)
-        print(summary["embedding"])
+        print(summary["embedding"], *summary["more_embeddings"], sep="\n")
     elif job.status is JobStatus.STOPPED:
         print(f"Stopped at step {summary['step']}. Go on: python -m ti_studio resume {job.id}", file=sys.stderr)
     else:

@@ -60,19 +60,20 @@ class Painter:
 
     def preview(
         self,
-        embedding: Embedding,
+        embeddings: Sequence[Embedding],
         request: GenerateRequest,
         seeds: Sequence[int],
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Image.Image]:
-        """Paints a picture for each seed with one embedding that need not be in any library: a training's live rows.
+        """Paints a picture for each seed with embeddings that need not be in any library: a training's live rows.
         When `should_stop` says so between two steps, no more pictures come."""
-        vectors = embedding.vectors_per_token
-        index = self._prompts.index({embedding.name: vectors})
-        reading = Reading(request.steps, request.emphasis, {embedding.name: Word(embedding.name, (), vectors)}.get)
+        known = {embedding.name: embedding for embedding in embeddings}
+        index = self._prompts.index({name: embedding.vectors_per_token for name, embedding in known.items()})
+        named = {name: Word(name, (), embedding.vectors_per_token) for name, embedding in known.items()}
+        reading = Reading(request.steps, request.emphasis, named.get)
         positive = self._prompts.read(request.prompt, index, reading)
         negative = self._prompts.read(request.negative_prompt, index, reading, joins=False)
-        guidance = encode_guidance(self._prompts, request, (positive, negative), lambda _word: embedding)
+        guidance = encode_guidance(self._prompts, request, (positive, negative), known.__getitem__)
         painting = self._painting(request, guidance)
         for made in self._batches(painting, seeds, should_stop):
             if not isinstance(made, Progress):

@@ -78,6 +78,7 @@ class Job:
             "best_step": progress.validations[-1]["best_step"] if progress.validations else None,
             "snapshots": [{"step": event["step"], "path": event["path"]} for event in progress.snapshots],
             "embedding": progress.embedding,
+            "more_embeddings": list(progress.more_embeddings),
             "reason": self._message() if self.status is JobStatus.CRASHED else progress.reason,
             "early": progress.early,
             "can_resume": self.status in RESUMABLE,

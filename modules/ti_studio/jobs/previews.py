@@ -1,6 +1,6 @@
-"""The pictures that a training paints of its word while it learns, and the one that its card gets."""
+"""The pictures that a training paints of its words while it learns, and the one that its card gets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -26,22 +26,22 @@ def paint_previews(
     painter: Painter,
     request: TrainRequest,
     job: Path,
-    embedding: Embedding,
+    words: Sequence[Embedding],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Previewed]:
     """Paints the previews of one moment into `previews/`, prompt after prompt, always with the same seeds, until
     `should_stop` says so."""
     folder = job / "previews"
     folder.mkdir(exist_ok=True)
-    step = embedding.step or 0
-    for index, (prompt, seed, image) in enumerate(_painted(painter, request, embedding, should_stop)):
+    step = words[0].step or 0
+    for index, (prompt, seed, image) in enumerate(_painted(painter, request, words, should_stop)):
         path = folder / f"{step:06d}-{index}.png"
         atomic_write(path, _png(image, prompt))
         yield Previewed(step, index, path.relative_to(job).as_posix(), prompt, seed)
 
 
 def _painted(
-    painter: Painter, request: TrainRequest, embedding: Embedding, should_stop: Callable[[], bool]
+    painter: Painter, request: TrainRequest, words: Sequence[Embedding], should_stop: Callable[[], bool]
 ) -> Iterator[tuple[str, int, Image.Image]]:
     """Paints each prompt with each seed, until a stop is wanted."""
     seeds = [request.preview_seed + index for index in range(request.preview_count)]
@@ -54,7 +54,7 @@ def _painted(
             height=request.height,
             clip_skip=request.clip_skip,
         )
-        for seed, image in zip(seeds, painter.preview(embedding, wanted, seeds, should_stop), strict=False):
+        for seed, image in zip(seeds, painter.preview(words, wanted, seeds, should_stop), strict=False):
             yield wanted.prompt, seed, image
 
 

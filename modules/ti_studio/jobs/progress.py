@@ -52,6 +52,8 @@ class Progress:
     previews: list[dict[str, Any]] = field(default_factory=list)
     snapshots: list[dict[str, Any]] = field(default_factory=list)
     embedding: str | None = None
+    more_embeddings: list[str] = field(default_factory=list)
+    """The files of the training's further words."""
     reason: str | None = None
     early: str | None = None
     """Why it finished before its last step."""
@@ -114,6 +116,7 @@ class Progress:
         self.reason = event.get("reason")
         self.early = event.get("early") or None
         self.embedding = event.get("path", self.embedding)
+        self.more_embeddings = list(event.get("more_paths", self.more_embeddings))
         self.step = event.get("step", self.step)
 
     def _on_preparing(self, event: dict[str, Any]) -> None:

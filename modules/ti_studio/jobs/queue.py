@@ -185,9 +185,10 @@ class Jobs:
         Raises:
             StudioError: something is wrong with it.
         """
-        check_name(request.name)
-        check_free(request.name, self._folders.embeddings, overwrite=request.overwrite, job=job)
-        check_not_held(name_lock(self._folders.embeddings, request.name), request.name)
+        for name in request.vectors:
+            check_name(name)
+            check_free(name, self._folders.embeddings, overwrite=request.overwrite, job=job)
+            check_not_held(name_lock(self._folders.embeddings, name), name)
         info = find_checkpoint(self._folders.checkpoints, request.checkpoint or self._checkpoint)
         template = find_template(self._folders.templates, request.template)
         PromptTemplate.read(template)
@@ -221,6 +222,12 @@ class Jobs:
         )
         if request.initialization_file:
             changed["initialization_file"] = str(self._initialization_file(request.initialization_file))
+        changed["more_words"] = tuple(
+            word.model_copy(update={"initialization_file": str(self._initialization_file(word.initialization_file))})
+            if word.initialization_file
+            else word
+            for word in request.more_words
+        )
         return request.model_copy(update=changed)
 
     def _initialization_file(self, wanted: str) -> Path:
@@ -246,9 +253,10 @@ class Jobs:
 
     def _check_name_is_not_in_work(self, request: TrainRequest) -> None:
         for job in self.list():
-            busy = job.status in (*ACTIVE, JobStatus.QUEUED)
-            if busy and job.request.name.lower() == request.name.lower():
-                raise Conflict(f"A training of {request.name!r} is {job.status.value} already; stop it first.")
+            taken = {name.lower() for name in job.request.vectors}
+            both = [name for name in request.vectors if name.lower() in taken]
+            if both and job.status in (*ACTIVE, JobStatus.QUEUED):
+                raise Conflict(f"A training of {both[0]!r} is {job.status.value} already; stop it first.")
 
     def _found(self) -> Iterator[Job]:
         if not self._root.is_dir():

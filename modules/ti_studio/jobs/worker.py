@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
@@ -24,8 +25,9 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         files.append(Preparing("Starting the training process").to_json())
-        name = files.request.name
-        with holding(name_lock(Path(files.place.embeddings), name), name, files.path):
+        with ExitStack() as held:
+            for name in files.request.vectors:
+                held.enter_context(holding(name_lock(Path(files.place.embeddings), name), name, files.path))
             # Imported here, so that the line above is seen before the seconds that torch and the models take.
             from ti_studio.jobs.work import work  # noqa: PLC0415
 

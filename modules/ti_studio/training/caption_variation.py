@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 
@@ -48,8 +48,8 @@ def _readings(caption: str, options: DatasetOptions) -> Iterator[str]:
         yield from (_unescaped("".join(chosen)) for chosen in itertools.product(*choices))
 
 
-def draw_caption(caption: str, options: DatasetOptions, word: str, drawn: torch.Generator) -> str:
-    """Returns the caption of one look; a tag with the word in it is never left out.
+def draw_caption(caption: str, options: DatasetOptions, words: Collection[str], drawn: torch.Generator) -> str:
+    """Returns the caption of one look; a tag with one of the words in it is never left out.
 
     In the order of sd-scripts: prefix and suffix, dropping the whole caption, wildcards, the tags' order, dropping
     tags. A caption that is dropped is empty.
@@ -67,7 +67,7 @@ def draw_caption(caption: str, options: DatasetOptions, word: str, drawn: torch.
     if options.shuffle_caption:
         free = [free[int(index)] for index in torch.randperm(len(free), generator=drawn)]
     if options.caption_tag_dropout_rate:
-        free = [tag for tag in free if chance() >= options.caption_tag_dropout_rate or _holds(tag, word)]
+        free = [tag for tag in free if chance() >= options.caption_tag_dropout_rate or _holds(tag, words)]
     return _joined((begin, free, end), options)
 
 
@@ -110,5 +110,5 @@ def _unescaped(text: str) -> str:
     return text.replace("{{", "{").replace("}}", "}")
 
 
-def _holds(tag: str, word: str) -> bool:
-    return NAME in tag or word.lower() in tag.lower()
+def _holds(tag: str, words: Collection[str]) -> bool:
+    return NAME in tag or any(word.lower() in tag.lower() for word in words)

@@ -103,6 +103,9 @@ class DatasetFolder(DatasetOptions):
     class_tokens: str | None = None
     """The caption of those pictures that have no caption file; None takes the file's name."""
 
+    word: str = ""
+    """Which of the training's words `[name]` stands for in the prompts of these pictures; empty is the first one."""
+
     is_reg: bool = False
     """Pictures of the class in general, whose captions need not hold the word. They are mixed in as often as the
     others, as sd-scripts does, but only a word that is in the prompt can learn: they teach it nothing."""

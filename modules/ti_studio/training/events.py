@@ -95,6 +95,8 @@ class Finished(Event):
     path: str
     early: str = ""
     """Why it ended before its last step, in sentences; nothing if it made them all."""
+    more_paths: tuple[str, ...] = ()
+    """The files of the training's further words."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ti_studio.training.lesson import Batch, Lesson
 from ti_studio.training.objective import denoising_losses
 from ti_studio.training.parametrization import Rows
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.word_rows import rows_by_word
 
 
 def sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> Tensor:
@@ -37,7 +38,7 @@ def sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> 
         losses = torch.stack(_losses(model, batch, told, request)) / parts
         if batch.share != 1:
             losses = losses * batch.share
-        if losses.requires_grad:  # else no prompt of the batch holds the word
+        if losses.requires_grad:  # else no prompt of the batch holds a word
             (losses.sum() * factor).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         sums += losses.detach()
     roots, gradients = told.collected()
@@ -69,11 +70,12 @@ class _Told:
             chunk for batch in batches for prompts in (batch.prompts, batch.other_prompts) for chunk in filled(prompts)
         ]
         rows, initial = rows_and_initial
-        outputs = encode_chunks(model.encoders, chunks, {request.name: rows}, request.clip_skip)
+        outputs = encode_chunks(model.encoders, chunks, rows_by_word(rows, request.vectors), request.clip_skip)
         initially = None
         if request.context_weight or request.prompt_weight:
             with torch.no_grad():
-                initially = encode_chunks(model.encoders, chunks, {request.name: initial}, request.clip_skip)
+                words = rows_by_word(initial, request.vectors)
+                initially = encode_chunks(model.encoders, chunks, words, request.clip_skip)
         return cls(outputs, outputs.detached(), initially)
 
     def collected(self) -> tuple[list[Tensor], list[Tensor]]:

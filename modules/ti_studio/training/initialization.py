@@ -9,6 +9,8 @@ from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
 from ti_studio.embeddings.files import read_embedding
 from ti_studio.prompts.conditioning import TextEncoder
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.taught_word import TaughtWord
+from ti_studio.training.word_rows import block_of
 
 
 def initial_rows(encoder: TextEncoder, text: str, vectors: int) -> Tensor:
@@ -34,24 +36,28 @@ def initial_embedding(name: str, encoders: tuple[TextEncoder, ...], text: str, v
 
 
 def starting_embedding(request: TrainRequest, encoders: tuple[TextEncoder, ...]) -> Embedding:
-    """Returns the word as it is before the first step: from the initialization file if there is one, else from the
-    text.
+    """Returns the word, or the block of all words, as it is before the first step: each from its initialization file
+    if there is one, else from its text.
 
     Raises:
         UnreadableEmbedding: the file can't be read.
         IncompatibleEmbedding: it is for another family of checkpoints, or has another number of vectors.
     """
-    if not request.initialization_file:
-        return initial_embedding(request.name, encoders, request.initialization_text, request.vectors_per_token)
-    path = Path(request.initialization_file).expanduser()
+    return block_of([_starting_word(word, encoders) for word in request.words])
+
+
+def _starting_word(word: TaughtWord, encoders: tuple[TextEncoder, ...]) -> Embedding:
+    if not word.initialization_file:
+        return initial_embedding(word.name, encoders, word.initialization_text, word.vectors_per_token)
+    path = Path(word.initialization_file).expanduser()
     found = read_embedding(path)
     expected = {encoder.key: encoder.width for encoder in encoders}
-    if found.widths != expected or found.vectors_per_token != request.vectors_per_token:
+    if found.widths != expected or found.vectors_per_token != word.vectors_per_token:
         raise IncompatibleEmbedding(
             f"{path.name} has {found.vectors_per_token} vectors of {_told(found.widths)}; the training wants "
-            f"{request.vectors_per_token} of {_told(expected)}."
+            f"{word.vectors_per_token} of {_told(expected)}."
         )
-    return Embedding(request.name, found.vectors, step=0)
+    return Embedding(word.name, found.vectors, step=0)
 
 
 def _told(widths: dict[str, int]) -> str:

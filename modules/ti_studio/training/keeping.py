@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import POSITIONS, Conditioning, EncodedChunks, encode
+from ti_studio.prompts.conditioning import POSITIONS, Conditioning, EncodedChunks, Words, encode
 from ti_studio.prompts.transfer import sent
 from ti_studio.training.lesson import Batch
 from ti_studio.training.prompts import Prompt
@@ -17,9 +17,9 @@ DECIDES_LAYOUT = 500
 Rows = Mapping[str, Tensor]
 
 
-def conditioned(model: Model, prompts: Sequence[Prompt], rows: Rows, name: str, clip_skip: int = 1) -> Conditioning:
-    """Returns encoded prompts for the UNet, with a graph from them to the rows."""
-    return encode(model.encoders, prompts, {name: rows}, clip_skip)
+def conditioned(model: Model, prompts: Sequence[Prompt], words: Words, clip_skip: int = 1) -> Conditioning:
+    """Returns encoded prompts for the UNet, with a graph from them to the words' rows."""
+    return encode(model.encoders, prompts, words, clip_skip)
 
 
 def distance_penalty(rows: Rows, initial: Rows) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import Words
 from ti_studio.training.events import Step, Warned
 from ti_studio.training.gradients import sum_gradients
 from ti_studio.training.keeping import Rows, conditioned
@@ -17,6 +18,7 @@ from ti_studio.training.loss_scale import MOST_DROPPED
 from ti_studio.training.objective import denoising_losses
 from ti_studio.training.schedulers import RateOfSteps
 from ti_studio.training.stopping import Check, go_on
+from ti_studio.training.word_rows import rows_by_word
 
 
 class Diverged(StudioError):
@@ -70,9 +72,9 @@ def _dropped(learner: Learner, numbers: dict[str, float], rate: float) -> Warned
     return Warned(f"Step {step} was left out: its {name} is {value}.")
 
 
-def batch_loss(model: Model, batch: Batch, rows: Rows, name: str, clip_skip: int = 1) -> Tensor:
-    """Returns the plain mean squared error of a batch, with a graph from it to the rows."""
-    return denoising_losses(model, batch.pictures, conditioned(model, batch.prompts, rows, name, clip_skip)).mean()
+def batch_loss(model: Model, batch: Batch, words: Words, clip_skip: int = 1) -> Tensor:
+    """Returns the plain mean squared error of a batch, with a graph from it to the words' rows."""
+    return denoising_losses(model, batch.pictures, conditioned(model, batch.prompts, words, clip_skip)).mean()
 
 
 @torch.no_grad()
@@ -82,13 +84,13 @@ def validation_loss(model: Model, lesson: Lesson, rows: Rows, check: Check = go_
     Of several processes each computes every so many batches, and all get the same number.
     """
     losses, count = torch.zeros((), device=model.hardware.device), 0
-    name, clip_skip = lesson.request.name, lesson.request.clip_skip
+    words, clip_skip = rows_by_word(rows, lesson.request.vectors), lesson.request.clip_skip
     team = lesson.team
     for index, batch in enumerate(lesson.validation_batches()):
         check()
         count += len(batch.prompts)
         if index % team.size != team.rank:
             continue
-        losses += batch_loss(model, batch, rows, name, clip_skip) * len(batch.prompts)
+        losses += batch_loss(model, batch, words, clip_skip) * len(batch.prompts)
     team.add_up([losses])
     return (losses / count).item()

@@ -1,7 +1,7 @@
 """The prompts that a training draws from: templates and captions, tokenized."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,7 +32,8 @@ class WordNotInPrompt(StudioError):
 class PromptReader:
     """Tokenizes training prompts, each text once. Captions are literal: brackets in them are no emphasis."""
 
-    name: str
+    names: tuple[str, ...]
+    """The learned words, the training's first one first."""
     tokenizer: PromptTokenizer
     words: WordIndex
     _known: dict[str, Prompt] = field(default_factory=dict)
@@ -40,7 +41,12 @@ class PromptReader:
     @classmethod
     def of(cls, name: str, vectors: int, tokenizer: PromptTokenizer) -> "PromptReader":
         """Makes a reader that finds one learned word."""
-        return cls(name, tokenizer, WordIndex.of({name: vectors}, tokenizer))
+        return cls.of_words({name: vectors}, tokenizer)
+
+    @classmethod
+    def of_words(cls, vectors: Mapping[str, int], tokenizer: PromptTokenizer) -> "PromptReader":
+        """Makes a reader that finds learned words, each of so many vectors."""
+        return cls(tuple(vectors), tokenizer, WordIndex.of(vectors, tokenizer))
 
     def read(self, text: str) -> Prompt:
         """Returns the chunks of a prompt."""
@@ -48,9 +54,9 @@ class PromptReader:
             self._known[text] = chunk_prompt(literal(text), self.tokenizer, self.words)
         return self._known[text]
 
-    def finds_word(self, text: str) -> bool:
-        """Tells whether the prompt, once tokenized, holds the word."""
-        return any(chunk.placements for chunk in self.read(text))
+    def found_in(self, text: str) -> set[str]:
+        """Returns the learned words that the prompt, once tokenized, holds."""
+        return {placement.name for chunk in self.read(text) for placement in chunk.placements}
 
 
 @dataclass(frozen=True)
@@ -61,37 +67,44 @@ class PicturePrompts:
     template: PromptTemplate
     reader: PromptReader
 
+    @property
+    def word(self) -> str:
+        """The word that `[name]` stands for."""
+        return self.sample.options.word or self.reader.names[0]
+
     def draw(self, drawn: torch.Generator) -> Prompt:
         """Returns the prompt of one look: one of the template's lines, with the caption as it is drawn."""
         line = int(torch.randint(len(self.template.lines), (1,), generator=drawn))
         caption, options = self.sample.caption, self.sample.options
         if is_drawn(caption, options):
-            caption = draw_caption(caption, options, self.reader.name, drawn)
+            caption = draw_caption(caption, options, self.reader.names, drawn)
             if not caption and self.template is CAPTION_ALONE and not options.is_reg:
-                caption = NAME  # a prompt without the word would teach it nothing
+                caption = self._left_of_caption()  # a prompt without the word would teach it nothing
         else:
             caption = framed(caption, options)
-        return self.reader.read(self.template.prompt(line, self.reader.name, caption))
+        return self.reader.read(self.template.prompt(line, self.word, caption))
+
+    def _left_of_caption(self) -> str:
+        """Returns what stays of a caption that is dropped: the words that it names; else the picture's own."""
+        named = self.reader.found_in(framed(self.sample.caption, self.sample.options))
+        return ", ".join(name for name in self.reader.names if name in named) or NAME
 
     def texts(self) -> list[str]:
         """Returns the prompts with nothing left out, for each reading of the caption's wildcards."""
         return [
             text
             for caption in readings(self.sample.caption, self.sample.options)
-            for text in self.template.prompts(self.reader.name, caption)
+            for text in self.template.prompts(self.word, caption)
         ]
 
 
-def tokenize_prompts(
-    dataset: Dataset, template: PromptTemplate, name: str, tokenizer: PromptTokenizer, vectors: int
-) -> tuple[PicturePrompts, ...]:
+def tokenize_prompts(dataset: Dataset, template: PromptTemplate, reader: PromptReader) -> tuple[PicturePrompts, ...]:
     """Returns the prompts of each picture in the dataset's order. Those of regularisation pictures are their captions,
     and need not hold the word.
 
     Raises:
-        WordNotInPrompt: a prompt, once tokenized, does not hold the word.
+        WordNotInPrompt: a prompt, once tokenized, does not hold the picture's word.
     """
-    reader = PromptReader.of(name, vectors, tokenizer)
     prompts = tuple(
         PicturePrompts(sample, CAPTION_ALONE if sample.options.is_reg else template, reader)
         for sample in dataset.samples
@@ -101,16 +114,34 @@ def tokenize_prompts(
         if picture.sample.options.is_reg or template is CAPTION_ALONE:
             continue
         for text in texts:
-            if not reader.finds_word(text):
+            if picture.word not in reader.found_in(text):
                 raise WordNotInPrompt(
-                    f"The prompt {text!r} (for {picture.sample.path.name}) does not hold the word {name!r}: what "
-                    "stands beside it runs into it. Put a space around [name] in the template."
+                    f"The prompt {text!r} (for {picture.sample.path.name}) does not hold the word {picture.word!r}: "
+                    "what stands beside it runs into it. Put a space around [name] in the template."
                 )
     return prompts
 
 
+def check_every_word(prompts: Sequence[PicturePrompts], reader: PromptReader) -> None:
+    """Checks that there is something to learn for each of several words.
+
+    Raises:
+        WordNotInPrompt: no prompt holds one of them; those of regularisation pictures do not count.
+    """
+    if len(reader.names) == 1:  # every picture's prompts have been looked at
+        return
+    texts = (text for picture in prompts if not picture.sample.options.is_reg for text in picture.texts())
+    found = set().union(*(reader.found_in(text) for text in texts))
+    missing = [repr(name) for name in reader.names if name not in found]
+    if missing:
+        raise WordNotInPrompt(
+            f"No prompt holds the word {' nor '.join(missing)}, which would learn nothing. Expected every word of the "
+            "training in some caption, or as the word of a folder."
+        )
+
+
 def keep_captions_with_word(dataset: Dataset, reader: PromptReader) -> tuple[Dataset, list[str]]:
-    """Leaves out the pictures whose captions would teach the word nothing, where captions are the prompts.
+    """Leaves out the pictures whose captions would teach no word anything, where captions are the prompts.
 
     Returns:
         The dataset without them, and what to tell of them and of captions that hold the word only now and then.
@@ -118,26 +149,27 @@ def keep_captions_with_word(dataset: Dataset, reader: PromptReader) -> tuple[Dat
     Raises:
         WordNotInPrompt: no caption holds the word.
     """
+    word = " or ".join(map(repr, reader.names))
     never: list[Sample] = []
     sometimes: list[Sample] = []
     for sample in dataset.samples:
-        found = [reader.finds_word(text) for text in PicturePrompts(sample, CAPTION_ALONE, reader).texts()]
+        found = [bool(reader.found_in(text)) for text in PicturePrompts(sample, CAPTION_ALONE, reader).texts()]
         if not sample.options.is_reg and not all(found):
             (sometimes if any(found) else never).append(sample)
     kept = tuple(sample for sample in dataset.samples if sample not in never)
     if all(sample.options.is_reg for sample in kept):
         raise WordNotInPrompt(
-            f"No caption holds the word {reader.name!r}: {_named(never)}. Expected it in every caption, such as "
-            f"“{reader.name}, {_short(never[0].caption) if never else 'on a table'}”."
+            f"No caption holds the word {word}: {_named(never)}. Expected it in every caption, such as "
+            f"“{reader.names[0]}, {_short(never[0].caption) if never else 'on a table'}”."
         )
     told = []
     if never:
         told.append(
-            f"{len(never)} of {len(dataset.samples)} captions do not hold the word {reader.name!r} and would teach it "
+            f"{len(never)} of {len(dataset.samples)} captions do not hold the word {word} and would teach it "
             f"nothing; their pictures are left out: {_named(never)}."
         )
     if sometimes:
-        told.append(f"The wildcards leave the word {reader.name!r} out now and then: {_named(sometimes)}.")
+        told.append(f"The wildcards leave the word {word} out now and then: {_named(sometimes)}.")
     return replace(dataset, samples=kept), told
 
 

@@ -55,17 +55,17 @@ def publish(embedding: Embedding, request: TrainRequest, folder: Path, job: Path
     Raises:
         NameTaken: meanwhile another embedding took the name; nothing is overwritten.
     """
-    check_free(request.name, folder, overwrite=request.overwrite, job=job)
-    taken = taken_by(request.name, folder)
+    check_free(embedding.name, folder, overwrite=request.overwrite, job=job)
+    taken = taken_by(embedding.name, folder)
     own = next((path for path in taken if _is_from(job, path)), None)
     old = [path for path in taken if path != own]
     for file in old:
         _keep(file, job / "replaced")
     if own is None or not _holds(own, embedding):
-        kept = job / "snapshots" / request.file_name
+        kept = job / "snapshots" / f"{embedding.name}.{request.save_as}"
         kept.parent.mkdir(exist_ok=True)
         write_embedding(embedding, kept)
-        own = own or (old[0].parent if old else folder) / request.file_name
+        own = own or (old[0].parent if old else folder) / kept.name
         atomic_write(own, kept.read_bytes())
     for file in old:
         # Where upper and lower case are one, the new file may have the old one's place.

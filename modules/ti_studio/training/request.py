@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from ti_studio.training.dataset_options import DatasetFolder, DatasetOptions, Side
 from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.options import LearningOptions
+from ti_studio.training.taught_word import TaughtWord
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -29,6 +30,10 @@ class TrainRequest(LearningOptions, DatasetOptions):
     vectors_per_token: int = Field(default=2, ge=1, le=75)
     """Rows of the embedding, and prompt positions the word takes. More rows learn more, and leave less room and less
     say for the rest of the prompt. 1 to 4 is usual; 75 fill a whole chunk."""
+
+    more_words: tuple[TaughtWord, ...] = ()
+    """Words to teach together with this one, from the same pictures; each becomes a file of its own. Captions name
+    them, or a folder says that its pictures are of one."""
 
     overwrite: bool = False
     """Replace an embedding of this name. Without it a taken name is refused, and nothing changes."""
@@ -143,6 +148,11 @@ class TrainRequest(LearningOptions, DatasetOptions):
     def _lines_are_prompts(cls, value: Any) -> Any:
         return [line.strip() for line in value.splitlines() if line.strip()] if isinstance(value, str) else value
 
+    @field_validator("more_words", mode="before")
+    @classmethod
+    def _lines_are_words(cls, value: Any) -> Any:
+        return [line for line in value.splitlines() if line.strip()] if isinstance(value, str) else value
+
     @field_validator("learning_rate")
     @classmethod
     def _schedule_is_valid(cls, text: str) -> str:
@@ -158,14 +168,39 @@ class TrainRequest(LearningOptions, DatasetOptions):
             )
         return self
 
+    @model_validator(mode="after")
+    def _words_are_known_and_differ(self) -> "TrainRequest":
+        lowered = [word.name.lower() for word in self.words]
+        for word in self.more_words:
+            if lowered.count(word.name.lower()) > 1:
+                raise ValueError(f"The word {word.name!r} is to be taught twice; expected words that differ.")
+        for folder in self.folders:
+            if folder.word and folder.word not in self.vectors:
+                raise ValueError(
+                    f"The folder {folder.directory} is said to be of {folder.word!r}, which this training does not "
+                    f"teach; expected one of {', '.join(self.vectors)}."
+                )
+        return self
+
+    @property
+    def words(self) -> tuple[TaughtWord, ...]:
+        """Returns all words, the first one first."""
+        first = TaughtWord(
+            name=self.name,
+            initialization_text=self.initialization_text,
+            vectors_per_token=self.vectors_per_token,
+            initialization_file=self.initialization_file,
+        )
+        return (first, *self.more_words)
+
+    @property
+    def vectors(self) -> dict[str, int]:
+        """Returns how many rows each word has, in the order in which they are trained."""
+        return {self.name: self.vectors_per_token, **{word.name: word.vectors_per_token for word in self.more_words}}
+
     def dataset_folders(self, directory: str) -> tuple[DatasetFolder, ...]:
         """Returns the folders to learn from: those given, or the one at `directory` with the training's options."""
         if self.folders:
             return self.folders
         options = {name: getattr(self, name) for name in DatasetOptions.model_fields}
         return (DatasetFolder(directory=directory, **options),)
-
-    @property
-    def file_name(self) -> str:
-        """Returns the name of the finished file in `embeddings/`."""
-        return f"{self.name}.{self.save_as}"

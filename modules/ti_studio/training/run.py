@@ -2,9 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
@@ -34,14 +36,21 @@ from ti_studio.training.lesson import Lesson, prepare_lesson
 from ti_studio.training.loop import optimise, validation_loss
 from ti_studio.training.loss_scale import LossScale
 from ti_studio.training.parametrization import vocabulary_norms
-from ti_studio.training.prompts import CAPTION_ALONE, PromptReader, keep_captions_with_word, tokenize_prompts
+from ti_studio.training.prompts import (
+    CAPTION_ALONE,
+    PromptReader,
+    check_every_word,
+    keep_captions_with_word,
+    tokenize_prompts,
+)
 from ti_studio.training.provenance import provenance_of
-from ti_studio.training.publishing import publish
+from ti_studio.training.publishing import check_free, publish
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.state import BadState, State
 from ti_studio.training.stopping import StopWanted, check_of, go_on
 from ti_studio.training.team import Team
 from ti_studio.training.validation import Validations
+from ti_studio.training.word_rows import rows_by_word
 
 SECONDS_BETWEEN_STATES = 5.0
 """At most so many seconds of work are lost when the process is killed."""
@@ -73,8 +82,8 @@ class Place:
         return self.job / "state.safetensors"
 
 
-Preview = Callable[[Embedding], Iterator[Previewed]]
-"""Paints previews of the word as it is at this step, and tells where they are."""
+Preview = Callable[[Sequence[Embedding]], Iterator[Previewed]]
+"""Paints previews of the words as they are at this step, and tells where they are."""
 
 
 def train(
@@ -85,7 +94,7 @@ def train(
     should_stop: Callable[[], bool],
     team: Team | None = None,
 ) -> Iterator[Event]:
-    """Trains a word, or goes on with a training if the job's folder holds a state.
+    """Trains a word, or several together, or goes on with a training if the job's folder holds a state.
 
     The last event is `Finished` or `Stopped`. With a team, every process of it calls this; the main one alone reads the
     state and writes files. A stop that any of them wants stops all, after the present step.
@@ -143,23 +152,24 @@ class _Run:
         yield Preparing("Reading the pictures")
         dataset = scan_folders(self.request.dataset_folders(str(self.place.dataset)), self.size)
         tokenizer = self.model.encoders[0].tokenizer
-        if tokenizer.is_ordinary_word(self.request.name):
-            yield Warned(f"{self.request.name!r} is an ordinary word: prompts with it will mean the embedding instead.")
-        vectors = self.request.vectors_per_token
+        for name in filter(tokenizer.is_ordinary_word, self.request.vectors):
+            yield Warned(f"{name!r} is an ordinary word: prompts with it will mean the embedding instead.")
+        reader = PromptReader.of_words(self.request.vectors, tokenizer)
         template = CAPTION_ALONE if self.request.captions_are_prompts else PromptTemplate.read(self.place.template)
         if self.request.captions_are_prompts:
-            reader = PromptReader.of(self.request.name, vectors, tokenizer)
             dataset, told = keep_captions_with_word(dataset, reader)
             yield from (Warned(text) for text in told)
         if any(sample.options.is_reg for sample in dataset.samples):
             yield Warned("Regularisation pictures are mixed in, but a prompt without the word teaches it nothing.")
-        prompts = tokenize_prompts(dataset, template, self.request.name, tokenizer, vectors)
+        prompts = tokenize_prompts(dataset, template, reader)
+        check_every_word(prompts, reader)
         count = len(dataset.samples)
         yield Preparing(f"Encoding {count} picture{'s' if count > 1 else ''} at {self.size[0]}×{self.size[1]}")
         latents, self._dataset = self._latents(dataset)
         yield from (Warned(f"Not used: {reason}") for reason in self._dataset.rejected)
         whole = set(self._dataset.samples)
         prompts = tuple(picture for picture in prompts if picture.sample in whole)
+        check_every_word(prompts, reader)  # pictures that turned out to be damaged may have been all of a word's
         self.lesson = prepare_lesson(self.request, self.model, latents, prompts, self.team)
 
     def _latents(self, dataset: Dataset) -> tuple[Latents, Dataset]:
@@ -195,7 +205,7 @@ class _Run:
             precision=self.model.hardware.precision,
         )
         if request.validation_every and self.validations.best_step:
-            yield self._save_best()  # the file may be that of a later step, which is yet to come again
+            yield from self._save_best()  # the file may be that of a later step, which is yet to come again
 
     def _resume(self, state: State) -> Iterator[Event]:
         """Goes back to a saved state, and tells what has changed since."""
@@ -240,12 +250,12 @@ class _Run:
             yield from self._validate()
             self._note(_VALIDATED)
         if _SAVED not in self._done and self._is_due(self.request.save_every, at_once=False):
-            name = f"{self.request.name}-{self.learner.step:06d}.{self.request.save_as}"
-            yield self._snapshot(name, self.embedding())
+            ending = f"{self.learner.step:06d}.{self.request.save_as}"
+            yield from (self._snapshot(f"{word.name}-{ending}", word) for word in self.words())
             self._note(_SAVED)
         wanted = self.team.is_main and self._is_due(self.request.preview_every, at_once=True)
         if wanted and _PREVIEWED not in self._done:
-            yield from preview(self.embedding())
+            yield from preview(self.words())
             self._check()  # the previews end early when a stop is wanted, and are then not done
             self._note(_PREVIEWED)
 
@@ -275,13 +285,13 @@ class _Run:
         norms = {encoder: values.norm(dim=-1).tolist() for encoder, values in rows.items()}
         yield Validated(step, loss, least, self.validations.best_step, norms)
         if best:
-            yield self._save_best()
+            yield from self._save_best()
 
-    def _save_best(self) -> Saved:
-        return self._snapshot(f"{self.request.name}-best.safetensors", self._best())
+    def _save_best(self) -> Iterator[Saved]:
+        return (self._snapshot(f"{word.name}-best.safetensors", word) for word in self._best())
 
     def _snapshot(self, name: str, embedding: Embedding) -> Saved:
-        """Writes the word as it is, or was at an earlier step."""
+        """Writes a word as it is, or was at an earlier step."""
         path = self.place.job / "snapshots" / name
         if self.team.is_main:
             path.parent.mkdir(exist_ok=True)
@@ -304,12 +314,15 @@ class _Run:
         state.write(self.place.state)
 
     def finish(self) -> Finished:
-        """Puts the embedding into its folder."""
+        """Puts the embedding, or each of several, into its folder."""
         if not self.team.is_main:
             return Finished(self.learner.step, "", self._early())
-        embedding = self._best() if self.request.keep_best else self.embedding()
-        path = publish(embedding, self.request, self.place.embeddings, self.place.job)
-        return Finished(self.learner.step, str(path), self._early())
+        words = self._best() if self.request.keep_best else self.words()
+        folder, job = self.place.embeddings, self.place.job
+        for word in words:  # all of them before the first is written
+            check_free(word.name, folder, overwrite=self.request.overwrite, job=job)
+        path, *more = [str(publish(word, self.request, folder, job)) for word in words]
+        return Finished(self.learner.step, path, self._early(), tuple(more))
 
     def _early(self) -> str:
         """Returns why the training ended before its last step, and what came of it; nothing if it did not."""
@@ -324,17 +337,30 @@ class _Run:
             f"{saved} of {request.max_steps} steps were saved."
         )
 
-    def _best(self) -> Embedding:
-        """Returns the word as it was at its best validation."""
-        vectors = {encoder: rows.cpu() for encoder, rows in self.validations.best_rows.items()}
-        step = self.validations.best_step
-        return replace(self.embedding(step), vectors=vectors, step=step)
+    def _best(self) -> list[Embedding]:
+        """Returns the words as they were at their best validation."""
+        rows = {encoder: rows.cpu() for encoder, rows in self.validations.best_rows.items()}
+        return self._described(rows, self.validations.best_step)
 
-    def embedding(self, step: int | None = None) -> Embedding:
-        """Returns the word as it is now, with everything that is known about it; `step` is said to be its step."""
+    def words(self) -> list[Embedding]:
+        """Returns the words as they are now, the first one first."""
+        return self._described(self.learner.embedding().vectors, self.learner.step)
+
+    def _described(self, rows: Mapping[str, Tensor], step: int) -> list[Embedding]:
+        """Returns the words of these rows with everything that is known about them."""
         pictures = len(self._dataset.samples)
         summary = {"folder": self._dataset.name, "pictures": pictures, "sha256": self._identity.fingerprint}
-        provenance = provenance_of(self.request, self.model.info, summary, self.place.created, self.size)
-        return self.learner.embedding(
-            header_metadata(replace(provenance, step=self.learner.step if step is None else step))
-        )
+        known = provenance_of(self.request, self.model.info, summary, self.place.created, self.size)
+        found = rows_by_word(rows, self.request.vectors)
+        words = []
+        for word in self.request.words:
+            own = replace(
+                known,
+                step=step,
+                trigger=word.name,
+                vectors_per_token=word.vectors_per_token,
+                initialization_text=word.initialization_text,
+            )
+            vectors = {encoder: values.clone() for encoder, values in found[word.name].items()}
+            words.append(Embedding(word.name, vectors, step=step, metadata=header_metadata(own)))
+        return words

@@ -14,7 +14,7 @@ def advanced_options() -> dict[str, Component]:
     """Builds the section; returns its controls by the request's fields."""
     with gr.Accordion("Advanced", open=False, elem_id="ti_advanced"):
         gr.Markdown("As the preset has them unless changed. docs/training.md says when each is worth a try.")
-        return _validation() | _rows() | _optimizer() | _objective() | _computing()
+        return _validation() | _rows() | _optimizer() | _objective() | _computing() | _words()
 
 
 def unshown_options(controls: dict[str, Component]) -> dict[str, Any]:
@@ -138,6 +138,19 @@ def _computing() -> dict[str, Component]:
             elem_id="ti_gradient_checkpointing",
         )
     return {"precision": precision, "gradient_checkpointing": checkpointing}
+
+
+def _words() -> dict[str, Component]:
+    words = gr.Textbox(
+        AT_FIRST["more_words"],
+        label="More words",
+        info="Taught together from the same pictures, whose captions name them: name : initialization text : vectors, "
+        "one word a line.",
+        elem_id="ti_more_words",
+        lines=1,
+        max_lines=6,
+    )
+    return {"more_words": words}
 
 
 def _number(field: str, label: str, info: str) -> gr.Number:

@@ -64,4 +64,4 @@ class Form(Generic[Request]):
 
 def shown(value: Any) -> Any:
     """Returns what a control shows for a request's value: several texts are lines."""
-    return "\n".join(value) if isinstance(value, tuple) else value
+    return "\n".join(map(str, value)) if isinstance(value, tuple) else value

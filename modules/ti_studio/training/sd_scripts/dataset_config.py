@@ -35,7 +35,7 @@ SUBSET_KEYS: Mapping[str, str] = {
 }
 """Keys that every section may have, and the folder's field that each one is."""
 
-OWN_SUBSET_KEYS: Mapping[str, str] = {"image_dir": "directory", "is_reg": "is_reg"}
+OWN_SUBSET_KEYS: Mapping[str, str] = {"image_dir": "directory", "is_reg": "is_reg", "word": "word"}
 """Keys of a subset alone."""
 
 DATASET_KEYS: Mapping[str, str] = {

@@ -1,0 +1,32 @@
+"""The rows of several words in one block, in which they are trained together."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ti_studio.embeddings.embedding import Embedding
+
+
+def rows_by_word(rows: Mapping[str, Tensor], vectors: Mapping[str, int]) -> dict[str, dict[str, Tensor]]:
+    """Returns each word's rows out of the block of all, with a graph to it.
+
+    Args:
+        rows: the block, by text encoder: [sum of all vectors, width].
+        vectors: how many rows each word has, in the block's order.
+
+    Returns:
+        name → text encoder → [vectors, width].
+    """
+    found, start = {}, 0
+    for name, count in vectors.items():
+        found[name] = {encoder: values[start : start + count] for encoder, values in rows.items()}
+        start += count
+    return found
+
+
+def block_of(words: Sequence[Embedding]) -> Embedding:
+    """Returns the words' rows in one block, under the first one's name."""
+    first = words[0]
+    rows = {encoder: torch.cat([word.vectors[encoder] for word in words]) for encoder in first.vectors}
+    return Embedding(first.name, rows, step=first.step)
