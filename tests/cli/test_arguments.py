@@ -5,7 +5,9 @@ import argparse
 import pytest
 
 from ti_studio.cli.arguments import WrongArguments, add_request_options, read_request
+from ti_studio.cli.train import add_train
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.taught_word import TaughtWord
 
 
 def read(*words: str) -> TrainRequest:
@@ -33,3 +35,18 @@ def test_nothing_given_is_the_requests_own_defaults() -> None:
 def test_options_that_do_not_go_together_are_answered_in_a_sentence() -> None:
     with pytest.raises(WrongArguments, match=r"^keep_best and patience need validation_every"):
         read("--patience", "3")
+
+
+def test_more_words_are_an_argument_each() -> None:
+    parser = argparse.ArgumentParser()
+    add_train(parser.add_subparsers())
+    given = ["train", "--name", "x", "--more-words", "y : red cat : 3", "z"]
+
+    asked = read_request(TrainRequest, parser.parse_args(given))
+
+    assert asked.more_words == (
+        TaughtWord(name="y", initialization_text="red cat", vectors_per_token=3),
+        TaughtWord(name="z"),
+    )
+    with pytest.raises(WrongArguments, match=r"--more-words-0-vectors-per-token: .* \(found 'many'\)"):
+        read_request(TrainRequest, parser.parse_args([*given, "--more-words", "y : cat : many"]))

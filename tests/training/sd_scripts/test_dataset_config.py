@@ -63,6 +63,7 @@ def test_a_subset_goes_before_its_dataset_that_before_general_and_that_before_th
         [[datasets.subsets]]
         image_dir = "c"
         is_reg = true
+        word = "other"
         """,
         keep_tokens=9,
         resolution="256",
@@ -73,6 +74,7 @@ def test_a_subset_goes_before_its_dataset_that_before_general_and_that_before_th
     assert [(folder.width, folder.height) for folder in config.folders] == [(512, 768), (512, 768), (256, 256)]
     assert all(folder.flip and folder.shuffle_caption for folder in config.folders)
     assert [folder.is_reg for folder in config.folders] == [False, False, True]
+    assert [folder.word for folder in config.folders] == ["", "", "other"]
     assert config.folders[0].mask_directory == str(Path("masks").resolve())
 
 
