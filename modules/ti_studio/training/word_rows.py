@@ -18,7 +18,11 @@ def rows_by_word(rows: Mapping[str, Tensor], vectors: Mapping[str, int]) -> dict
     Returns:
         name → text encoder → [vectors, width].
     """
-    found, start = {}, 0
+    if len(vectors) == 1:
+        # No slices in the graph: gradients would be added up in another order, which rounds otherwise.
+        return {name: dict(rows) for name in vectors}
+    found: dict[str, dict[str, Tensor]] = {}
+    start = 0
     for name, count in vectors.items():
         found[name] = {encoder: values[start : start + count] for encoder, values in rows.items()}
         start += count
