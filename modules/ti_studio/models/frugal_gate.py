@@ -35,8 +35,9 @@ class _Gate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        values, gate = ctx.saved_tensors[0].chunk(2, dim=-1)
-        found = torch.empty_like(ctx.saved_tensors[0])
+        (projected,) = ctx.saved_tensors  # under gradient checkpointing they can be had only once
+        values, gate = projected.chunk(2, dim=-1)
+        found = torch.empty_like(projected)
         to_values, to_gate = found.chunk(2, dim=-1)
         torch.mul(gradient, F.gelu(gate), out=to_values)
         to_gate.copy_(torch.ops.aten.gelu_backward(gradient * values, gate))
