@@ -13,7 +13,8 @@ const LIST = "ti_completions";
 export function completeWords() {
   const list = element("ul", { className: "ti-completions", id: LIST, role: "listbox", hidden: true, "aria-label": "Embeddings" });
   document.body.append(list);
-  let words = [];
+  let words = null;
+  let early = null; // a box that was typed into before the words were there
   let open = null;
 
   const close = () => {
@@ -24,11 +25,20 @@ export function completeWords() {
   const refresh = async () => {
     const library = await call("embeddings");
     words = library.embeddings.filter(({ state, conflict }) => state === "usable" && !conflict);
+    if (early && early === document.activeElement) offer(early);
+    early = null;
   };
   const offer = (box) => {
+    if (!words) {
+      early = box;
+      return;
+    }
     const typed = box.selectionStart === box.selectionEnd ? typedName(box.value, box.selectionEnd) : null;
     const found = typed ? completions(words, typed).slice(0, MOST) : [];
-    if (found.length === 0) return close();
+    if (found.length === 0) {
+      close();
+      return;
+    }
     open = { box, typed, found, chosen: 0 };
     list.replaceChildren(...found.map(option));
     list.hidden = false;
