@@ -21,10 +21,17 @@ WITHOUT_TORCH = (
     "ti_studio.errors",
     "ti_studio.folders",
     "ti_studio.server_options",
+    "ti_studio.prompts.composition",
+    "ti_studio.prompts.editing",
     "ti_studio.prompts.grammar",
+    "ti_studio.prompts.named",
+    "ti_studio.jobs.name_lock",
+    "ti_studio.training.doubts",
+    "ti_studio.training.taught_word",
     "ti_studio.training.request",
     "ti_studio.training.learning_rate",
     "ti_studio.training.presets",
+    "ti_studio.generation.reading",
     "ti_studio.generation.request",
 )
 

@@ -8,7 +8,7 @@ from ti_studio.models.architecture import Config, clip_config, open_clip_config,
 from ti_studio.models.checkpoints import identify
 from ti_studio.models.families import SD1, SD2, SDXL, Family
 from ti_studio.models.single_files import SECOND_TEXT_PREFIX, TEXT_PREFIXES, UNET, VAE, Contents
-from tools.random_checkpoint import VAE_CONFIG, REAL, outlined, write
+from tools.random_checkpoint import REAL, VAE_CONFIG, outlined, write
 
 FAMILIES = {"sd15": SD1, "sd21": SD2, "sdxl": SDXL}
 

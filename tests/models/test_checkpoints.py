@@ -17,8 +17,8 @@ from ti_studio.models.checkpoints import (
     list_checkpoints,
 )
 from ti_studio.models.families import SD1
-from ti_studio.models.headers import BrokenFile
 from ti_studio.models.hardware import Hardware
+from ti_studio.models.headers import BrokenFile
 from ti_studio.models.loading import CheckpointNotLoaded, load
 
 

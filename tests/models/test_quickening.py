@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -136,5 +135,3 @@ def test_on_another_device_only_the_memory_format_changes(tiny_checkpoint: Check
 
     assert {type(layer) for layer in model.unet.modules()} == before
     assert model.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
-
-

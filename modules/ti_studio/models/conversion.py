@@ -1,4 +1,4 @@
-"""Makes diffusers' and transformers' models of the tensors in a single file, without asking the network for anything."""
+"""Makes diffusers' and transformers' models of the tensors in a single file, without asking the network."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -108,9 +108,7 @@ class SingleFile:
         named = {prefix + name: tensor for name, tensor in tensors.items()}
         with init_empty_weights(include_buffers=False):
             empty = kind(config)
-        converted = self._derived(
-            key, lambda: _CONVERTERS.convert_open_clip_checkpoint(empty, named, prefix=prefix)
-        )
+        converted = self._derived(key, lambda: _CONVERTERS.convert_open_clip_checkpoint(empty, named, prefix=prefix))
         self._check_all_used(key, named, converted)
         if kind is CLIPTextModel:
             converted = {name.removeprefix("text_model."): tensor for name, tensor in converted.items()}
@@ -161,7 +159,9 @@ class SingleFile:
         for name, shape in expected.items():
             found = tuple(tensors[name].shape)
             if found != shape:
-                raise CheckpointNotLoaded(f"{self._path}: the {what}'s {name} is {list(found)}; expected {list(shape)}.")
+                raise CheckpointNotLoaded(
+                    f"{self._path}: the {what}'s {name} is {list(found)}; expected {list(shape)}."
+                )
         part.load_state_dict({name: tensor.to(dtype) for name, tensor in tensors.items()}, assign=True)
         return part
 
@@ -189,5 +189,3 @@ def _shapes(tensors: Mapping[str, Tensor]) -> Shapes:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-
-

@@ -30,7 +30,8 @@ def outline_of_folder(path: Path) -> Outline:
     family = family_of_pipeline(pipeline, text_config)
     if family is None:
         raise UnknownCheckpoint(
-            f"{path} holds a {pipeline}; expected a StableDiffusionPipeline (SD 1, SD 2) or a StableDiffusionXLPipeline."
+            f"{path} holds a {pipeline}; expected a StableDiffusionPipeline (SD 1, SD 2) or a "
+            "StableDiffusionXLPipeline."
         )
     parts = ENCODER_PARTS[: len(family.encoders)]
     configs = [_read_json(path / part / "config.json") for part in parts]

@@ -26,7 +26,7 @@ SD2 = Family("SD 2", ("clip_h",), "stable-diffusion-v2", Layer.LAST)
 SDXL = Family("SDXL", ("clip_l", "clip_g"), "stable-diffusion-xl-v1-base", Layer.PENULTIMATE, zero_negative=True)
 
 _WIDTHS = {768: SD1, 1024: SD2}
-"""The real widths of token embeddings. Other widths are those of small checkpoints made for demonstrations and tests."""
+"""The real widths of token embeddings. Other widths are those of small checkpoints, for demonstrations and tests."""
 
 
 def family_of_pipeline(pipeline: str, text_config: Mapping[str, object]) -> Family | None:

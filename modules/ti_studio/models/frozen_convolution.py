@@ -99,6 +99,8 @@ def freeze_convolutions(module: nn.Module) -> None:
     """Replaces the convolutions within a module, whose weights must not learn any more."""
     for name, child in module.named_children():
         if type(child) is nn.Conv2d and child.groups == 1 and child.padding_mode == "zeros":
-            setattr(module, name, PackedConvolution(child) if PackedConvolution.fits(child) else FrozenConvolution(child))
+            setattr(
+                module, name, PackedConvolution(child) if PackedConvolution.fits(child) else FrozenConvolution(child)
+            )
         else:
             freeze_convolutions(child)

@@ -7,15 +7,14 @@ from typing import Any, TypeVar, cast
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from ti_studio.folders import repository_root
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
-from ti_studio.models.hardware import Hardware
 from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
-from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
+from ti_studio.models.hardware import Hardware
 from ti_studio.models.quickening import quicken
+from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
@@ -119,9 +118,7 @@ def _load_file(info: CheckpointInfo, hardware: Hardware) -> Model:
     file = SingleFile(info)
     encoders = load_encoders(info, hardware)
     unet, vae = file.unet(hardware.dtype), file.vae(torch.float32)
-    return Model(
-        info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), single_file_scheduler(info)
-    )
+    return Model(info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), single_file_scheduler(info))
 
 
 def _load_folder(info: CheckpointInfo, hardware: Hardware) -> Model:

@@ -60,8 +60,8 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
         asked = _asked_for(error)
         why = f"it asks for {asked}, which could run a program" if asked else "it is no pickle of tensors"
         raise UnknownCheckpoint(
-            f"{path} was not opened: {why}. Expected a file of tensors alone; a .safetensors file of the same checkpoint "
-            "is one."
+            f"{path} was not opened: {why}. Expected a file of tensors alone; a .safetensors file of the same "
+            "checkpoint is one."
         ) from error
     except _DAMAGE as error:
         why = (str(error) or "it ends too early").splitlines()[0]

@@ -144,8 +144,9 @@ def _prediction_type(path: Path, family: Family, contents: Contents) -> tuple[st
     is_base = re.search(r"base|512", path.stem, re.IGNORECASE)
     guess = "epsilon" if is_base else "v_prediction"
     return guess, (
-        f"{path.name} does not say whether it predicts the noise or the velocity; taken for {guess}, by its name. If its "
-        f"pictures are noise, put a {sidecar.name} with 'parameterization: \"{'v' if is_base else 'eps'}\"' beside it.",
+        f"{path.name} does not say whether it predicts the noise or the velocity; taken for {guess}, by its name. If "
+        f"its pictures are noise, put a {sidecar.name} with 'parameterization: \"{'v' if is_base else 'eps'}\"' beside "
+        "it.",
     )
 
 
