@@ -29,10 +29,13 @@ _CHANGES_NO_STEP = frozenset(
         "checkpoint",
         "vae_batch_size",
         "cache_latents_to_disk",
+        "gradient_checkpointing",
         "validation_every",
         "validation_count",
         "keep_best",
         "patience",
+        "early_stopping",
+        "variance_share",
     }
 )
 """Fields of a request that may be others after a resume without changing what a step does. Pictures and checkpoint are

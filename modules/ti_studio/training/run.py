@@ -191,7 +191,8 @@ class _Run:
         told = doubts(request, self.model.info.family, predicts_velocity=self.lesson.noise.predicts_velocity)
         yield from (Warned(text) for text in (*self.learner.warnings, *told))
         self._identity = Identity.of(self._dataset, self.model.info, request)
-        self.team.check_same(self._identity.notes())
+        self._identity_notes = self._identity.notes()
+        self.team.check_same(self._identity_notes)
         state = State.read(self.place.state) if self.team.is_main and self.place.state.exists() else None
         state = self.team.gathered(state)[0]
         if state is not None:
@@ -308,7 +309,7 @@ class _Run:
         self._saved_at = time.monotonic()
         if not self.team.is_main:
             return
-        state = self.learner.state() | State({}, {**self._identity.notes(), _DONE: json.dumps(self._done)})
+        state = self.learner.state() | State({}, {**self._identity_notes, _DONE: json.dumps(self._done)})
         if self.request.validation_every:
             state |= self.validations.state()
         state.write(self.place.state)
