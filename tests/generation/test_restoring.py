@@ -60,8 +60,14 @@ def test_what_can_not_be_used_is_told_and_stays() -> None:
     text = "a\nSteps: 9999, Sampler: LCM, CFG scale: 7, Seed: 1, Size: 511x512"
     was = restored(read_infotext(text), GenerateRequest(steps=9, width=64, height=64, sampler="Heun"))
 
-    assert (was.request.steps, was.request.sampler, was.request.width, was.request.height) == (9, "Heun", 64, 512)
+    assert (was.request.steps, was.request.sampler, was.request.width, was.request.height) == (9, "Heun", 64, 64)
     assert [notice.split()[0] for notice in was.notices] == ["There", "steps", "width"]
+
+
+def test_a_size_of_which_neither_side_can_be_used_is_told_of_both() -> None:
+    was = restored(read_infotext("a\nSteps: 5, CFG scale: 7, Seed: 1, Size: 511x513"), GenerateRequest())
+
+    assert [notice.split()[:2] for notice in was.notices] == [["width", "511"], ["height", "513"]]
 
 
 @pytest.mark.parametrize("sampler", sampler_names())

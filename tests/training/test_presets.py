@@ -41,6 +41,12 @@ def test_what_is_given_wins_over_the_preset() -> None:
     assert (made.preview_negative_prompt, made.initialization_text) == ("[name]", "bad, blurry")
 
 
+def test_no_preset_decides_what_is_taught_and_from_what() -> None:
+    taught = {"name", "more_words", "initialization_file", "dataset_directory", "folders", "checkpoint"}
+
+    assert not taught & set(recipe(DEFAULT_PRESET))
+
+
 def test_no_preset_is_the_requests_own_defaults() -> None:
     assert request("none") == TrainRequest(name="word", dataset_directory="x")
     assert request(DEFAULT_PRESET) != request("none")

@@ -22,6 +22,7 @@ _SETTING = re.compile(r'\s*(?P<key>\w[\w \-/]*):\s*(?P<value>"(?:\\.|[^\\"])*"|[
 _FEWEST_SETTINGS = 3
 """A last line with fewer settings than this is part of the prompt, as in A1111."""
 _SIZE = re.compile(r"(\d+)x(\d+)")
+_SIDES = ("width", "height")
 _SCHEDULE_TYPES = ("Karras", "Uniform", "Automatic")
 _FIELDS = {"Steps": "steps", "CFG scale": "cfg_scale", "Seed": "seed", "Clip skip": "clip_skip", "Emphasis": "emphasis"}
 _USER_COMMENT = 0x9286
@@ -118,8 +119,9 @@ def restored(infotext: Infotext, current: GenerateRequest) -> Restored:
     except ValidationError as error:
         for problem in error.errors():
             name = str(problem["loc"][0])
-            notices.append(f"{name} {values[name]!r} can't be used here: {problem['msg']}.")
-            values[name] = getattr(current, name)
+            notices.append(f"{name} {problem['input']!r} can't be used here: {problem['msg']}.")
+            for each in _SIDES if name in _SIDES else (name,):  # half a size is none
+                values[each] = getattr(current, each)
         request = GenerateRequest(**values)
     return Restored(request, tuple(notices))
 

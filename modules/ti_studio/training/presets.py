@@ -80,7 +80,16 @@ SUGGESTED = ("initialization_text", "preview_prompts", "preview_negative_prompt"
 """Texts that presets only suggest: a form keeps what a person wrote there."""
 
 NOT_DECIDED = frozenset(
-    {"name", "initialization_file", "overwrite", "dataset_directory", "folders", "mask_directory", "checkpoint"}
+    {
+        "name",
+        "more_words",
+        "initialization_file",
+        "overwrite",
+        "dataset_directory",
+        "folders",
+        "mask_directory",
+        "checkpoint",
+    }
     | {"width", "height", "clip_skip", "prediction_type", "precision", "gradient_checkpointing", "seed", "save_as"}
 )
 """What is taught, from what, on which checkpoint and machine, and where it goes: no preset decides it."""
