@@ -6,6 +6,7 @@ import gradio as gr
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
 from ti_studio.errors import Conflict, NotFound, StudioError
 from ti_studio.web.errors import answer_errors, shows_errors
@@ -32,6 +33,19 @@ def test_a_route_answers_with_a_status_and_a_sentence(error: Exception, status: 
     assert answer.status_code == status
     assert answer.json()["detail"].startswith(detail)
     assert "secret" not in answer.text
+
+
+def test_a_wrong_one_of_several_is_told_by_its_number_as_people_count() -> None:
+    class Words(BaseModel):
+        more_words: tuple[int, ...]
+
+    @shows_errors
+    def failing() -> None:
+        Words.model_validate({"more_words": [1, "many"]})
+
+    with pytest.raises(gr.Error) as told:
+        failing()
+    assert str(told.value.message).startswith("More words number 2: ")
 
 
 def test_the_page_shows_an_error_as_text_and_never_as_markup() -> None:

@@ -84,7 +84,8 @@ def _sentences(errors: Any) -> str:
 
 
 def _sentence(error: Any) -> str:
-    place = [str(part) for part in error["loc"] if part != "body"]
+    # People count from one.
+    place = [f"number {part + 1}" if isinstance(part, int) else part for part in error["loc"] if part != "body"]
     field = " ".join(place).replace("_", " ").capitalize() or "The request"
     message = error["msg"].removeprefix("Value error, ").rstrip(".")
     if error["type"] == "value_error":
