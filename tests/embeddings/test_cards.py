@@ -58,3 +58,18 @@ def test_a_damaged_sidecar_is_reported_and_the_others_are_still_read(
     (tmp_path / "cat.json").write_text(content)
     (tmp_path / "cat.txt").write_text("a cat")
     assert read_card(tmp_path / "cat.pt") == Card("a cat", "", problem)
+
+
+def test_how_a_word_is_used_is_read_as_a1111s_editors_write_it(tmp_path: Path) -> None:
+    (tmp_path / "cat.json").write_text(
+        '{"description": "", "preferred weight": 0.8, "activation text": "", "negative text": "cat",'
+        ' "tags": ["a", 1, "a"]}'
+    )
+    (tmp_path / "cat.txt").write_text("an older description")
+    assert read_card(tmp_path / "cat.pt") == Card(tags=("a",), weight=0.8, negative=True)
+
+
+@pytest.mark.parametrize("weight", ["0", "0.0", "true", '"1"', "1e99", "NaN", "null"])
+def test_a_weight_that_is_none_is_none(tmp_path: Path, weight: str) -> None:
+    (tmp_path / "cat.json").write_text(f'{{"preferred weight": {weight}}}')
+    assert read_card(tmp_path / "cat.pt") == Card()

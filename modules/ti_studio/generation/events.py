@@ -39,6 +39,8 @@ class Picture:
     seed: int
     path: Path | None = None
     """Where it was saved."""
+    files: tuple[str, ...] = ()
+    """The embeddings in its prompts, by path in the library."""
 
 
 PaintingEvent = Loading | Notice | Progress | Picture

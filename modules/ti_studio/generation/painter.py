@@ -51,12 +51,13 @@ class Painter:
             size=(painting.width, painting.height),
             embeddings=words.hashes(positive, negative),
         )
+        files = words.files(positive, negative)
         for made in self._batches(painting, seeds, should_stop):
             if isinstance(made, Progress):
                 yield made
             else:
                 image, seed = made
-                yield Picture(image, build_infotext(request, seed, made_with), seed)
+                yield Picture(image, build_infotext(request, seed, made_with), seed, files=files)
 
     def preview(
         self,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL.PngImagePlugin import PngInfo
 
+from ti_studio.embeddings.last_used import FILE, LastUsed
 from ti_studio.embeddings.library import Library
 from ti_studio.folders import Folders, atomic_write
 from ti_studio.generation.events import Loading, PaintingEvent, Picture
@@ -36,6 +37,8 @@ class Txt2ImgService:
         self._busy = threading.Lock()
         self._interrupted = threading.Event()
         self._unwanted = threading.Event()
+        self.last_used = LastUsed(folders.outputs / FILE)
+        """When the library's embeddings were last used in a picture."""
 
     def checkpoints(self) -> list[CheckpointInfo]:
         """Returns the checkpoints that can be chosen."""
@@ -91,10 +94,15 @@ class Txt2ImgService:
                 assert self._painter is not None
                 folder = folder or self._folders.outputs / "txt2img" / time.strftime("%Y-%m-%d")
                 for event in self._painter.paint(request, _seeds(request), self._library, self._interrupted.is_set):
-                    yield save_png(event, folder) if isinstance(event, Picture) else event
+                    yield self._saved(event, folder) if isinstance(event, Picture) else event
         finally:
             if self._unwanted.is_set():
                 self.release()
+
+    def _saved(self, picture: Picture, folder: Path) -> Picture:
+        saved = save_png(picture, folder)
+        self.last_used.record(picture.files)
+        return saved
 
     def _load(self, info: CheckpointInfo) -> Iterator[Loading]:
         if self._painter is not None and self._painter.model.info.path == info.path:

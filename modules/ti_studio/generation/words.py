@@ -59,6 +59,10 @@ class PromptWords:
         words = dict.fromkeys(word for prompt in prompts for word in prompt.words)
         return {word: self._library.sha256(self._usable[word]) for word in words}
 
+    def files(self, *prompts: ReadPrompt) -> tuple[str, ...]:
+        """Returns the path in the library of each word in the prompts."""
+        return tuple(dict.fromkeys(self._usable[word].relative for prompt in prompts for word in prompt.words))
+
     def _find(self, name: str) -> Word | None:
         """Returns the embedding that is called so, if it can be used; a file whose word another file has goes by its
         path."""

@@ -17,13 +17,18 @@ from gradio.routes import App
 from starlette.routing import Mount
 
 from ti_studio import __version__
+from ti_studio.embeddings.card_index import CardIndex
 from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.shelf import Shelf
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, repository_root
 from ti_studio.generation.service import Txt2ImgService
+from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.jobs.queue import Jobs
 from ti_studio.server_options import ServerOptions
 from ti_studio.web.assets import Assets
+from ti_studio.web.card_edits_routes import card_edits_routes
+from ti_studio.web.cards_routes import cards_routes
 from ti_studio.web.embeddings_routes import embeddings_routes
 from ti_studio.web.errors import answer_errors
 from ti_studio.web.guard import Guard
@@ -59,6 +64,8 @@ def create_app(
     app.add_middleware(Guard, accounts=accounts, hosts=list(hosts))
     answer_errors(app)
     app.include_router(embeddings_routes(services))
+    app.include_router(cards_routes(services, CardIndex(services.txt2img.last_used)))
+    app.include_router(card_edits_routes(services, _shelf(services)))
     app.include_router(jobs_routes(services))
     app.include_router(presets_routes())
     app.include_router(prompts_routes(services))
@@ -113,6 +120,13 @@ def build_services(options: ServerOptions) -> Services:
     checkpoint = str(options.ckpt) if options.ckpt else None
     txt2img = Txt2ImgService(folders, library, checkpoint)
     return Services(folders, library, Jobs(folders, checkpoint, make_room=txt2img.release), txt2img)
+
+
+def _shelf(services: Services) -> Shelf:
+    def check(word: str) -> None:
+        check_not_held(name_lock(services.folders.embeddings, word), word)
+
+    return Shelf(services.library, services.txt2img.last_used, check)
 
 
 class _Server(uvicorn.Server):
