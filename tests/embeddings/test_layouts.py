@@ -78,8 +78,8 @@ def test_a_lora_is_refused_with_the_keys_found_and_the_keys_expected() -> None:
     ("data", "reason"),
     [
         ({}, "found nothing"),
-        ({"string_to_param": {}}, r"string_to_param holds \[\]; expected one"),
-        ({"string_to_param": {"*": torch.zeros(1, 8), "+": torch.zeros(1, 8)}}, r"holds \['\*', '\+'\]; expected one"),
+        ({"string_to_param": {}}, "string_to_param holds nothing; expected one"),
+        ({"string_to_param": {"*": torch.zeros(1, 8), "+": torch.zeros(1, 8)}}, r"holds '\*', '\+'; expected one"),
         ({"string_to_param": torch.zeros(1, 8)}, "expected one"),
         ({"string_to_param": {"*": torch.tensor(1.0)}}, r"'\*' has the shape \[\]"),
         ({"emb_params": torch.zeros(0, 8)}, r"'emb_params' has the shape \[0, 8\]"),

@@ -91,6 +91,26 @@ def test_any_text_is_read_or_refused_for_being_empty(text: str) -> None:
             read_infotext(text)
 
 
+@pytest.mark.parametrize("piece", ["a", "a ", "a: ", 'a: "', "a, ", " ", '"\\'])
+def test_an_infotext_of_twenty_thousand_characters_is_no_burden(piece: str) -> None:
+    """Each of these once took minutes."""
+    assert read_infotext("Steps: 1, " + piece * (20_000 // len(piece)))
+
+
+def test_a_size_of_thousands_of_digits_is_none() -> None:
+    size = "9" * 5000 + "x64"
+
+    assert restored(read_infotext(f"a\nSteps: 5, Seed: 1, Size: {size}"), GenerateRequest()).request.steps == 5
+
+
+def test_a_giant_picture_and_one_of_a_kind_that_starts_a_program_are_not_read() -> None:
+    giant = BytesIO()
+    Image.new("1", (8000, 8000)).save(giant, "PNG")
+    for content in (giant.getvalue(), b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"):
+        with pytest.raises(NoInfotext, match=r"8000×8000 pixels|no picture that can be read"):
+            infotext_of(content)
+
+
 def test_a_png_and_a_jpeg_carry_it() -> None:
     information = PngInfo()
     information.add_text("parameters", A1111S)

@@ -21,6 +21,8 @@ from ti_studio.prompts.named import take_tags_out
         ("AND", [("", 1), ("", 1)]),
         ("a:.5 AND b:2.", [("a", 0.5), (" b", 2)]),
         ("a\nb: 2 \nAND c", [("a\nb", 2), (" c", 1)]),
+        ("5 AND c", [("5 ", 1), (" c", 1)]),
+        ("a:1" + "0" * 400 + " AND c", [("a:1" + "0" * 400 + " ", 1), (" c", 1)]),
     ],
 )
 def test_and_joins_prompts_with_their_weights(text: str, expected: list[tuple[str, float]]) -> None:
@@ -39,6 +41,7 @@ def test_and_joins_prompts_with_their_weights(text: str, expected: list[tuple[st
         ("my embedding: x", [Span("my embedding: x")]),
         ("a <lora:x:1>b", [Span("a b")]),
         ("a < b > c", [Span("a < b > c")]),
+        ("a <embedding: >b <embedding:x:y>c <embedding:x:1" + "0" * 400 + ">d", [Span("a b c d")]),
     ],
 )
 def test_embeddings_can_be_called_by_name(text: str, expected: list[Part]) -> None:
@@ -56,6 +59,20 @@ def test_a_prompt_that_holds_private_characters_keeps_them(text: str) -> None:
     tagged = take_tags_out(text)
 
     assert not set(tagged.named) & set(text)
+
+
+@pytest.mark.parametrize("piece", ["<a", "< ", "<embedding:", ": ", " ", ":", "embedding:a "])
+def test_a_prompt_of_twenty_thousand_characters_is_no_burden(piece: str) -> None:
+    """Some of these once took hours."""
+    text = f"<embedding:{piece * (20_000 // len(piece))}:x> AND {piece * (20_000 // len(piece))}x"
+
+    assert split_and(take_tags_out(text).text)
+
+
+def test_more_embeddings_than_there_are_private_characters_are_left_out_and_told() -> None:
+    tagged = take_tags_out("embedding:a " * 70_000)
+
+    assert len(tagged.named) + len(tagged.left_out) == 70_000
 
 
 def test_emphasis_can_be_ignored_or_literal() -> None:

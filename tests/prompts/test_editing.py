@@ -71,6 +71,11 @@ def test_a_text_without_editing_stays_as_it_is(text: str) -> None:
     assert edited(text, STEPS) == ((STEPS, text),)
 
 
+@pytest.mark.parametrize("when", ["-1e999", "1e999", "-1.5", "9" * 500, "1" * 500 + ".5", "1e-999"])
+def test_a_moment_that_never_comes_or_is_long_past_is_one_all_the_same(when: str) -> None:
+    assert edited(f"[a:b:{when}]", STEPS)[-1].last_step == STEPS
+
+
 def test_ten_thousand_brackets_are_no_burden() -> None:
     deep = "[" * 10_000 + "a" + ":1]" * 10_000
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ti_studio.prompts.grammar import Break, Part, Span, literal, parse_attention
+from ti_studio.prompts.grammar import MOST_NESTED, Break, Part, Span, literal, parse_attention
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,30 @@ from ti_studio.prompts.grammar import Break, Part, Span, literal, parse_attentio
         ("a BREAK b", [Span("a"), Break(), Span("b")]),
         ("(a BREAK b:2)", [Span("a", 2.0), Break(), Span("b", 2.0)]),
         ("BREAKFAST", [Span("BREAKFAST")]),
+        ("a BREAK BREAK b", [Span("a"), Break(), Break(), Span("b")]),
+        ("a:BREAK:b", [Span("a:"), Break(), Span(":b")]),
+        ("a()[]b", [Span("ab")]),
+        ("(x:1" + "0" * 400 + ")", [Span("x:1" + "0" * 400, 1.1)]),
         ("(a)(b)", [Span("ab", 1.1)]),
     ],
 )
 def test_a_prompt_is_read_as_a1111_reads_it(text: str, expected: list[Part]) -> None:
     assert parse_attention(text) == expected
+
+
+def test_brackets_that_nobody_would_nest_so_deep_are_literal() -> None:
+    deep = parse_attention("(" * (MOST_NESTED + 1) + "a" + ")" * (MOST_NESTED + 1))
+
+    assert "".join(part.text for part in deep if isinstance(part, Span)) == "(a)"
+    assert all(isinstance(part, Span) and part.weight < 1.2**MOST_NESTED for part in deep)
+
+
+@pytest.mark.parametrize("piece", ["(a", "(a:2", "[(", "a)", " ", ": ", ":1", "(a:1.2) BREAK ", "\\"])
+def test_a_prompt_of_twenty_thousand_characters_is_no_burden(piece: str) -> None:
+    """Each of these once took minutes or hours."""
+    text = piece * (10_000 // len(piece))
+
+    assert parse_attention(text + "x" + text)
 
 
 def test_a_caption_is_literal() -> None:

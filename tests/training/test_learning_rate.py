@@ -50,6 +50,8 @@ def test_blanks_and_empty_pairs_do_not_count() -> None:
         ("0.1:0", "step 0 is before the first step"),
         ("0.01:200, 0.1:100", "at character 11: step 100 does not come after step 200"),
         ("0.01:200, 0.1:200", "step 200 does not come after step 200"),
+        ("0.1:" + "9" * 400 + ", 0.1:5", "is later than any training goes; expected 1,000,000,000 at most"),
+        ("0.1:" + "9" * 5000, "is not a whole number"),
         ("0.01, 0.1:100", "the rate 0.01 before it already holds to the end"),
     ],
 )

@@ -6,6 +6,7 @@ Nothing that a file says is believed: sizes are bounded before anything is alloc
 import hashlib
 import io
 import json
+import math
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -50,6 +51,9 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 256 * 2**20
+
+_LONGEST_REASON = 400
+"""Characters: a file's own keys and numbers are in it, and may be of any length."""
 
 _LENGTH_BYTES = 8
 """The length of a safetensors header, at the file's beginning."""
@@ -133,9 +137,13 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except UnreadableEmbedding as error:
-        raise UnreadableEmbedding(f"{displayed(path.name)} {error}.") from error
+        raise UnreadableEmbedding(f"{displayed(path.name)} {_cut(displayed(str(error)))}.") from error
     except OSError as error:
         raise UnreadableEmbedding(f"{displayed(path.name)} could not be read: {error.strerror}.") from error
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
 
 
 @contextmanager
@@ -162,7 +170,12 @@ def _outline_of_header(header: Header) -> Outline:
     for key, tensor in header.tensors.items():
         if tensor.dtype not in FLOATING:
             raise UnreadableEmbedding(
-                f"is not an embedding: {key!r} holds {tensor.dtype}; expected one of {', '.join(FLOATING)}"
+                f"is not an embedding: {key[:60]!r} holds {tensor.dtype[:20]}; expected one of {', '.join(FLOATING)}"
+            )
+        needed = math.prod(tensor.shape) * FLOATING[tensor.dtype].itemsize
+        if tensor.end - tensor.start != needed:
+            raise UnreadableEmbedding(
+                f"is damaged: {key[:60]!r} has {tensor.end - tensor.start:,} bytes; its shape and type need {needed:,}"
             )
     shapes = {encoder: shape_of(parts) for encoder, parts in rows.items()}
     count = max(count for count, _ in shapes.values())
@@ -206,7 +219,10 @@ def _of_dict(name: str, data: Data) -> Embedding:
 def _bytes_of(file: BinaryIO, size: int) -> bytes:
     if size > MAX_FILE_BYTES:
         raise UnreadableEmbedding(f"is {size:,} bytes; an embedding has at most {MAX_FILE_BYTES:,}")
-    return file.read(MAX_FILE_BYTES + 1)
+    content = file.read(size + 1)
+    if len(content) != size:
+        raise UnreadableEmbedding("was changed while it was read; expected a file that is whole")
+    return content
 
 
 def _embedding(name: str, data: Data, metadata: Mapping[str, str], step: object) -> Embedding:

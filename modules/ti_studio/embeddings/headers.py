@@ -23,8 +23,9 @@ class TensorOutline:
 
     dtype: str
     shape: tuple[int, ...]
+    start: int
+    """Where its bytes begin, counted from the end of the header."""
     end: int
-    """Where its bytes end, counted from the end of the header."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def read_header(file: BinaryIO, size: int) -> Header:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise UnreadableEmbedding("has a damaged header: __metadata__ is not a map of strings")
     tensors = {name: _outline(name, about) for name, about in content.items()}
-    announced = max((tensor.end for tensor in tensors.values()), default=0)
+    announced = _end_of(tensors)
     if announced != size - _LENGTH_BYTES - length:
         raise UnreadableEmbedding(
             f"is cut off or damaged: its header tells of {announced:,} bytes of tensors, "
@@ -60,9 +61,24 @@ def read_header(file: BinaryIO, size: int) -> Header:
     return Header(metadata, tensors)
 
 
+def _end_of(tensors: Mapping[str, TensorOutline]) -> int:
+    """Returns where the last tensor's bytes end, if each begins where the one before it ends."""
+    end = 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)):
+        if tensor.start != end or tensor.end < end:
+            raise UnreadableEmbedding(
+                f"has a damaged header: the bytes of {name[:60]!r} are from {tensor.start} to {tensor.end}; "
+                f"expected from {end}, where those before them end"
+            )
+        end = tensor.end
+    return end
+
+
 def _parsed(text: bytes) -> dict[str, object]:
     try:
-        content = json.loads(text)
+        content = json.loads(text.decode())
+        if b"\\u" in text:  # half of a surrogate pair is no text, and nobody can be told of it
+            json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise UnreadableEmbedding("has a damaged header: it is not JSON") from error
     if not isinstance(content, dict):
@@ -72,7 +88,7 @@ def _parsed(text: bytes) -> dict[str, object]:
 
 def _outline(name: str, about: object) -> TensorOutline:
     match about:
-        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(), int(end)]}:
-            if all(type(size) is int for size in shape):
-                return TensorOutline(dtype, tuple(shape), end)
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(start), int(end)]}:
+            if all(type(size) is int for size in [*shape, start, end]):
+                return TensorOutline(dtype, tuple(shape), start, end)
     raise UnreadableEmbedding(f"has a damaged header: {name[:60]!r} has no dtype, shape and place")

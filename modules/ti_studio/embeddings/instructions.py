@@ -13,6 +13,10 @@ from ti_studio.embeddings.errors import UnreadableEmbedding
 
 MAX_INSTRUCTIONS = 100_000
 
+MAX_TUPLES = 5_000
+"""Four for each tensor. Tuples in tuples are hashed by recursion, without end if nothing ends it."""
+
+_PROTOCOL = 2
 _STORAGES = ("Float", "Half", "Double", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 ALLOWED_GLOBALS = frozenset(
     {
@@ -47,20 +51,30 @@ def check_instructions(file: BinaryIO) -> None:
         ValueError: it is no pickle, or cut off.
     """
     unneeded: list[str] = []
-    top_is_tuple = False
+    top_is_tuple, tuples = False, 0
     memoized_tuples: set[object] = set()
     for name, argument in _instructions(file):
-        if name not in _ALLOWED:
-            unneeded.append(f"has the pickle instruction {name}")
+        unneeded += _unneeded(name, argument)
         # A tuple that is used twice is how a small pickle makes a key that takes for ever to hash.
         if name in _GETS and argument in memoized_tuples:
             unneeded.append("repeats a tuple")
+        tuples += name in _TUPLES
         if name not in _PUTS:
             top_is_tuple = name in _TUPLES
         elif top_is_tuple:
             memoized_tuples.add(argument)
+    if tuples > MAX_TUPLES:
+        unneeded.append(f"has more than {MAX_TUPLES:,} tuples")
     if unneeded:
         raise UnreadableEmbedding(f"{unneeded[0]}, which no embedding needs; it was not loaded")
+
+
+def _unneeded(name: str, argument: object) -> list[str]:
+    if name not in _ALLOWED:
+        return [f"has the pickle instruction {name}"]
+    if name == "PROTO" and argument != _PROTOCOL:
+        return [f"is written in pickle protocol {argument}"]
+    return []
 
 
 def _instructions(file: BinaryIO) -> Iterator[tuple[str, object]]:

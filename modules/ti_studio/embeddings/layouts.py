@@ -37,6 +37,7 @@ _OUTPUT = "_out"
 _NUMBERED = re.compile(r"(?P<token>.+)_(?P<number>[1-9]\d{0,2})")
 _ENCODER_OF_WIDTH = {1024: "clip_h", 1280: "clip_g"}
 _KEYS_SHOWN = 4
+_SIZES_SHOWN = 4
 
 
 @runtime_checkable
@@ -86,8 +87,9 @@ def check_shape(key: str, shape: Sequence[int]) -> None:
         case _:
             rows = width = 0
     if not 1 <= rows <= MAX_ROWS or not 1 <= width <= MAX_WIDTH:
+        more = ", …" if len(shape) > _SIZES_SHOWN else ""
         raise UnreadableEmbedding(
-            f"is not an embedding: {key!r} has the shape {list(shape)}; "
+            f"is not an embedding: {key[:60]!r} has the shape [{', '.join(map(str, shape[:_SIZES_SHOWN]))}{more}]; "
             f"expected [n, width] with 1 to {MAX_ROWS} rows, at most {MAX_WIDTH} wide"
         )
 
@@ -128,15 +130,17 @@ def as_rows(key: str, tensor: object) -> Tensor:
         UnreadableEmbedding: it is no plain floating-point tensor, or holds NaN or infinity.
     """
     if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided or tensor.device.type != "cpu":
-        raise UnreadableEmbedding(f"is not an embedding: {key!r} is no plain tensor")
+        raise UnreadableEmbedding(f"is not an embedding: {key[:60]!r} is no plain tensor")
     check_shape(key, tensor.shape)
     if tensor.dtype not in FLOATING.values():
-        raise UnreadableEmbedding(f"is not an embedding: {key!r} holds {tensor.dtype}; expected floating-point numbers")
+        raise UnreadableEmbedding(
+            f"is not an embedding: {key[:60]!r} holds {tensor.dtype}; expected floating-point numbers"
+        )
     rows = tensor.detach().to(torch.float32, copy=True).contiguous()
     rows = rows.unsqueeze(0) if rows.dim() == 1 else rows
     broken = int((~torch.isfinite(rows)).sum())
     if broken:
-        raise UnreadableEmbedding(f"is damaged: {broken} of {rows.numel()} numbers in {key!r} are NaN or infinite")
+        raise UnreadableEmbedding(f"is damaged: {broken} of {rows.numel()} numbers in {key[:60]!r} are NaN or infinite")
     return rows
 
 
@@ -180,8 +184,10 @@ def _from_a1111(data: Data, family: str | None) -> dict[str, Parts]:
     parameters = getattr(parameters, "_parameters", parameters)
     tensors = _tensors(parameters) if isinstance(parameters, Mapping) else {}
     if len(tensors) != 1:
-        raise UnreadableEmbedding(f"is no single word: string_to_param holds {sorted(map(str, tensors))}; expected one")
-    return _from_single_tensor({str(key): tensor for key, tensor in tensors.items()}, family)
+        raise UnreadableEmbedding(
+            f"is no single word: string_to_param holds {_described(tensors)}; expected one tensor"
+        )
+    return _from_single_tensor(tensors, family)
 
 
 def _is_by_encoder(data: Data) -> bool:
@@ -243,17 +249,20 @@ def _file_order(encoder: str) -> tuple[bool, bool, str]:
 
 
 def _tensors(data: Mapping[str, object]) -> dict[str, Shaped]:
-    """Returns the tensors, without what OneTrainer adds to the encoder's output."""
-    found = {key: value for key, value in data.items() if isinstance(value, Shaped)}
+    """Returns the tensors, without what OneTrainer adds to the encoder's output.
+
+    A pickle's keys may be anything that can be hashed; only texts name tensors.
+    """
+    found = {key: value for key, value in data.items() if isinstance(key, str) and isinstance(value, Shaped)}
     return {
         key: tensor
         for key, tensor in found.items()
-        if not (str(key).endswith(_OUTPUT) and str(key).removesuffix(_OUTPUT) in found)
+        if not (key.endswith(_OUTPUT) and key.removesuffix(_OUTPUT) in found)
     }
 
 
 def _described(data: Data) -> str:
-    keys = sorted(map(str, data))
+    keys = sorted(key if isinstance(key, str) else f"a {type(key).__name__}" for key in data)
     more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
     return ", ".join(repr(key[:60]) for key in keys[:_KEYS_SHOWN]) + more if keys else "nothing"
 

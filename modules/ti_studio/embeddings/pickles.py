@@ -8,7 +8,7 @@ import io
 import struct
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pickle import UnpicklingError
 
@@ -50,7 +50,12 @@ StandIn = tuple[Callable[..., object], str]
 
 
 class ParameterDict:
-    """Stands in for `torch.nn.ParameterDict`, which rinongal's files hold: its state is kept, nothing of it is run."""
+    """Stands in for `torch.nn.ParameterDict`, which rinongal's files hold: its tensors are kept, nothing else of it."""
+
+    __slots__ = ("_parameters",)
+
+    def __setstate__(self, state: Mapping[str, object]) -> None:
+        self._parameters = state["_parameters"]
 
 
 _OLD_PARAMETERS: StandIn = (ParameterDict, "torch.nn.modules.container.ParameterDict")
@@ -72,32 +77,53 @@ def load_pickle(data: bytes) -> object:
     if len(data) > MAX_BYTES:
         raise UnreadableEmbedding(f"is {len(data):,} bytes; an embedding has at most {MAX_BYTES:,}")
     try:
-        if data.startswith(_ZIP_START):
-            _check_zip(data)
-        else:
-            _check_legacy(data)
+        checked = _checked_zip(data) if data.startswith(_ZIP_START) else _checked_legacy(data)
         with globals_allowed([_OLD_PARAMETERS]):
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            return torch.load(checked, map_location="cpu", weights_only=True)
     except _DAMAGE as error:
         raise UnreadableEmbedding("is damaged or no torch file") from error
 
 
-def _check_legacy(data: bytes) -> None:
+def _checked_legacy(data: bytes) -> io.BytesIO:
     file = io.BytesIO(data)
     for _ in range(_LEGACY_PICKLES):
         check_instructions(file)
+    file.seek(0)
+    return file
 
 
-def _check_zip(data: bytes) -> None:
-    """Checks a zip's instructions, and that it takes little more memory than its own size, before it is unpacked."""
+def _checked_zip(data: bytes) -> io.BytesIO:
+    """Returns a zip of the same members, after a look at their instructions and at the memory that they take.
+
+    It is packed anew because two readers of zips may see two different archives in the same bytes: torch gets what was
+    looked at.
+    """
     # Counted before `zipfile` sees it, which makes an object of each member.
     if data.count(_ZIP_MEMBER) > MAX_ZIP_MEMBERS:
         raise UnreadableEmbedding(f"is a zip of more than {MAX_ZIP_MEMBERS} members; an embedding has a handful")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
+        members = archive.infolist()
+        unpacked = sum(member.file_size for member in members)
         if unpacked > MAX_BYTES:
             raise UnreadableEmbedding(f"unpacks to {unpacked:,} bytes; an embedding has at most {MAX_BYTES:,}")
-        pickles = [name for name in archive.namelist() if name.endswith(".pkl")]
-        if len(pickles) != 1:
-            raise UnreadableEmbedding(f"is no embedding: a zip with {len(pickles)} pickles in it; expected one")
-        check_instructions(io.BytesIO(archive.read(pickles[0])))
+        contents = {member.filename: _unpacked(archive, member) for member in members}
+    if len(contents) != len(members):
+        raise UnreadableEmbedding("is no embedding: a zip with two members of one name")
+    pickles = [name for name in contents if name.endswith(".pkl")]
+    if len(pickles) != 1:
+        raise UnreadableEmbedding(f"is no embedding: a zip with {len(pickles)} pickles in it; expected one")
+    check_instructions(io.BytesIO(contents[pickles[0]]))
+    checked = io.BytesIO()
+    with zipfile.ZipFile(checked, "w") as anew:
+        for name, content in contents.items():
+            anew.writestr(name, content)
+    checked.seek(0)
+    return checked
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Returns a member's content, and never more than the size that it gives itself."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UnreadableEmbedding("is no embedding: a zip that is packed as torch packs none")
+    with archive.open(member) as file:
+        return file.read(member.file_size)

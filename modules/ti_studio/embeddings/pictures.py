@@ -7,10 +7,10 @@ The format is that of A1111's `modules/textual_inversion/image_embedding.py`, wr
 import base64
 import binascii
 import json
+import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,19 +22,36 @@ from torch import Tensor
 from ti_studio.embeddings.errors import UnreadableEmbedding
 
 PICTURE_ENDINGS = (".png", ".webp", ".avif", ".jxl")
+_FORMATS = ("PNG", "WEBP", "AVIF", "JXL")
 
 CHUNK = "sd-ti-embedding"
 MAX_PIXELS = 50_000_000
-MAX_JSON_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 32 * 2**20
 """75 rows of SDXL's width take about 4 MB of JSON."""
 
 _TENSOR = "TORCHTENSOR"
+_MULTIPLIER, _INCREMENT = 1664525, 1013904223
 _CHANNELS = 3
 _LOW = 0x0F
 _STRIPE = np.array([0x50] * 4 + [0x90] * 4, np.uint8)
 _Block = np.ndarray[Any, np.dtype[np.uint8]]
 
-_PICTURE_DAMAGE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+# What Pillow raises on damaged pictures is whatever it stumbles over.
+PICTURE_DAMAGE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 
 def read_picture(content: bytes) -> dict[str, object]:
@@ -44,16 +61,22 @@ def read_picture(content: bytes) -> dict[str, object]:
         UnreadableEmbedding: there is none, or it is damaged.
     """
     try:
-        with Image.open(BytesIO(content)) as image:
+        with Image.open(BytesIO(content), formats=known_formats(_FORMATS)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableEmbedding(f"has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}")
             text = getattr(image, "text", image.info).get(CHUNK)
             if text is not None:
                 return _parsed(_decoded(text))
             pixels = np.asarray(image.convert("RGB"))
-    except _PICTURE_DAMAGE as error:
+    except PICTURE_DAMAGE as error:
         raise UnreadableEmbedding(f"is no picture that can be read ({error})") from error
     return _parsed(_from_pixels(pixels))
+
+
+def known_formats(wanted: Sequence[str]) -> list[str]:
+    """Returns those of the formats that Pillow can read here. Left to itself it would try any: EPS starts a program."""
+    Image.init()
+    return [name for name in wanted if name in Image.OPEN]
 
 
 def picture_with(data: Mapping[str, object], image: Image.Image) -> bytes:
@@ -84,7 +107,7 @@ def _parsed(text: bytes) -> dict[str, object]:
         raise UnreadableEmbedding(f"holds {len(text):,} bytes of JSON; an embedding has at most {MAX_JSON_BYTES:,}")
     try:
         data = json.loads(text, object_hook=_list_as_tensor)
-    except (ValueError, RecursionError, TypeError, OverflowError) as error:
+    except (ValueError, RecursionError, TypeError, OverflowError, RuntimeError) as error:
         raise UnreadableEmbedding("is damaged: what it holds is no JSON of an embedding") from error
     if not isinstance(data, dict):
         raise UnreadableEmbedding("is damaged: what it holds is no JSON of an embedding")
@@ -119,6 +142,10 @@ def _from_pixels(pixels: _Block) -> bytes:
     low, high = (halves[:, : black[0]], halves[:, black[-1] + 1 :]) if len(black) > 1 else (halves[:, :0],) * 2
     if low.size == 0 or low.shape != high.shape:
         raise UnreadableEmbedding("is an ordinary picture: there is no embedding in it")
+    if low.size > MAX_JSON_BYTES:
+        raise UnreadableEmbedding(
+            f"holds {low.size:,} bytes in its pixels; an embedding has at most {MAX_JSON_BYTES:,}"
+        )
     scrambled = _scrambler(low.shape)
     content = (((high ^ scrambled) << 4) | (low ^ scrambled)).astype(np.uint8).tobytes()
     try:
@@ -130,14 +157,19 @@ def _from_pixels(pixels: _Block) -> bytes:
 
 
 def _scrambler(shape: tuple[int, ...]) -> _Block:
-    """Returns the low halves of A1111's random bytes, in this shape."""
+    """Returns the low halves of A1111's random bytes, in this shape.
+
+    They come from a linear congruential generator, modulo 255. What it does in 1, 2, 4, … steps is a step of the same
+    form, so the numbers are made by doubling.
+    """
     count = int(np.prod(shape))
-    return (np.fromiter(islice(_random_bytes(), count), np.uint8, count) & _LOW).astype(np.uint8).reshape(shape)
-
-
-def _random_bytes() -> Iterator[int]:
-    """Yields the numbers of A1111's generator: linear congruential, modulo 255."""
-    state = 0
-    while True:
-        state = (1664525 * state + 1013904223) % 2**32
-        yield state % 255
+    states = np.empty(max(count, 1), np.uint32)
+    states[0] = _INCREMENT
+    made, multiplier, increment = 1, _MULTIPLIER, _INCREMENT
+    while made < count:
+        more = min(made, count - made)
+        states[made : made + more] = states[:more] * np.uint32(multiplier) + np.uint32(increment)
+        made += more
+        multiplier, increment = multiplier**2 % 2**32, (multiplier + 1) * increment % 2**32
+    scrambled: _Block = (states[:count] % 255 & _LOW).astype(np.uint8).reshape(shape)
+    return scrambled

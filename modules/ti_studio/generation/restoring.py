@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pydantic import ValidationError
 
 from ti_studio.embeddings.library import Entry, Library
+from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats
 from ti_studio.errors import StudioError
 from ti_studio.generation.infotext import SHORT_HASH, plain_name
 from ti_studio.generation.request import GenerateRequest
@@ -18,13 +19,14 @@ from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.prompts.grammar import Emphasis
 
 _NEGATIVE = "Negative prompt:"
-_SETTING = re.compile(r'\s*(?P<key>\w[\w \-/]*):\s*(?P<value>"(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_SETTING = re.compile(r'(?P<key>\w[\w \-/]{0,60}):\s*(?P<value>"(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
 _FEWEST_SETTINGS = 3
 """A last line with fewer settings than this is part of the prompt, as in A1111."""
-_SIZE = re.compile(r"(\d+)x(\d+)")
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _SIDES = ("width", "height")
 _SCHEDULE_TYPES = ("Karras", "Uniform", "Automatic")
 _FIELDS = {"Steps": "steps", "CFG scale": "cfg_scale", "Seed": "seed", "Clip skip": "clip_skip", "Emphasis": "emphasis"}
+_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "JXL", "GIF", "TIFF")
 _USER_COMMENT = 0x9286
 _EXIF_IFD = 0x8769
 
@@ -80,10 +82,14 @@ def infotext_of(picture: bytes) -> str:
         NoInfotext: the file is no picture, or carries none.
     """
     try:
-        with Image.open(BytesIO(picture)) as image:
+        with Image.open(BytesIO(picture), formats=known_formats(_FORMATS)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise NoInfotext(
+                    f"The picture has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}."
+                )
             text = image.info.get("parameters")
             comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except PICTURE_DAMAGE as error:
         raise NoInfotext(f"The file is no picture that can be read: {error}") from error
     if isinstance(text, str) and text.strip():
         return text

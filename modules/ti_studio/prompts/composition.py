@@ -1,10 +1,11 @@
 """Prompts made of several: A1111's AND (composable diffusion, arXiv 2206.01714). Imports no torch."""
 
+import math
 import re
 from typing import NamedTuple
 
 _AND = re.compile(r"\bAND\b")
-_WEIGHT = re.compile(r"(?P<text>.*?)\s*:\s*(?P<weight>[-+]?(?:\d+\.?\d*|\.\d+))\s*", re.DOTALL)
+_WEIGHT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)")
 
 
 class Weighted(NamedTuple):
@@ -25,5 +26,9 @@ def split_and(text: str) -> tuple[Weighted, ...]:
 
 
 def _weighted(part: str) -> Weighted:
-    match = _WEIGHT.fullmatch(part)
-    return Weighted(part) if match is None else Weighted(match["text"], float(match["weight"]))
+    text, colon, weight = part.rpartition(":")
+    weight = weight.strip()
+    # A number of hundreds of digits, which float can't hold, is text.
+    if colon and _WEIGHT.fullmatch(weight) and math.isfinite(float(weight)):
+        return Weighted(text.rstrip(), float(weight))
+    return Weighted(part)

@@ -57,7 +57,7 @@ class _Edit:
     def last_step(self, steps: int) -> int:
         """Returns the last step that says `before`."""
         value = float(self.when)
-        return int(min(value * steps if "." in self.when else value, steps))
+        return int(max(-1, min(value * steps if "." in self.when else value, steps)))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """A1111's prompt syntax, read into values. Imports no torch."""
 
+import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import groupby
 
 ROUND = 1.1
 """What a pair of round brackets multiplies the weight by; square brackets divide by it."""
@@ -17,7 +19,10 @@ _PIECES = re.compile(
     """,
     re.VERBOSE,
 )
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
+
+MOST_NESTED = 100
+"""Emphasis deeper than this is literal: a weight of 1.1 to the hundredth is no wish, and reading it would take long."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +65,27 @@ class Emphasis(str, Enum):
 
 @dataclass
 class _Nesting:
-    """The parts read so far, and where each bracket that is still open began."""
+    """The parts read so far with the weight of each, and where each bracket that is still open began."""
 
-    parts: list[Part]
-    open_brackets: list[tuple[str, int]]
+    parts: list[Part] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    open_brackets: list[tuple[str, int]] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        """Takes a part as it is, with weight 1."""
+        self.parts.append(part)
+        self.weights.append(1.0)
+
+    def open(self, bracket: str) -> None:
+        """Begins a bracket."""
+        if len(self.open_brackets) < MOST_NESTED:
+            self.open_brackets.append((bracket, len(self.parts)))
+        else:
+            self.add(Span(bracket))
 
     def weigh(self, start: int, factor: float) -> None:
         """Multiplies the weight of everything from part `start` on."""
-        self.parts[start:] = [
-            Span(part.text, part.weight * factor) if isinstance(part, Span) else part for part in self.parts[start:]
-        ]
+        self.weights[start:] = [weight * factor for weight in self.weights[start:]]
 
     def close(self, opening: str, factor: float, literal: str) -> None:
         """Ends the innermost open bracket of this kind, or takes the text as it is when there is none."""
@@ -79,7 +95,14 @@ class _Nesting:
                 del self.open_brackets[index]
                 self.weigh(start, factor)
                 return
-        self.parts.append(Span(literal))
+        self.add(Span(literal))
+
+    def weighted(self) -> list[Part]:
+        """Returns the parts, each span with its weight."""
+        return [
+            Span(part.text, weight) if isinstance(part, Span) else part
+            for part, weight in zip(self.parts, self.weights, strict=True)
+        ]
 
 
 def parse_attention(text: str) -> list[Part]:
@@ -89,12 +112,12 @@ def parse_attention(text: str) -> list[Part]:
     `\(`, `\)`, `\[`, `\]`, `\\` are literal. What can't be read as a weight, such as `(x:.5.)`, is literal text too.
     Neighbours of the same weight are one span; an empty prompt is one empty span.
     """
-    nesting = _Nesting([], [])
+    nesting = _Nesting()
     for match in _PIECES.finditer(text):
         _read_piece(match, nesting)
     for bracket, start in nesting.open_brackets:
         nesting.weigh(start, _factor(bracket))
-    return _merge(nesting.parts) or [Span("")]
+    return _merge(nesting.weighted()) or [Span("")]
 
 
 def read_emphasis(text: str, emphasis: Emphasis) -> list[Part]:
@@ -103,7 +126,8 @@ def read_emphasis(text: str, emphasis: Emphasis) -> list[Part]:
         return literal(text)
     parts = parse_attention(text)
     if emphasis is Emphasis.IGNORE:
-        return _merge([replace(part, weight=1.0) if isinstance(part, Span) else part for part in parts])
+        plain = [replace(part, weight=1.0) if isinstance(part, Span) else part for part in parts]
+        return _merge(plain) or [Span("")]
     return parts
 
 
@@ -121,9 +145,9 @@ def _read_piece(match: re.Match[str], nesting: _Nesting) -> None:
     piece = match.group()
     match match.lastgroup:
         case "escaped":
-            nesting.parts.append(Span(match["escaped"]))
+            nesting.add(Span(match["escaped"]))
         case "opening":
-            nesting.open_brackets.append((piece, len(nesting.parts)))
+            nesting.open(piece)
         case "weight":
             _read_weight(match, nesting)
         case "closing":
@@ -137,25 +161,29 @@ def _read_weight(match: re.Match[str], nesting: _Nesting) -> None:
     try:
         weight = float(match["weight"])
     except ValueError:  # "1.2.3" is no number: A1111 crashes on it, here it is text inside an ordinary bracket
-        nesting.parts.append(Span(match.group()[:-1]))
+        weight = math.inf
+    if math.isfinite(weight):
+        nesting.close("(", weight, match.group())
+    else:
+        nesting.add(Span(match.group()[:-1]))
         nesting.close("(", ROUND, ")")
-        return
-    nesting.close("(", weight, match.group())
 
 
 def _read_text(piece: str, nesting: _Nesting) -> None:
-    for index, text in enumerate(_BREAK.split(piece)):
-        if index:
-            nesting.parts.append(Break())
-        nesting.parts.append(Span(text))
+    before, *more = _BREAK.split(piece)
+    for text in more:
+        nesting.add(Span(before.rstrip()))
+        nesting.add(Break())
+        before = text.lstrip()
+    nesting.add(Span(before))
 
 
 def _merge(parts: list[Part]) -> list[Part]:
     merged: list[Part] = []
-    for part in parts:
-        last = merged[-1] if merged else None
-        if isinstance(part, Span) and isinstance(last, Span) and part.weight == last.weight:
-            merged[-1] = Span(last.text + part.text, part.weight)
-        elif not isinstance(part, Span) or part.text:
-            merged.append(part)
+    said = [part for part in parts if not isinstance(part, Span) or part.text]
+    for weight, run in groupby(said, key=lambda part: part.weight if isinstance(part, Span) else None):
+        if weight is None:
+            merged += run
+        else:
+            merged.append(Span("".join(part.text for part in run if isinstance(part, Span)), weight))
     return merged

@@ -1,5 +1,6 @@
 """Tags in prompts: embeddings by their explicit names, and the networks of other programs. Imports no torch."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ _TAGS = re.compile(
     """,
     re.VERBOSE,
 )
-_NAME_AND_WEIGHT = re.compile(r"\s*(?P<name>[^:]+?)\s*(?::\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*)?")
+_WEIGHT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class TaggedText:
         return [piece for part in parts for piece in (self._pieces(part) if isinstance(part, Span) else [part])]
 
     def _pieces(self, span: Span) -> Iterator[Part]:
-        if not any(mark in span.text for mark in self.named):
+        if self.named.keys().isdisjoint(span.text):
             yield span
             return
         for text in re.split(f"([{''.join(self.named)}])", span.text):
@@ -58,10 +59,10 @@ def take_tags_out(text: str) -> TaggedText:
 
     def mark(match: re.Match[str]) -> str:
         found = _named(match)
-        if found is None:
+        sign = next(free, None)
+        if found is None or sign is None:
             left_out.append(match.group())
             return ""
-        sign = next(free)
         named[sign] = found
         return sign
 
@@ -74,7 +75,7 @@ def _named(match: re.Match[str]) -> Named | None:
         return Named(match["plain"])
     if match["kind"].lower() != "embedding":
         return None
-    content = _NAME_AND_WEIGHT.fullmatch(match["content"])
-    if content is None:
+    name, colon, weight = (piece.strip() for piece in match["content"].partition(":"))
+    if not name or (colon and not (_WEIGHT.fullmatch(weight) and math.isfinite(float(weight)))):
         return None
-    return Named(content["name"], float(content["weight"] or 1))
+    return Named(name, float(weight) if colon else 1.0)

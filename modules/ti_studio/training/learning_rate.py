@@ -10,6 +10,8 @@ EXAMPLE = "0.005, or 0.005:100, 1e-3:1000, 1e-5"
 HIGHEST = 100.0
 """A row of CLIP's token table is about 0.4 long: a rate of 100 has left it behind in one step."""
 
+MOST_STEPS = 10**9
+
 
 class BadSchedule(StudioError, ValueError):
     """A learning-rate schedule that can't be followed; the message points at the place."""
@@ -71,7 +73,9 @@ class _Place:
     start: int
 
     def error(self, what: str) -> BadSchedule:
-        return BadSchedule(f"Learning rate {self.text!r}, at character {self.start + 1}: {what} Example: {EXAMPLE}")
+        return BadSchedule(
+            f"Learning rate {self.text[:200]!r}, at character {self.start + 1}: {what} Example: {EXAMPLE}"
+        )
 
 
 def _parse_pair(pair: str, place: _Place) -> Segment:
@@ -87,7 +91,7 @@ def _parse_rate(text: str, place: _Place) -> float:
     try:
         rate = float(text)
     except ValueError as error:
-        raise place.error(f"{text!r} is not a number; expected a rate above 0.") from error
+        raise place.error(f"{text[:20]!r} is not a number; expected a rate above 0.") from error
     if not 0 < rate <= HIGHEST:
         raise place.error(f"the rate is {text}; expected a number above 0, and {HIGHEST:g} at most.")
     return rate
@@ -97,9 +101,11 @@ def _parse_step(text: str, place: _Place) -> float:
     try:
         step = int(text)
     except ValueError as error:
-        raise place.error(f"{text!r} is not a whole number of steps.") from error
+        raise place.error(f"{text[:20]!r} is not a whole number of steps.") from error
     if step == -1:
         return math.inf
+    if step > MOST_STEPS:
+        raise place.error(f"step {text[:20]} is later than any training goes; expected {MOST_STEPS:,} at most.")
     if step < 1:
         raise place.error(f"step {step} is before the first step; expected 1 or more, or -1 for the end.")
     return step
