@@ -304,7 +304,17 @@ def test_without_flags_the_server_is_for_this_machine_only() -> None:
 
 def test_every_flag_arrives_as_the_server_needs_it(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").touch()
-    given = ["--port", "7999", "--listen", "--no-browser", "--gradio-auth", "ann:a:1,bo:b"]
+    given = [
+        "--port",
+        "7999",
+        "--listen",
+        "--no-browser",
+        "--gradio-auth",
+        "ann:a:1,bo:b",
+        "--api",
+        "--api-auth",
+        "bot:x",
+    ]
     folders = ["--embeddings-dir", f"{tmp_path}/e", "--ckpt-dir", f"{tmp_path}/c", "--data-dir", f"{tmp_path}/d"]
 
     options = parse(*given, *folders, "--ckpt", f"{tmp_path}/model.safetensors", "--dataset-root", str(tmp_path))
@@ -318,6 +328,7 @@ def test_every_flag_arrives_as_the_server_needs_it(tmp_path: Path) -> None:
         data_dir=tmp_path / "d",
         no_browser=True,
         gradio_auth=(("ann", "a:1"), ("bo", "b")),
+        api_auth=(("bot", "x"),),
         dataset_root=tmp_path,
     )
     assert options.host == "0.0.0.0"

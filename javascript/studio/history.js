@@ -36,7 +36,7 @@ export function jobHistory({ onChoose, onError }) {
   const remove = async (id) => {
     if (!window.confirm("Delete this training's folder, with its previews and snapshots? The embedding it made stays.")) return;
     try {
-      await call(`jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
+      await call(`jobs/${encodeURIComponent(id)}?confirm=true`, { method: "DELETE" });
       seen = "";
       onChoose(null);
     } catch (error) {

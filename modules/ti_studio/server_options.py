@@ -23,6 +23,7 @@ class ServerOptions:
     data_dir: Path | None = None
     no_browser: bool = False
     gradio_auth: tuple[tuple[str, str], ...] = ()
+    api_auth: tuple[tuple[str, str], ...] = ()
     dataset_root: Path | None = None
 
     @classmethod
@@ -51,6 +52,15 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="USER:PASSWORD[,...]",
         help="ask for a login; several accounts are separated by commas",
+    )
+    server.add_argument("--api", action="store_true", help="accepted for A1111's sake: REST is always there")
+    server.add_argument(
+        "--api-auth",
+        type=accounts,
+        default=(),
+        metavar="USER:PASSWORD[,...]",
+        help="accounts for programs, by HTTP Basic: REST takes them beside those of --gradio-auth. Alone it guards "
+        "/sdapi/ only; give --gradio-auth too, for the page",
     )
     server.add_argument("--no-browser", action="store_true", help="do not open the page in the browser at start")
 

@@ -56,7 +56,11 @@ def test_what_a_finished_job_can_not_do_is_a_conflict(client: Client, finished_j
 
 def test_a_removed_job_is_gone(client: Client, finished_job: JobFolder) -> None:
     studio = client()
-    assert studio.delete(f"/ti/jobs/{finished_job.path.name}").status_code == 204
+    address = f"/ti/jobs/{finished_job.path.name}"
+    refused = studio.delete(address)
+    assert (refused.status_code, finished_job.path.exists()) == (409, True)
+    assert "0 snapshots and 1 previews of 'blue-cat' would be deleted for good" in refused.json()["detail"]
+    assert studio.delete(f"{address}?confirm=true").status_code == 204
     assert not finished_job.path.exists()
     assert studio.get("/ti/jobs").json() == []
 

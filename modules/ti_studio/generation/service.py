@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from ti_studio.embeddings.last_used import FILE, LastUsed
 from ti_studio.embeddings.library import Library
 from ti_studio.folders import Folders, atomic_write
+from ti_studio.generation.activity import Activity
 from ti_studio.generation.events import Loading, PaintingEvent, Picture
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
@@ -35,7 +36,9 @@ class Txt2ImgService:
         self._wanted = checkpoint
         self._painter: Painter | None = None
         self._busy = threading.Lock()
+        self._activity: Activity | None = None
         self._interrupted = threading.Event()
+        self._skipped = threading.Event()
         self._unwanted = threading.Event()
         self.last_used = LastUsed(folders.outputs / FILE)
         """When the library's embeddings were last used in a picture."""
@@ -53,6 +56,12 @@ class Txt2ImgService:
         """
         return find_checkpoint(self._folders.checkpoints, self._wanted)
 
+    @property
+    def loaded(self) -> CheckpointInfo | None:
+        """The checkpoint that the last picture was painted with, as long as it is in memory."""
+        painter = self._painter
+        return painter.model.info if painter is not None else None
+
     def select(self, title: str) -> CheckpointInfo:
         """Chooses the checkpoint for the next picture.
 
@@ -63,9 +72,21 @@ class Txt2ImgService:
         self._wanted = title
         return info
 
+    @property
+    def activity(self) -> Activity | None:
+        """What is being painted now; None: nothing."""
+        activity = self._activity
+        if activity is None:
+            return None
+        return replace(activity, interrupted=self._interrupted.is_set(), skipped=self._skipped.is_set())
+
     def interrupt(self) -> None:
         """Ends what is being painted after its present step; finished pictures stay."""
         self._interrupted.set()
+
+    def skip(self) -> None:
+        """Ends the batch that is being painted after its present step, and goes on with the request's next one."""
+        self._skipped.set()
 
     def release(self) -> None:
         """Frees the loaded checkpoint's memory: at once, or as soon as what is being painted is done."""
@@ -76,33 +97,59 @@ class Txt2ImgService:
             finally:
                 self._busy.release()
 
-    def generate(self, request: GenerateRequest, folder: Path | None = None) -> Iterator[PaintingEvent]:
+    def generate(
+        self, request: GenerateRequest, folder: Path | None = None, *, checkpoint: str | None = None, save: bool = True
+    ) -> Iterator[PaintingEvent]:
         """Paints the pictures of a request, saves them, and tells what it does.
 
         Args:
             request: the request.
             folder: where to save; None is `outputs/txt2img/<date>/`.
+            checkpoint: the title or path of another one than the chosen one, for this request.
+            save: whether to save at all.
 
         Raises:
             StudioError: the sampler or checkpoint is unknown, or can't be loaded.
         """
         find_sampler(request.sampler)
+        folder = folder or self._folders.outputs / "txt2img" / time.strftime("%Y-%m-%d")
         try:
             with self._busy:
-                self._interrupted.clear()
-                yield from self._load(self.checkpoint)
-                assert self._painter is not None
-                folder = folder or self._folders.outputs / "txt2img" / time.strftime("%Y-%m-%d")
-                for event in self._painter.paint(request, _seeds(request), self._library, self._interrupted.is_set):
-                    yield self._saved(event, folder) if isinstance(event, Picture) else event
+                for event in self._paint(request, checkpoint):
+                    yield self._kept(event, folder if save else None) if isinstance(event, Picture) else event
         finally:
             if self._unwanted.is_set():
                 self.release()
 
-    def _saved(self, picture: Picture, folder: Path) -> Picture:
-        saved = save_png(picture, folder)
+    def _kept(self, picture: Picture, folder: Path | None) -> Picture:
+        """Saves a picture if there is a folder for it, and notes which embeddings are in it."""
         self.last_used.record(picture.files)
-        return saved
+        return picture if folder is None else save_png(picture, folder)
+
+    def _paint(self, request: GenerateRequest, checkpoint: str | None) -> Iterator[PaintingEvent]:
+        """Paints, and notes how far it is. Only while `_busy` is held."""
+        self._interrupted.clear()
+        self._skipped.clear()
+        info = self.checkpoint if checkpoint is None else find_checkpoint(self._folders.checkpoints, checkpoint)
+        activity = self._activity = Activity(request)
+        try:
+            for event in self._events(request, info):
+                activity = self._activity = activity.after(event)
+                yield event
+        finally:
+            self._activity = None
+
+    def _events(self, request: GenerateRequest, info: CheckpointInfo) -> Iterator[PaintingEvent]:
+        yield from self._load(info)
+        assert self._painter is not None
+        yield from self._painter.paint(request, _seeds(request), self._library, self._should_stop)
+
+    def _should_stop(self) -> bool:
+        """Asked between two steps. A skip is wanted once, and ends one batch."""
+        if self._skipped.is_set() and not self._interrupted.is_set():
+            self._skipped.clear()
+            return True
+        return self._interrupted.is_set()
 
     def _load(self, info: CheckpointInfo) -> Iterator[Loading]:
         if self._painter is not None and self._painter.model.info.path == info.path:

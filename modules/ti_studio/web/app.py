@@ -34,9 +34,14 @@ from ti_studio.web.errors import answer_errors
 from ti_studio.web.guard import Guard
 from ti_studio.web.jobs_routes import jobs_routes
 from ti_studio.web.page import TITLE, build_page, theme
+from ti_studio.web.painting_routes import painting_routes
 from ti_studio.web.presets_routes import presets_routes
 from ti_studio.web.prompts_routes import prompts_routes
+from ti_studio.web.reference import DESCRIPTION, TAGS, operation_id, serve_reference
+from ti_studio.web.sdapi.routes import sdapi_routes
 from ti_studio.web.services import Services
+from ti_studio.web.turns import Turns
+from ti_studio.web.unmatched import Unmatched
 
 logger = logging.getLogger(__name__)
 
@@ -50,27 +55,37 @@ class PortTaken(StudioError):
 
 
 def create_app(
-    services: Services, *, auth: Iterable[tuple[str, str]] | None = None, hosts: Iterable[str] = LOOPBACK
+    services: Services,
+    *,
+    auth: Iterable[tuple[str, str]] | None = None,
+    api_auth: Iterable[tuple[str, str]] = (),
+    hosts: Iterable[str] = LOOPBACK,
 ) -> FastAPI:
-    """Returns the server: REST under `/ti/`, the page everywhere else.
+    """Returns the server: REST under `/ti/` and, in A1111's shapes, `/sdapi/`; the page everywhere else.
 
     Args:
         services: what it serves.
         auth: user names and passwords; None: no login is asked for.
+        api_auth: further ones for programs, which `/sdapi/` asks for even if the page has no login.
         hosts: the names it answers to, which keeps other sites' pages out of a server on loopback; none: any name.
     """
     accounts = list(auth or ())
-    app = FastAPI(title=TITLE, version=__version__, openapi_url="/ti/openapi.json", docs_url=None, redoc_url=None)
-    app.add_middleware(Guard, accounts=accounts, hosts=list(hosts))
+    app = FastAPI(
+        title=TITLE,
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_url="/ti/openapi.json",
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+    )
+    app.add_middleware(Guard, accounts=accounts, hosts=list(hosts), api_accounts=list(api_auth))
     answer_errors(app)
-    app.include_router(embeddings_routes(services))
-    app.include_router(cards_routes(services, CardIndex(services.txt2img.last_used)))
-    app.include_router(card_edits_routes(services, _shelf(services)))
-    app.include_router(jobs_routes(services))
-    app.include_router(presets_routes())
-    app.include_router(prompts_routes(services))
+    _add_routes(app, services)
     assets = Assets.shipped()
     assets.serve(app)
+    app.router.routes.append(Unmatched(app.routes, "/ti/", "/sdapi/"))
     gr.mount_gradio_app(
         app,
         build_page(services),
@@ -88,6 +103,22 @@ def create_app(
     return app
 
 
+def _add_routes(app: FastAPI, services: Services) -> None:
+    turns = Turns()
+    for routes in (
+        embeddings_routes(services),
+        cards_routes(services, CardIndex(services.txt2img.last_used)),
+        card_edits_routes(services, _shelf(services)),
+        jobs_routes(services),
+        painting_routes(services, turns),
+        presets_routes(),
+        prompts_routes(services),
+        sdapi_routes(services, turns),
+    ):
+        app.include_router(routes)
+    serve_reference(app)
+
+
 def serve(options: ServerOptions) -> None:
     """Serves the studio until it is interrupted. Trainings that run then go on, and are found again by the next server.
 
@@ -97,9 +128,14 @@ def serve(options: ServerOptions) -> None:
     services = build_services(options)
     listener = _listen(options)
     address = f"http://127.0.0.1:{options.port}/"
-    app = create_app(services, auth=options.gradio_auth, hosts=() if options.listen else LOOPBACK)
+    app = create_app(
+        services,
+        auth=options.gradio_auth,
+        api_auth=options.api_auth,
+        hosts=() if options.listen else LOOPBACK,
+    )
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
-    server = _Server(config, lambda: _announce(address, options))
+    server = _Server(config, lambda: _announce(address, options), services.txt2img.interrupt)
     with _tending(services.jobs), contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     sys.stdout.write("Stopped.\n")
@@ -130,16 +166,21 @@ def _shelf(services: Services) -> Shelf:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens and when it ends."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None], on_ending: Callable[[], None]) -> None:
         super().__init__(config)
         self.on_started = on_started
+        self.on_ending = on_ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.on_ending()  # a thread that paints for REST would keep the process until it is done
+        await super().shutdown(sockets)
 
 
 def _listen(options: ServerOptions) -> socket.socket:

@@ -30,20 +30,37 @@ class ErrorView(BaseModel):
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Makes every route of `app` answer errors with a status and `{"detail": "a sentence"}`."""
+    """Makes every route of `app` answer errors with a status and `{"detail": "a sentence"}`; those below `/sdapi/` in
+    A1111's shape."""
 
     @app.exception_handler(StudioError)
-    def expected(_: Request, error: StudioError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, status_code=error.status)
+    def expected(request: Request, error: StudioError) -> JSONResponse:
+        return _answer(request, error, str(error), error.status)
 
     @app.exception_handler(RequestValidationError)
-    def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"detail": _sentences(error.errors())}, status_code=422)
+    def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _answer(request, error, sentences(error.errors()), 422)
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return JSONResponse({"detail": UNEXPECTED.format(kind=type(error).__name__)}, status_code=500)
+        return _answer(request, error, UNEXPECTED.format(kind=type(error).__name__), 500)
+
+
+def a1111_error(kind: str, detail: str) -> dict[str, str]:
+    """Returns the body of an error as A1111's clients expect it; they show `detail` or `errors`."""
+    return {"error": kind, "detail": detail, "body": "", "errors": detail}
+
+
+def _answer(request: Request, error: Exception, detail: str, status: int) -> JSONResponse:
+    a1111 = request.url.path.startswith("/sdapi/")
+    body = a1111_error(type(error).__name__, detail) if a1111 else {"detail": detail}
+    # A text that is no Unicode, such as half a surrogate pair, can't be sent as it came.
+    return JSONResponse(_sendable(body), status_code=status)
+
+
+def _sendable(body: dict[str, str]) -> dict[str, str]:
+    return {name: text.encode(errors="replace").decode() for name, text in body.items()}
 
 
 def shows_errors(handler: Handler) -> Handler:
@@ -70,7 +87,7 @@ def _shown(error: Exception) -> gr.Error:
     if isinstance(error, gr.Error):
         return error
     if isinstance(error, ValidationError):
-        text = _sentences(error.errors())
+        text = sentences(error.errors())
     elif isinstance(error, StudioError):
         text = str(error)
     else:
@@ -79,7 +96,8 @@ def _shown(error: Exception) -> gr.Error:
     return gr.Error(html.escape(text), print_exception=False)
 
 
-def _sentences(errors: Any) -> str:
+def sentences(errors: Any) -> str:
+    """Returns what pydantic found wrong, a sentence for each."""
     return " ".join(_sentence(error) for error in errors)
 
 

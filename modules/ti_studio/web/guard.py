@@ -4,6 +4,7 @@ import base64
 import binascii
 import secrets
 from collections.abc import Iterable
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -11,24 +12,37 @@ from fastapi.responses import JSONResponse
 from gradio.routes import App
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PREFIX = "/ti/"
+from ti_studio.web.errors import a1111_error
+
+SDAPI = "/sdapi/"
+PREFIXES = ("/ti/", SDAPI)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITE = frozenset({"same-origin", "none"})
 
 
 class Guard:
-    """Stands before every `/ti/` route, so that a route added later is guarded too."""
+    """Stands before every route below `/ti/` and `/sdapi/`, so that a route added later is guarded too."""
 
-    def __init__(self, app: ASGIApp, *, accounts: Iterable[tuple[str, str]], hosts: Iterable[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        accounts: Iterable[tuple[str, str]],
+        hosts: Iterable[str],
+        api_accounts: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Makes the guard.
 
         Args:
             app: what is guarded.
-            accounts: user names and passwords; none: no login is asked for.
+            accounts: user names and passwords of the page's login; none: it is not asked for.
+            api_accounts: further ones, for programs. Where there are only these, `/sdapi/` alone asks for one: the page
+                works with `/ti/`, and asks for no login.
             hosts: the names this server answers to, against pages that point their own name at this machine; none: any.
         """
         self.app = app
         self.accounts = dict(accounts)
+        self.api_accounts = dict(api_accounts)
         self.hosts = frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,14 +53,18 @@ class Guard:
     def _refusal(self, request: Request) -> JSONResponse | None:
         if self.hosts and request.url.hostname not in self.hosts:
             expected = ", ".join(sorted(self.hosts))
-            return _refuse(400, f"This server is not called {request.url.hostname!r}; expected one of {expected}.")
-        if not request.url.path.startswith(PREFIX):
+            found = f"This server is not called {request.url.hostname!r}; expected one of {expected}."
+            return _refuse(400, found, request)
+        if not request.url.path.startswith(PREFIXES):
             return None
         if request.method not in SAFE_METHODS and not _from_own_site(request):
-            return _refuse(403, "Another site's page asked for this; only the studio's own page may.")
-        if self.accounts and not (self._has_password(request) or _is_logged_in(request)):
-            return _refuse(401, "Not logged in: open the page and log in, or send the account by HTTP Basic.")
+            return _refuse(403, "Another site's page asked for this; only the studio's own page may.", request)
+        if self._is_locked(request) and not (self._has_password(request) or _is_logged_in(request)):
+            return _refuse(401, "Not logged in: open the page and log in, or send the account by HTTP Basic.", request)
         return None
+
+    def _is_locked(self, request: Request) -> bool:
+        return bool(self.accounts or (self.api_accounts and request.url.path.startswith(SDAPI)))
 
     def _has_password(self, request: Request) -> bool:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
@@ -56,12 +74,17 @@ class Guard:
             user, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return False
-        expected = self.accounts.get(user, "")
-        return bool(expected) and secrets.compare_digest(password.encode(), expected.encode())
+        expected = [accounts[user] for accounts in (self.accounts, self.api_accounts) if user in accounts]
+        return any(secrets.compare_digest(password.encode(), each.encode()) for each in expected)
 
 
-def _refuse(status: int, detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status_code=status)
+def _refuse(status: int, detail: str, request: Request) -> JSONResponse:
+    """Tells programs how to log in. The page's own requests are not told: the browser would ask with a box of its
+    own."""
+    if not request.url.path.startswith(SDAPI):
+        return JSONResponse({"detail": detail}, status_code=status)
+    headers = {"WWW-Authenticate": "Basic"} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse(a1111_error("HTTPException", detail), status_code=status, headers=headers)
 
 
 def _from_own_site(request: Request) -> bool:

@@ -1,146 +1,71 @@
 """`/ti/jobs`: trainings, as the live monitor and scripts see them. What starts one is what the page's form makes."""
 
-import math
-from collections.abc import Sequence
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator
+from fastapi import APIRouter, Body, Path, Query, Request, Response
+from fastapi.responses import FileResponse
 
+from ti_studio.errors import Conflict, NotFound
+from ti_studio.folders import inside
 from ti_studio.jobs.job import Job
-from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
 from ti_studio.training.request import TrainRequest
 from ti_studio.web.errors import ErrorView
+from ti_studio.web.event_routes import add_events
+from ti_studio.web.job_views import JobReport, JobView
 from ti_studio.web.pictures import PICTURE_ANSWERS, send_picture
 from ti_studio.web.services import Services
 
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity; a diverged loss is shown as missing."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
 AfterStep = Annotated[
     int, Query(ge=0, description="Only points of later steps; for a client that has the earlier ones.")
 ]
-
 PreviewName = Annotated[str, Path(pattern=r"^\d+-\d+\.png$", description="As `url_name` gives it.")]
-
-
-class PreviewView(BaseModel):
-    """One preview picture of a training."""
-
-    step: int
-    index: int
-    prompt: str
-    seed: int
-    url_name: str
-    """Its name under `/ti/jobs/{id}/previews/`."""
-
-
-class SnapshotView(BaseModel):
-    """A copy of the embedding as it was at a step."""
-
-    step: int
-    path: str
-    """Relative to the job's folder."""
-
-
-class ValidationView(BaseModel):
-    """What a validation found."""
-
-    step: int
-    loss: Number
-    """The plain loss at the same pictures, prompts, noise and timesteps each time."""
-
-
-class JobView(BaseModel):
-    """What is known about one training."""
-
-    id: str
-    name: str
-    """The word that is taught."""
-    status: JobStatus
-    created: float
-    """When it was submitted, Unix seconds."""
-    step: int
-    max_steps: int
-    loss: Number
-    smoothed_loss: Number
-    learning_rate: Number
-    grad_norm: Number
-    vector_norm: Number
-    """The mean Euclidean norm of the learned rows."""
-    steps_per_second: Number
-    seconds_left: Number
-    elapsed: Number
-    checkpoint: str | None
-    device: str | None
-    precision: str | None
-    pictures: int | None
-    """Pictures that are learned from."""
-    message: str | None
-    """What the worker is doing before its first step."""
-    warnings: list[str]
-    previews: list[PreviewView]
-    validations: list[ValidationView]
-    best_step: int | None
-    """The step of the best validation so far; 0 before the first after a step, None without validations."""
-    snapshots: list[SnapshotView]
-    embedding: str | None
-    """The finished file."""
-    reason: str | None
-    """Why it failed."""
-    early: str | None
-    """Why it finished before its last step."""
-    can_resume: bool
-    queue_position: int | None
-    """1 for the job that starts next; None for one that does not wait."""
-
-    @classmethod
-    def of(cls, job: Job) -> "JobView":
-        """Returns the view of a job."""
-        return cls.model_validate(job.summary())
-
-
-class LossPoint(BaseModel):
-    """One step on the loss curve."""
-
-    step: int
-    loss: Number
-    smoothed_loss: Number
-    learning_rate: Number
-
-    @classmethod
-    def of(cls, point: Sequence[float]) -> "LossPoint":
-        """Returns the view of a point of a job's curve."""
-        return cls.model_validate(dict(zip(cls.model_fields, point, strict=True)))
-
-
-class JobReport(BaseModel):
-    """A training and its loss curve, thinned to what a plot can show."""
-
-    job: JobView | None
-    """None when there has never been a training."""
-    curve: list[LossPoint]
-
-    @classmethod
-    def of(cls, job: Job | None, after_step: int) -> "JobReport":
-        """Returns the report on a job."""
-        if job is None:
-            return cls(job=None, curve=[])
-        curve = [LossPoint.of(point) for point in job.loss_curve(after_step)]
-        return cls(job=JobView.of(job), curve=curve)
+SnapshotName = Annotated[
+    str, Path(pattern=r"^[^/\\]+\.(safetensors|pt)$", description="The last part of a snapshot's `path`.")
+]
+Word = Annotated[str | None, Query(description="Of a training of several words, which one; the first where left out.")]
+Confirm = Annotated[bool, Query(description="true: delete. Without it the answer says what would be lost.")]
+Training = Annotated[
+    TrainRequest,
+    Body(
+        openapi_examples={
+            "first": {
+                "summary": "The least there is to say",
+                "value": {"name": "trizebra", "dataset_directory": "examples/trizebra"},
+            },
+            "schedule": {
+                "summary": "With A1111's learning-rate schedule",
+                "value": {
+                    "name": "trizebra",
+                    "dataset_directory": "examples/trizebra",
+                    "initialization_text": "triangle",
+                    "vectors_per_token": 2,
+                    "learning_rate": "0.005:100, 1e-3",
+                    "max_steps": 300,
+                },
+            },
+        }
+    ),
+]
+FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "The file.",
+    }
+}
 
 
 def jobs_routes(services: Services) -> APIRouter:
     """Returns the routes of trainings."""
     router = APIRouter(
-        prefix="/ti/jobs", tags=["jobs"], responses={status: {"model": ErrorView} for status in (404, 409, 422)}
+        prefix="/ti/jobs",
+        tags=["jobs"],
+        responses={status: {"model": ErrorView} for status in (403, 404, 409, 422, 507)},
     )
     _add_views(router, services.jobs)
+    add_events(router, services.jobs)
+    _add_files(router, services)
     _add_orders(router, services.jobs)
     return router
 
@@ -161,15 +86,34 @@ def _add_views(router: APIRouter, jobs: Jobs) -> None:
         """Reports on one training."""
         return JobReport.of(jobs.get(job_id), after_step)
 
+    @router.get("/{job_id}/request")
+    def request_of_job(job_id: str) -> TrainRequest:
+        """Tells what was asked for; changed, it can be submitted again."""
+        return jobs.get(job_id).request
+
+
+def _add_files(router: APIRouter, services: Services) -> None:
+    jobs = services.jobs
+
     @router.get("/{job_id}/previews/{name}", response_class=Response, responses=PICTURE_ANSWERS)
     def preview(job_id: str, name: PreviewName, request: Request) -> Response:
         """Sends one preview picture."""
         return send_picture(jobs.get(job_id).preview_path(name), request)
 
+    @router.get("/{job_id}/snapshots/{name}", response_class=FileResponse, responses=FILE_ANSWERS)
+    def snapshot(job_id: str, name: SnapshotName) -> FileResponse:
+        """Sends a copy of the embedding as it was at a step."""
+        return _download(inside(jobs.get(job_id).folder / "snapshots", name))
+
+    @router.get("/{job_id}/embedding", response_class=FileResponse, responses=FILE_ANSWERS)
+    def embedding(job_id: str, word: Word = None) -> FileResponse:
+        """Sends the finished embedding, as this training made it."""
+        return _download(_finished_file(jobs.get(job_id), word, services.folders.embeddings))
+
 
 def _add_orders(router: APIRouter, jobs: Jobs) -> None:
     @router.post("", status_code=201)
-    def submit_job(request: TrainRequest) -> JobView:
+    def submit_job(request: Training) -> JobView:
         """Starts a training, or queues it while another one runs."""
         return JobView.of(jobs.submit(request))
 
@@ -184,6 +128,38 @@ def _add_orders(router: APIRouter, jobs: Jobs) -> None:
         return JobView.of(jobs.resume(job_id))
 
     @router.delete("/{job_id}", status_code=204)
-    def remove_job(job_id: str) -> None:
-        """Deletes a training's folder. The embedding it made stays."""
+    def remove_job(job_id: str, confirm: Confirm = False) -> None:
+        """Deletes a training's folder, and with it its snapshots, previews and state. The embedding it made stays."""
+        job = jobs.get(job_id)
+        if not confirm:
+            raise Conflict(f"{_loss(job)} would be deleted for good; ask again with confirm=true.")
         jobs.remove(job_id)
+
+
+def _loss(job: Job) -> str:
+    """Returns what goes with a job's folder, in words."""
+    told = job.summary()
+    lost = f"{len(told['snapshots'])} snapshots and {len(told['previews'])} previews of {job.request.name!r}"
+    return f"{lost}, and the state by which it can be resumed at step {told['step']}" if told["can_resume"] else lost
+
+
+def _finished_file(job: Job, word: str | None, embeddings: FilePath) -> FilePath:
+    """Returns the file of a finished word: the training's own copy, for the one in the library may be newer.
+
+    Raises:
+        NotFound: the training has not finished, or is not of this word.
+    """
+    told = job.summary()
+    made = [FilePath(path) for path in [told["embedding"], *told["more_embeddings"]] if path]
+    wanted = [path for path in made if word is None or path.stem == word]
+    if not wanted:
+        made_here = f"it made {', '.join(path.stem for path in made)}" if made else f"it is {job.status.value}"
+        raise NotFound(f"The training {job.id!r} has no finished embedding {word or job.request.name!r}; {made_here}.")
+    kept = inside(job.folder / "snapshots", wanted[0].name)
+    return kept if kept.is_file() else inside(embeddings, str(wanted[0]))
+
+
+def _download(path: FilePath) -> FileResponse:
+    if not path.is_file():
+        raise NotFound(f"There is no file {path.name!r} any more.")
+    return FileResponse(path, media_type="application/octet-stream", filename=path.name)

@@ -1,0 +1,86 @@
+"""`/sdapi/v1/png-info`."""
+
+import base64
+import binascii
+from io import BytesIO
+
+from fastapi import APIRouter
+from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict
+
+from ti_studio.generation.restoring import Infotext, NoInfotext, infotext_of, read_infotext
+from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
+from ti_studio.web.views import View
+
+_EMBEDDED = "parameters"
+_MOST_CHARACTERS = 64 * 2**20
+"""Of base64: the longest picture that is looked at."""
+
+
+class PngInfoBody(BaseModel):
+    """A picture."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    image: str
+    """In base64, with or without `data:image/png;base64,` before it."""
+
+
+class PngInfoView(View):
+    """What a picture says of how it was made."""
+
+    info: str
+    """Its infotext; empty if it has none."""
+    items: dict[str, str]
+    """The other texts in the file."""
+    parameters: dict[str, str]
+    """The infotext's fields by A1111's names, the prompts as `Prompt` and `Negative prompt`."""
+
+
+def pictures_routes() -> APIRouter:
+    """Returns the route that reads pictures."""
+    router = APIRouter()
+
+    @router.post("/png-info", responses=refusals(422))
+    def png_info(body: PngInfoBody) -> PngInfoView:
+        """Reads what a picture says of how it was made."""
+        data = _decoded(body.image)
+        items = _texts(data)
+        try:
+            text = infotext_of(data)
+        except NoInfotext:
+            return PngInfoView(info="", items=items, parameters={})
+        items.pop(_EMBEDDED, None)
+        return PngInfoView(info=text, items=items, parameters=_fields(read_infotext(text)))
+
+    return router
+
+
+def _decoded(text: str) -> bytes:
+    if text.startswith(("http://", "https://")):
+        raise NotPossibleHere("Addresses of pictures are not fetched; expected the picture itself in base64.")
+    if len(text) > _MOST_CHARACTERS:
+        raise NotPossibleHere(f"The picture has {len(text):,} characters; expected {_MOST_CHARACTERS:,} at most.")
+    _, comma, data = text.partition(";base64,")
+    try:
+        return base64.b64decode(data if comma else text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotPossibleHere(f"Invalid encoded image: {error}; expected base64.") from error
+
+
+def _texts(data: bytes) -> dict[str, str]:
+    """Returns the texts in a picture's file.
+
+    Raises:
+        NotPossibleHere: it is no picture.
+    """
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        raise NotPossibleHere(f"The file is no picture that can be read: {error}") from error
+
+
+def _fields(infotext: Infotext) -> dict[str, str]:
+    prompts = {"Prompt": infotext.prompt, "Negative prompt": infotext.negative_prompt}
+    return {**prompts, **infotext.settings}

@@ -1,0 +1,41 @@
+"""All routes below `/sdapi/v1/`."""
+
+from fastapi import APIRouter
+
+from ti_studio.web.sdapi.absent import absent_routes
+from ti_studio.web.sdapi.embeddings import embeddings_routes
+from ti_studio.web.sdapi.models import models_routes
+from ti_studio.web.sdapi.options import Options, options_routes
+from ti_studio.web.sdapi.pictures import pictures_routes
+from ti_studio.web.sdapi.progress import progress_routes
+from ti_studio.web.sdapi.samplers import samplers_routes
+from ti_studio.web.sdapi.server import server_routes
+from ti_studio.web.sdapi.training import Trainings, training_routes
+from ti_studio.web.sdapi.txt2img import txt2img_routes
+from ti_studio.web.services import Services
+from ti_studio.web.turns import Turns
+
+
+def sdapi_routes(services: Services, turns: Turns) -> APIRouter:
+    """Returns the routes that A1111's clients know.
+
+    Args:
+        services: what they serve.
+        turns: the queue of long work.
+    """
+    router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
+    options, trainings = Options(services.txt2img), Trainings(services.jobs)
+    for routes in (
+        txt2img_routes(services, options, turns),
+        progress_routes(services, trainings),
+        options_routes(options, services.txt2img),
+        models_routes(services),
+        samplers_routes(),
+        embeddings_routes(services, turns),
+        training_routes(services, trainings),
+        pictures_routes(),
+        server_routes(services),
+        absent_routes(),
+    ):
+        router.include_router(routes)
+    return router

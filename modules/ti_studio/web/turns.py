@@ -1,0 +1,21 @@
+"""Long work for REST: one after the other in a thread, and those that wait hold none, so that short requests go on."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+
+Result = TypeVar("Result")
+
+
+class Turns:
+    """A queue of calls."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(1)
+
+    async def take(self, work: Callable[[], Result]) -> Result:
+        """Calls `work` in a thread when its turn has come, and returns what it returns."""
+        async with self._turn:
+            return await run_in_threadpool(work)
