@@ -56,6 +56,11 @@ class Folders:
             dataset_root=dataset_root.resolve() if dataset_root else None,
         )
 
+    @property
+    def cache(self) -> Path:
+        """Where things are kept that only spare time; all of it may be deleted."""
+        return self.outputs / "cache"
+
     def make(self) -> None:
         """Creates those folders that the studio writes to."""
         for folder in (self.embeddings, self.checkpoints, self.outputs):

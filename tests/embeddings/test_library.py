@@ -18,7 +18,6 @@ from ti_studio.embeddings import walk as walk_module
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
 from ti_studio.embeddings.files import file_sha256, write_embedding
 from ti_studio.embeddings.library import Entry, Library, State
-from ti_studio.embeddings.walk import FileState
 from ti_studio.errors import NotFound
 
 SD1 = {"clip_l": 96}
@@ -173,11 +172,10 @@ def test_two_changes_within_one_tick_of_the_clock_are_both_seen(
 ) -> None:
     now = time.time_ns() + 60 * 10**9  # a tick that lasts as long as this test
 
-    def coarse(about: os.stat_result) -> FileState:
-        return FileState(about.st_size, now, now, about.st_ino)
+    def coarse(about: os.stat_result) -> tuple[int, ...]:
+        return (about.st_size, now, now, about.st_ino)
 
-    monkeypatch.setattr(walk_module, "state_of", coarse)
-    monkeypatch.setattr(library_module, "state_of", coarse)
+    monkeypatch.setattr(walk_module, "facts_of", coarse)
     for step in range(10, 20):
         with (root / "cat.pt").open("wb") as file:
             torch.save({"string_to_param": {"*": torch.full((1, 96), float(step))}, "step": step}, file)
@@ -439,3 +437,62 @@ def test_many_files_are_looked_through_again_quickly(root: Path, library: Librar
     assert not library.refresh()
     assert time.perf_counter() - read < (read - started) / 3
     assert len(library.entries()) == 1001
+
+
+def test_threads_that_ask_during_a_look_share_the_next_one(
+    root: Path, library: Library, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    looking, go_on = threading.Event(), threading.Event()
+    original = walk_module.Walker.walk
+
+    def slow(walker: walk_module.Walker) -> walk_module.Walked:
+        looks.append(len(looks))
+        found = original(walker)
+        looking.set()
+        go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(walk_module.Walker, "walk", slow)
+    first = threading.Thread(target=library.refresh)
+    first.start()
+    looking.wait(10)
+    # Not there when the first look went by: nobody who asks from now on may be told of that look.
+    write_embedding(make(), root / "cat.pt")
+    changed: list[bool] = []
+    others = [threading.Thread(target=lambda: changed.append(library.refresh())) for _ in range(5)]
+    for thread in others:
+        thread.start()
+    time.sleep(0.1)
+    go_on.set()
+    for thread in (first, *others):
+        thread.join()
+    assert words(library) == ["cat"]
+    assert changed == [True] * 5
+    assert len(looks) == 2
+
+
+def test_the_library_keeps_little_metadata_and_reads_the_rest_on_demand(root: Path, library: Library) -> None:
+    metadata = {"ti_studio.trigger": "cat", "ti_studio.request": "{}", "modelspec.title": "x" * 1000, "other": "y"}
+    write_embedding(Embedding("cat", {"clip_l": torch.ones(1, 96)}, 5, metadata), root / "cat.safetensors")
+    settle()
+    library.refresh()
+    (entry,) = library.entries()
+    assert entry.metadata == {"ti_studio.trigger": "cat"}
+    assert metadata.items() <= library.metadata(entry).items()
+    (root / "cat.safetensors").unlink()
+    with pytest.raises(UnreadableEmbedding, match="can't be read any more"):
+        library.metadata(entry)
+
+
+def test_entries_for_several_checkpoints_are_kept_and_anew_after_a_change(
+    root: Path, library: Library, make: Make
+) -> None:
+    write_embedding(make(), root / "cat.safetensors")
+    library.refresh()
+    for_sd1, for_sdxl = library.entries(SD1), library.entries({"clip_l": 96, "clip_g": 128})
+    assert library.entries(SD1) is for_sd1
+    assert [entry.state for entry in for_sdxl] == [State.INCOMPATIBLE]
+    write_embedding(make(), root / "dog.safetensors")
+    library.refresh()
+    assert len(library.entries(SD1)) == 2

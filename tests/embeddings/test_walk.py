@@ -1,9 +1,11 @@
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ti_studio.embeddings.walk import walk
+from ti_studio.embeddings.walk import Walker, walk
 
 
 def touched(root: Path, *names: str) -> None:
@@ -14,7 +16,7 @@ def touched(root: Path, *names: str) -> None:
 
 def test_embeddings_are_found_in_all_folders_by_any_spelling_of_their_endings(tmp_path: Path) -> None:
     touched(
-        tmp_path, "a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt", "cat.png", "cat.pt.optim", "notes.txt"
+        tmp_path, "a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt", "cat.jpg", "cat.pt.optim", "notes.txt"
     )
     assert walk(str(tmp_path)).files.keys() == {"a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt"}
 
@@ -66,3 +68,54 @@ def test_the_preview_beside_an_embedding_is_found_with_it(
 ) -> None:
     touched(tmp_path, "sub/cat.pt", *(f"sub/{name}" for name in pictures))
     assert walk(str(tmp_path)).files["sub/cat.pt"].preview == preview
+
+
+def test_pictures_that_belong_to_no_embedding_may_hold_one(tmp_path: Path) -> None:
+    touched(tmp_path, "cat.pt", "cat.png", "CAT.webp", "cat.preview.png", "dog.preview.png", "dog.jpg")
+    touched(tmp_path, "card.png", "sub/cat.avif", "sub/cat.JXL")
+    assert walk(str(tmp_path)).files.keys() == {"cat.pt", "card.png", "sub/cat.avif", "sub/cat.JXL"}
+
+
+def test_walking_again_gives_the_same_objects_for_what_is_as_it_was(tmp_path: Path) -> None:
+    touched(tmp_path, "a.pt", "sub/b.pt", "sub/c.pt")
+    walker = Walker(str(tmp_path))
+    first = walker.walk()
+    (tmp_path / "sub" / "c.pt").write_bytes(b"xy")
+    again = walker.walk()
+    assert again.files["a.pt"] is first.files["a.pt"]
+    assert again.files["sub/b.pt"] is first.files["sub/b.pt"]
+    assert again.files["sub/c.pt"] != first.files["sub/c.pt"]
+
+
+def test_walking_again_sees_all_that_a_fresh_walk_sees(tmp_path: Path) -> None:
+    """Folders whose times are kept are no different: names are always listed."""
+    touched(tmp_path, "a.pt", "sub/b.pt", "sub/deeper/c.pt", "other/d.pt", "x")
+    (tmp_path / "link").symlink_to(tmp_path / "later")
+    walker = Walker(str(tmp_path))
+
+    def agree() -> None:
+        assert walker.walk() == walk(str(tmp_path))
+
+    def times_kept(folder: Path, change: Callable[[], object]) -> None:
+        about = folder.stat()
+        change()
+        os.utime(folder, ns=(about.st_atime_ns, about.st_mtime_ns))
+        agree()
+
+    agree()
+    times_kept(tmp_path / "sub", lambda: touched(tmp_path, "sub/new.pt"))
+    times_kept(tmp_path / "sub", lambda: (tmp_path / "sub" / "new.pt").rename(tmp_path / "sub" / "New.pt"))
+    times_kept(tmp_path / "sub", (tmp_path / "sub" / "b.png").touch)
+    times_kept(tmp_path / "sub", (tmp_path / "sub" / "New.pt").unlink)
+    times_kept(tmp_path, lambda: shutil.rmtree(tmp_path / "other"))
+    times_kept(tmp_path, lambda: ((tmp_path / "x").unlink(), touched(tmp_path, "x/y.pt")))
+    touched(tmp_path, "later/e.pt")
+    agree()
+    assert "later/e.pt" in walker.walk().files
+    (tmp_path / "later").rename(tmp_path / ".hidden")
+    agree()
+    (tmp_path / ".hidden").rename(tmp_path.parent / f"{tmp_path.name}-outside")
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to(tmp_path.parent / f"{tmp_path.name}-outside")
+    agree()
+    assert "link/e.pt" in walker.walk().files

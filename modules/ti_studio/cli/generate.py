@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Paints, and returns the exit status."""
     request = read_request(GenerateRequest, options)
     folders = read_folders(options)
-    service = Txt2ImgService(folders, Library(folders.embeddings), options.ckpt)
+    service = Txt2ImgService(folders, Library(folders.embeddings, folders.cache), options.ckpt)
     with tqdm(unit="step", dynamic_ncols=True, mininterval=0.1 if sys.stderr.isatty() else 10.0) as bar:
         for event in service.generate(request, options.output):
             match event:

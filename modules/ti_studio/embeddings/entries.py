@@ -21,7 +21,7 @@ class State(str, Enum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One embedding file of the library. Texts are safe to show: characters that can't be shown are replaced."""
 
@@ -48,6 +48,7 @@ class Entry:
     sha256: str | None = None
     """Of the file, where it is known already; `Library.sha256` works it out."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What the file says of itself, by the keys of `metadata.SHORT`; `Library.metadata` has all of it."""
     preview: Path | None = None
     identity: Identity = field(default=("", None, None), repr=False)
     """Differs whenever the file's content may differ."""
@@ -78,10 +79,13 @@ def judge(
     The first file by path wins, among those that are usable if any is: a broken or foreign file takes no word away.
     """
     judged = [entry if widths is None else _for_checkpoint(entry, widths, checkpoint_family) for entry in entries]
+    words = [entry.word.lower() for entry in judged]
+    if len(set(words)) == len(words):
+        return tuple(judged)
     winners: dict[str, Entry] = {}
-    for entry in sorted(judged, key=lambda entry: entry.state is not State.USABLE):
-        winners.setdefault(entry.word.lower(), entry)
-    return tuple(_for_word(entry, winners[entry.word.lower()]) for entry in judged)
+    for word, entry in sorted(zip(words, judged, strict=True), key=lambda pair: pair[1].state is not State.USABLE):
+        winners.setdefault(word, entry)
+    return tuple(_for_word(entry, winners[word]) for word, entry in zip(words, judged, strict=True))
 
 
 def _for_checkpoint(entry: Entry, widths: Mapping[str, int], checkpoint_family: str | None) -> Entry:

@@ -11,6 +11,10 @@ class UnreadableEmbedding(EmbeddingError):
     """A file is damaged, dangerous, or no embedding at all."""
 
 
+class NoEmbedding(UnreadableEmbedding):
+    """A picture is an ordinary one, without an embedding inside."""
+
+
 class IncompatibleEmbedding(EmbeddingError):
     """An embedding is fine, but made for another kind of checkpoint."""
 

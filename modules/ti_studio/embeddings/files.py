@@ -6,12 +6,10 @@ Nothing that a file says is believed: sizes are bounded before anything is alloc
 import hashlib
 import io
 import json
-import math
-import re
+import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,20 +19,19 @@ from safetensors import SafetensorError
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import EmbeddingError, UnreadableEmbedding
-from ti_studio.embeddings.headers import Header, read_header
+from ti_studio.embeddings.headers import read_header
 from ti_studio.embeddings.layouts import (
-    FLOATING,
     Data,
     as_rows,
     joined_rows,
     numbered,
     rows_by_encoder,
-    shape_of,
     to_a1111,
     to_safetensors,
 )
 from ti_studio.embeddings.metadata import FAMILY, STEP
 from ti_studio.embeddings.names import check_name, displayed
+from ti_studio.embeddings.outlines import Outline, outline_of_header, outline_of_pickle, strings_of, whole_number
 from ti_studio.embeddings.pickles import load_pickle
 from ti_studio.embeddings.pictures import PICTURE_ENDINGS, read_picture
 from ti_studio.errors import Conflict
@@ -58,19 +55,6 @@ _LONGEST_REASON = 400
 _LENGTH_BYTES = 8
 """The length of a safetensors header, at the file's beginning."""
 
-_WHOLE_NUMBER = re.compile("[0-9]{1,18}")
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What can be said of an embedding without holding its rows."""
-
-    widths: Mapping[str, int]
-    """Width of a row by text encoder."""
-    vectors_per_token: int
-    step: int | None
-    metadata: Mapping[str, str]
-
 
 def read_embedding(path: Path) -> Embedding:
     """Returns the embedding in a `.safetensors`, `.pt` or `.bin` file; its name is the file's, as in A1111.
@@ -85,15 +69,19 @@ def read_embedding(path: Path) -> Embedding:
 
 
 def outline_embedding(path: Path) -> Outline:
-    """Returns what is known of the embedding in a file; of a `.safetensors` file only the header is read.
+    """Returns what is known of the embedding in a file. Its numbers are not looked at where that can be helped.
 
     Raises:
-        UnreadableEmbedding: as `read_embedding`, except that the numbers in a `.safetensors` file are not looked at.
+        UnreadableEmbedding: as `read_embedding`, except that NaN and infinity may go unnoticed.
     """
     with _named(path), _opened(path) as (file, size):
-        if _ending(path) == ".safetensors":
-            return _outline_of_header(read_header(file, size))
-        embedding = _READERS[_ending(path)](path.stem, file, size)
+        ending = _ending(path)
+        if ending == ".safetensors":
+            return outline_of_header(read_header(file, size))
+        content = _bytes_of(file, size)
+        if ending not in PICTURE_ENDINGS and (outline := outline_of_pickle(content)) is not None:
+            return outline
+        embedding = _READERS[ending](path.stem, io.BytesIO(content), size)
         return Outline(embedding.widths, embedding.vectors_per_token, embedding.step, embedding.metadata)
 
 
@@ -137,7 +125,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except UnreadableEmbedding as error:
-        raise UnreadableEmbedding(f"{displayed(path.name)} {_cut(displayed(str(error)))}.") from error
+        raise type(error)(f"{displayed(path.name)} {_cut(displayed(str(error)))}.") from error
     except OSError as error:
         raise UnreadableEmbedding(f"{displayed(path.name)} could not be read: {error.strerror}.") from error
 
@@ -151,42 +139,30 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """Opens a file of a known ending and gives its size with it."""
     if _ending(path) not in _READERS:
         raise UnreadableEmbedding(f"ends in {path.suffix!r}; expected {', '.join(_READERS)}")
-    about = path.stat()
-    # Anything else, such as a named pipe, could keep the reader waiting for ever.
-    if not stat.S_ISREG(about.st_mode):
+    with open(path, "rb", opener=_ordinary) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise UnreadableEmbedding("is empty")
+        yield file, size
+
+
+def _ordinary(path: str, flags: int) -> int:
+    """Opens an ordinary file; anything else, such as a named pipe, could keep the reader waiting for ever."""
+    opened = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
         raise UnreadableEmbedding("is no ordinary file")
-    if about.st_size == 0:
-        raise UnreadableEmbedding("is empty")
-    with path.open("rb") as file:
-        yield file, about.st_size
+    return opened
 
 
 def _ending(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _outline_of_header(header: Header) -> Outline:
-    rows = rows_by_encoder(header.tensors, header.metadata.get(FAMILY))
-    for key, tensor in header.tensors.items():
-        if tensor.dtype not in FLOATING:
-            raise UnreadableEmbedding(
-                f"is not an embedding: {key[:60]!r} holds {tensor.dtype[:20]}; expected one of {', '.join(FLOATING)}"
-            )
-        needed = math.prod(tensor.shape) * FLOATING[tensor.dtype].itemsize
-        if tensor.end - tensor.start != needed:
-            raise UnreadableEmbedding(
-                f"is damaged: {key[:60]!r} has {tensor.end - tensor.start:,} bytes; its shape and type need {needed:,}"
-            )
-    shapes = {encoder: shape_of(parts) for encoder, parts in rows.items()}
-    count = max(count for count, _ in shapes.values())
-    widths = {encoder: width for encoder, (_, width) in shapes.items()}
-    return Outline(widths, count, _whole_number(header.metadata.get(STEP)), header.metadata)
-
-
 def _read_safetensors(name: str, file: BinaryIO, size: int) -> Embedding:
     header = read_header(file, size)
     # A checkpoint or a LoRA is refused here, before gigabytes of it are read.
-    _outline_of_header(header)
+    outline_of_header(header)
     file.seek(0)
     try:
         tensors = safetensors.torch.load(_bytes_of(file, size))
@@ -209,11 +185,7 @@ def _read_picture(name: str, file: BinaryIO, size: int) -> Embedding:
 
 
 def _of_dict(name: str, data: Data) -> Embedding:
-    metadata = data.get("ti_studio")
-    if not isinstance(metadata, Mapping):
-        metadata = {key: data.get(key) for key in ("sd_checkpoint", "sd_checkpoint_name")}
-    strings = {key: value for key, value in metadata.items() if isinstance(key, str) and isinstance(value, str)}
-    return _embedding(name, data, strings, data.get("step"))
+    return _embedding(name, data, strings_of(data), data.get("step"))
 
 
 def _bytes_of(file: BinaryIO, size: int) -> bytes:
@@ -228,13 +200,7 @@ def _bytes_of(file: BinaryIO, size: int) -> bytes:
 def _embedding(name: str, data: Data, metadata: Mapping[str, str], step: object) -> Embedding:
     rows = rows_by_encoder(data, metadata.get(FAMILY))
     vectors = {encoder: joined_rows(encoder, parts) for encoder, parts in rows.items()}
-    return Embedding(name, vectors, _whole_number(step), metadata)
-
-
-def _whole_number(value: object) -> int | None:
-    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
-        return int(value)
-    return value if type(value) is int else None
+    return Embedding(name, vectors, whole_number(step), metadata)
 
 
 def _safetensors_bytes(embedding: Embedding) -> bytes:

@@ -7,7 +7,7 @@ encoders of newer models. Readers look only at keys and shapes: a safetensors he
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -40,7 +40,6 @@ _KEYS_SHOWN = 4
 _SIZES_SHOWN = 4
 
 
-@runtime_checkable
 class Shaped(Protocol):
     """A tensor, or what a safetensors header says of one."""
 
@@ -253,12 +252,16 @@ def _tensors(data: Mapping[str, object]) -> dict[str, Shaped]:
 
     A pickle's keys may be anything that can be hashed; only texts name tensors.
     """
-    found = {key: value for key, value in data.items() if isinstance(key, str) and isinstance(value, Shaped)}
+    found = {key: value for key, value in data.items() if isinstance(key, str) and _is_shaped(value)}
     return {
         key: tensor
         for key, tensor in found.items()
         if not (key.endswith(_OUTPUT) and key.removesuffix(_OUTPUT) in found)
     }
+
+
+def _is_shaped(value: object) -> TypeGuard[Shaped]:
+    return hasattr(value, "shape")
 
 
 def _described(data: Data) -> str:

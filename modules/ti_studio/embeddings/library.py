@@ -1,6 +1,5 @@
 """The folder of embeddings as a live library: what comes, changes, is renamed or goes is seen at the next refresh."""
 
-import hashlib
 import logging
 import os
 import threading
@@ -10,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ti_studio.embeddings.embedding import Embedding, family_of
+from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.entries import Entry, Identity, State, judge
-from ti_studio.embeddings.errors import UnreadableEmbedding
+from ti_studio.embeddings.errors import NoEmbedding, UnreadableEmbedding
 from ti_studio.embeddings.files import file_sha256, outline_embedding, read_embedding
-from ti_studio.embeddings.names import displayed, unseen_character
-from ti_studio.embeddings.walk import FoundFile, Walked, state_of, walk
+from ti_studio.embeddings.index_file import Known, index_path, read_index, write_index
+from ti_studio.embeddings.names import displayed
+from ti_studio.embeddings.pictures import PICTURE_ENDINGS
+from ti_studio.embeddings.verdicts import EntryMaker, Verdict, brief, unnameable, verdict_of
+from ti_studio.embeddings.walk import FileState, FoundFile, Walked, Walker, state_of
 from ti_studio.errors import NotFound
 
 __all__ = ["Entry", "Library", "State"]
@@ -26,6 +28,14 @@ MAX_CACHED = 256
 _CLOCK_TICK_NS = 20_000_000
 """File systems tell times no finer than this: a file this young may change again without its times changing."""
 
+_MOST_CHECKPOINTS = 4
+"""For so many kinds of checkpoints it is remembered which entries fit."""
+
+_WORTH_KEEPING = 64
+"""Files that are looked into before the index on the disk is written anew."""
+_PICTURE_COUNTS = 16
+"""Looking into a picture takes as long as looking into so many other files."""
+
 _WORDS_SHOWN = 5
 
 log = logging.getLogger(__name__)
@@ -34,15 +44,27 @@ log = logging.getLogger(__name__)
 class Library:
     """Every embedding below a folder. Safe to use from several threads."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cache: Path | None = None) -> None:
+        """Knows the folder; nothing is read before `refresh`.
+
+        Args:
+            root: the folder.
+            cache: where what was found in the files is kept for the next start; None keeps nothing.
+        """
         self.root = root.absolute()
-        self._lock = threading.RLock()
+        self._index = index_path(cache, self.root) if cache else None
+        self._unkept = 0
+        self._remembered: dict[str, Known] | None = None if cache else {}
+        # Held while the folder is looked at, and before the other one, which is never held for long.
+        self._looking, self._lock = threading.RLock(), threading.RLock()
+        self._look_began = 0
+        self._walker, self._maker = Walker(str(self.root)), EntryMaker(self.root)
         self._walked, self._settled = Walked(), True
         self._records: dict[str, Entry] = {}
+        self._plain: dict[str, FileState] = {}
         self._positions: dict[str, int] = {}
         self._judged: tuple[Entry, ...] = ()
-        self._fitted: tuple[Entry, ...] = ()
-        self._fitted_for: object = None
+        self._fitted: OrderedDict[object, tuple[Entry, ...]] = OrderedDict()
         self._rows: OrderedDict[Identity, Embedding] = OrderedDict()
         self._hashes: dict[Identity, str] = {}
         self._version = 0
@@ -55,18 +77,15 @@ class Library:
     def refresh(self) -> bool:
         """Looks at the folder again and reads what is new or changed; returns whether anything is different.
 
-        With nothing changed it costs a directory listing and one `stat` a file.
+        With nothing changed it costs a directory listing and one `stat` a file. Threads that ask while another one
+        looks share the next look.
         """
-        with self._lock:
-            walked = walk(str(self.root))
-            if self._settled and walked == self._walked:
-                return False
-            for folder, problem in walked.problems.items() - self._walked.problems.items():
-                log.warning("Embeddings in %s can't be listed: %s", displayed(str(self.root / folder)), problem)
-            names = sorted(walked.files)
-            looked_at = {relative: self._looked_at(relative, walked) for relative in names}
-            self._walked, self._settled = walked, len(walked.files) == len(names)
-            return self._publish({relative: entry for relative, entry in looked_at.items() if entry is not None})
+        asked, before = time.monotonic_ns(), self._version
+        with self._looking:
+            if self._look_began <= asked:
+                self._look_began = time.monotonic_ns()
+                self._look()
+            return self._version != before
 
     def entries(
         self, widths: Mapping[str, int] | None = None, checkpoint_family: str | None = None
@@ -79,15 +98,17 @@ class Library:
         """
         if widths is None:
             return self._judged
-        asked = (self._version, frozenset(widths.items()), checkpoint_family)
+        asked = (frozenset(widths.items()), checkpoint_family)
         with self._lock:
-            if asked != self._fitted_for:
-                self._fitted = judge(self._records.values(), widths, checkpoint_family)
-                self._fitted_for = asked
-                misfits = [entry.word for entry in self._fitted if entry.state is State.INCOMPATIBLE]
+            if asked not in self._fitted:
+                self._fitted[asked] = judge(self._records.values(), widths, checkpoint_family)
+                misfits = [entry.word for entry in self._fitted[asked] if entry.state is State.INCOMPATIBLE]
                 if misfits:
                     log.info("Embeddings that don't fit the checkpoint: %s", _counted(misfits))
-            return self._fitted
+            self._fitted.move_to_end(asked)
+            if len(self._fitted) > _MOST_CHECKPOINTS:
+                self._fitted.popitem(last=False)
+            return self._fitted[asked]
 
     def usable(self, widths: Mapping[str, int], checkpoint_family: str | None = None) -> dict[str, Entry]:
         """Returns what a prompt may use with this checkpoint, by lower-cased word."""
@@ -134,6 +155,17 @@ class Library:
                 self._rows.popitem(last=False)
         return embedding
 
+    def metadata(self, entry: Entry) -> Mapping[str, str]:
+        """Returns all that the entry's file says of itself; of an unreadable one, nothing.
+
+        Raises:
+            UnreadableEmbedding: the file was changed or deleted since the last refresh.
+        """
+        if entry.state is State.UNREADABLE:
+            return {}
+        self._check_unchanged(entry)
+        return outline_embedding(entry.path).metadata
+
     def sha256(self, entry: Entry) -> str:
         """Returns the SHA-256 of the entry's file in hexadecimal; worked out once for each content.
 
@@ -148,56 +180,119 @@ class Library:
             self._hashes[entry.identity] = known
         return known
 
-    def _looked_at(self, relative: str, walked: Walked) -> Entry | None:
-        """Returns the entry of one file, read only if it may have changed.
+    def _look(self) -> None:
+        walked = self._walker.walk()
+        if self._settled and walked == self._walked:
+            return
+        for folder, problem in walked.problems.items() - self._walked.problems.items():
+            log.warning("Embeddings in %s can't be listed: %s", displayed(str(self.root / folder)), problem)
+        if self._remembered is None:
+            self._remembered = read_index(self._index, self.root) if self._index else {}
+        names, before = sorted(walked.files), self._walked.files
+        records: dict[str, Entry] = {}
+        settled: dict[str, FoundFile] = {}
+        for relative in names:
+            found, known = walked.files[relative], self._records.get(relative)
+            # The walker gives the same object again where nothing has changed.
+            if before.get(relative) is found:
+                entry, trusted = known, True
+            else:
+                entry, trusted = self._looked_at(relative, found, known)
+            if entry is not None:
+                records[relative] = entry
+            if trusted:
+                settled[relative] = found
+        # What is left out here is looked at again next time, as if it were new.
+        self._walked, self._settled = Walked(settled, walked.problems), len(settled) == len(names)
+        self._remembered = {}
+        self._publish(records)
+        self._keep()
 
-        A file that changes while it is read keeps its old entry, or has none yet, and the next refresh tries again.
+    def _looked_at(self, relative: str, found: FoundFile, known: Entry | None) -> tuple[Entry | None, bool]:
+        """Returns the entry of one file, read only if it may have changed, and whether that can be relied on.
+
+        A file that changes while it is read keeps its old entry, or has none yet. A picture without an embedding has
+        none.
         """
-        found, known = walked.files[relative], self._records.get(relative)
         before = self._walked.files.get(relative)
-        if known and found == before:
-            return known
-        preview = (self.root / relative).with_name(found.preview) if found.preview else None
+        if self._plain.get(relative) == found.state:
+            return None, True
         if known and before and found.state == before.state:
-            return replace(known, preview=preview)
+            return replace(known, preview=self._maker.preview(relative, found)), True
+        remembered = (self._remembered or {}).get(relative)
+        if remembered and remembered[0] == found.state and not _young(found):
+            return self._entry(relative, found, remembered[1], None), True
         path = self.root / relative
         try:
             again = known is not None and known.sha256 is not None
             digest = file_sha256(path) if again or _young(found) else None
-            entry = replace(_read_entry(self.root, relative, found, digest), preview=preview)
-            settled = state_of(path.stat()) == found.state
+            verdict = self._verdict(relative)
+            settled = state_of(os.stat(path)) == found.state
         except OSError:
             settled = False
-        if not settled or _young(found):
-            # Forgotten, so that the next refresh does not take it for unchanged or never there.
-            del walked.files[relative]
         if not settled:
-            return known
-        return known if entry == known else entry
+            return known, False
+        entry = self._entry(relative, found, verdict, digest)
+        return known if entry == known else entry, not _young(found)
 
-    def _publish(self, records: dict[str, Entry]) -> bool:
-        """Makes these the library's entries, tells the log what is new in them, and returns whether anything is."""
+    def _verdict(self, relative: str) -> Verdict:
+        """Looks into a file."""
+        picture = os.path.splitext(relative)[1].lower() in PICTURE_ENDINGS
+        self._unkept += _PICTURE_COUNTS if picture else 1
+        unfit = unnameable(relative)
+        if unfit and not picture:
+            return unfit
+        try:
+            outline = outline_embedding(self.root / relative)
+        except NoEmbedding:
+            return None
+        except UnreadableEmbedding as error:
+            return str(error)
+        return unfit or brief(outline)
+
+    def _entry(self, relative: str, found: FoundFile, verdict: Verdict, digest: str | None) -> Entry | None:
+        if verdict is None:
+            self._plain[relative] = found.state
+            return None
+        return self._maker.entry(relative, found, verdict, digest)
+
+    def _publish(self, records: dict[str, Entry]) -> None:
+        """Makes these the library's entries, and tells the log what is new in them."""
         if records == self._records:
-            return False
-        changed = [entry for relative, entry in records.items() if entry != self._records.get(relative)]
+            return
+        changed = [entry for relative, entry in records.items() if entry is not self._records.get(relative)]
         gone = self._records.keys() - records.keys()
         log.info("Embeddings: %d files, %d new or changed, %d gone", len(records), len(changed), len(gone))
         judged = judge(records.values(), None)
-        told = {(entry.path, entry.reason, entry.conflict) for entry in self._judged}
+        told = {_told(entry) for entry in self._judged if entry.reason or entry.conflict}
         for entry in judged:
-            if (entry.path, entry.reason, entry.conflict) not in told:
+            if (entry.reason or entry.conflict) and _told(entry) not in told:
                 _tell(entry)
-        kept = {entry.identity for entry in judged}
-        self._rows = OrderedDict((key, rows) for key, rows in self._rows.items() if key in kept)
-        self._hashes = {key: sha256 for key, sha256 in self._hashes.items() if key in kept}
-        self._records, self._judged = records, judged
-        self._positions = {entry.id: position for position, entry in enumerate(judged)}
-        self._version += 1
-        return True
+        with self._lock:
+            self._rows = OrderedDict((key, rows) for key, rows in self._rows.items() if _is_in(records, key))
+            self._hashes = {key: sha256 for key, sha256 in self._hashes.items() if _is_in(records, key)}
+            self._records, self._judged = records, judged
+            self._positions = {entry.id: position for position, entry in enumerate(judged)}
+            self._fitted.clear()
+            self._version += 1
+
+    def _keep(self) -> None:
+        """Writes the index if that would spare the next start much."""
+        if self._index is None or self._unkept < _WORTH_KEEPING:
+            return
+        files = self._walked.files
+        self._plain = {relative: state for relative, state in self._plain.items() if relative in files}
+        kept: dict[str, Known] = {
+            relative: (found.state, verdict_of(self._records[relative]))
+            for relative, found in files.items()
+            if relative in self._records
+        }
+        write_index(self._index, self.root, kept | {relative: (state, None) for relative, state in self._plain.items()})
+        self._unkept = 0
 
     def _check_unchanged(self, entry: Entry) -> None:
         try:
-            state = state_of(entry.path.stat())
+            state = state_of(os.stat(entry.path))
         except OSError as error:
             raise UnreadableEmbedding(f"{entry.word} can't be read any more: {error.strerror}.") from error
         if state != entry.identity[1]:
@@ -205,47 +300,25 @@ class Library:
 
     def _mark_unreadable(self, entry: Entry, reason: str) -> None:
         """Lets everybody see what only reading all of a file could show, such as NaN among its numbers."""
-        with self._lock:
-            records = dict(self._records)
-            for relative, known in records.items():
-                if known.identity == entry.identity:
-                    records[relative] = replace(known, state=State.UNREADABLE, reason=reason)
-            self._publish(records)
+        with self._looking:
+            relative = entry.identity[0]
+            known = self._records.get(relative)
+            if known is not None and known.identity == entry.identity:
+                spoilt = replace(known, state=State.UNREADABLE, reason=reason)
+                self._publish({**self._records, relative: spoilt})
 
 
 def _young(found: FoundFile) -> bool:
     return time.time_ns() - max(found.state.modified_ns, found.state.changed_ns) < _CLOCK_TICK_NS
 
 
-def _read_entry(root: Path, relative: str, found: FoundFile, digest: str | None) -> Entry:
-    path = root / relative
-    entry = Entry(
-        word=displayed(path.stem),
-        path=path,
-        id=hashlib.sha256(os.fsencode(relative)).hexdigest()[:16],
-        folder=displayed(relative.rpartition("/")[0]),
-        state=State.UNREADABLE,
-        size=found.state.size,
-        modified=found.state.modified_ns / 1e9,
-        sha256=digest,
-        identity=(relative, found.state, digest),
-    )
-    unseen = unseen_character(relative)
-    if unseen:
-        return replace(entry, reason=f"its path has {unseen} in it, which can't be seen or typed; rename it")
-    try:
-        outline = outline_embedding(path)
-    except UnreadableEmbedding as error:
-        return replace(entry, reason=str(error))
-    return replace(
-        entry,
-        state=State.USABLE,
-        vectors_per_token=outline.vectors_per_token,
-        family=family_of(outline.widths),
-        step=outline.step,
-        widths=outline.widths,
-        metadata=outline.metadata,
-    )
+def _is_in(records: Mapping[str, Entry], identity: Identity) -> bool:
+    entry = records.get(identity[0])
+    return entry is not None and entry.identity == identity
+
+
+def _told(entry: Entry) -> tuple[str, str | None, str | None]:
+    return entry.identity[0], entry.reason, entry.conflict
 
 
 def _tell(entry: Entry) -> None:

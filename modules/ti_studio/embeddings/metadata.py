@@ -20,6 +20,19 @@ REQUEST = "ti_studio.request"
 DATASET = "ti_studio.dataset"
 VERSIONS = "ti_studio.versions"
 
+SHORT = (
+    TRIGGER,
+    CHECKPOINT,
+    INITIALIZATION_TEXT,
+    "sd_checkpoint",
+    "sd_checkpoint_name",
+    "modelspec.title",
+    "modelspec.author",
+    "modelspec.date",
+    "modelspec.resolution",
+)
+"""What is kept of every file's metadata while the studio runs; the rest can be long."""
+
 _ARCHITECTURES = {
     ("SD 1", "epsilon"): "stable-diffusion-v1",
     ("SD 1", "v"): "stable-diffusion-v1",

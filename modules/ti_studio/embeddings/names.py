@@ -43,6 +43,8 @@ def check_name(name: str) -> None:
 
 def unseen_character(text: str) -> str | None:
     """Returns the first control, format or direction-changing character, such as "U+202E RIGHT-TO-LEFT OVERRIDE"."""
+    if text.isascii() and text.isprintable():
+        return None
     for character in text:
         if unicodedata.category(character) in _UNSEEN:
             return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()

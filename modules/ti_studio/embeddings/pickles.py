@@ -20,8 +20,8 @@ from ti_studio.embeddings.instructions import check_instructions
 MAX_BYTES = 256 * 2**20
 MAX_ZIP_MEMBERS = 1000
 
-_ZIP_START = b"PK\x03\x04"
-_ZIP_MEMBER = b"PK\x01\x02"
+ZIP_START = b"PK\x03\x04"
+ZIP_MEMBER = b"PK\x01\x02"
 _LEGACY_PICKLES = 5
 """torch's older form: magic number, protocol, system, the object, names of the storages; then the storages' bytes."""
 
@@ -29,7 +29,7 @@ _LEGACY_PICKLES = 5
 _ALLOWED_GLOBALS = threading.Lock()
 
 # What torch and pickle raise on damaged bytes is whatever they stumble over.
-_DAMAGE = (
+DAMAGE = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -77,10 +77,10 @@ def load_pickle(data: bytes) -> object:
     if len(data) > MAX_BYTES:
         raise UnreadableEmbedding(f"is {len(data):,} bytes; an embedding has at most {MAX_BYTES:,}")
     try:
-        checked = _checked_zip(data) if data.startswith(_ZIP_START) else _checked_legacy(data)
+        checked = _checked_zip(data) if data.startswith(ZIP_START) else _checked_legacy(data)
         with globals_allowed([_OLD_PARAMETERS]):
             return torch.load(checked, map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UnreadableEmbedding("is damaged or no torch file") from error
 
 
@@ -99,7 +99,7 @@ def _checked_zip(data: bytes) -> io.BytesIO:
     looked at.
     """
     # Counted before `zipfile` sees it, which makes an object of each member.
-    if data.count(_ZIP_MEMBER) > MAX_ZIP_MEMBERS:
+    if data.count(ZIP_MEMBER) > MAX_ZIP_MEMBERS:
         raise UnreadableEmbedding(f"is a zip of more than {MAX_ZIP_MEMBERS} members; an embedding has a handful")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()

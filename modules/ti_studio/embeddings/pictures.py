@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ti_studio.embeddings.errors import UnreadableEmbedding
+from ti_studio.embeddings.errors import NoEmbedding, UnreadableEmbedding
 
 PICTURE_ENDINGS = (".png", ".webp", ".avif", ".jxl")
 _FORMATS = ("PNG", "WEBP", "AVIF", "JXL")
@@ -63,13 +63,13 @@ def read_picture(content: bytes) -> dict[str, object]:
     try:
         with Image.open(BytesIO(content), formats=known_formats(_FORMATS)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise UnreadableEmbedding(f"has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}")
+                raise NoEmbedding(f"has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}")
             text = getattr(image, "text", image.info).get(CHUNK)
             if text is not None:
                 return _parsed(_decoded(text))
             pixels = np.asarray(image.convert("RGB"))
     except PICTURE_DAMAGE as error:
-        raise UnreadableEmbedding(f"is no picture that can be read ({error})") from error
+        raise NoEmbedding(f"is no picture that can be read ({error})") from error
     return _parsed(_from_pixels(pixels))
 
 
@@ -136,12 +136,12 @@ def _from_pixels(pixels: _Block) -> bytes:
     lit = pixels.min(axis=2)
     rows, columns = np.flatnonzero(lit.max(axis=1)), np.flatnonzero(lit.max(axis=0))
     if len(rows) == 0:
-        raise UnreadableEmbedding("is an ordinary picture: there is no embedding in it")
+        raise NoEmbedding("is an ordinary picture: there is no embedding in it")
     halves = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] & _LOW
     black = np.flatnonzero(halves.sum(axis=(0, 2), dtype=np.int64) == 0)
     low, high = (halves[:, : black[0]], halves[:, black[-1] + 1 :]) if len(black) > 1 else (halves[:, :0],) * 2
     if low.size == 0 or low.shape != high.shape:
-        raise UnreadableEmbedding("is an ordinary picture: there is no embedding in it")
+        raise NoEmbedding("is an ordinary picture: there is no embedding in it")
     if low.size > MAX_JSON_BYTES:
         raise UnreadableEmbedding(
             f"holds {low.size:,} bytes in its pixels; an embedding has at most {MAX_JSON_BYTES:,}"
@@ -152,7 +152,7 @@ def _from_pixels(pixels: _Block) -> bytes:
         unpacking = zlib.decompressobj()
         text = unpacking.decompress(content, MAX_JSON_BYTES + 1)
     except zlib.error as error:
-        raise UnreadableEmbedding("is an ordinary picture, or its embedding is damaged") from error
+        raise NoEmbedding("is an ordinary picture, or its embedding is damaged") from error
     return text
 
 

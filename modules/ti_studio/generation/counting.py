@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ti_studio.embeddings.library import Library
 from ti_studio.generation.reading import PromptLexer, ReadPrompt
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.generation.words import PromptWords
+from ti_studio.generation.words import WordBook
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.prompts.chunks import CHUNK_TOKENS
 
@@ -26,28 +26,23 @@ class TokenCounter:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._lexer: PromptLexer | None = None
-        self._words: PromptWords | None = None
-        self._words_of: object = None
+        self._words: WordBook | None = None
         self._lock = threading.Lock()
 
     def count(self, request: GenerateRequest, info: CheckpointInfo) -> tuple[TokenCount, TokenCount]:
         """Returns the counts of a request's prompt and negative prompt."""
         with self._lock:
             self._library.refresh()
-            known = (self._library.version, info.path)
-            if self._words is None or self._words_of != known:
-                self._words, self._words_of = PromptWords(self._library, info, self._shared_lexer()), known
-            positive, negative = self._words.read(request)
+            positive, negative = self._word_book().open(self._library, info).read(request)
         return _count(positive), _count(negative)
 
-    def _shared_lexer(self) -> PromptLexer:
-        if self._lexer is None:
+    def _word_book(self) -> WordBook:
+        if self._words is None:
             # transformers takes a second to import, and the page is up before anybody types.
             from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder  # noqa: PLC0415
 
-            self._lexer = PromptLexer(load_tokenizer(shared_tokenizer_folder(), "clip_l"))
-        return self._lexer
+            self._words = WordBook(PromptLexer(load_tokenizer(shared_tokenizer_folder(), "clip_l")))
+        return self._words
 
 
 def _count(read: ReadPrompt) -> TokenCount:

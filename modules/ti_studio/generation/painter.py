@@ -17,7 +17,7 @@ from ti_studio.generation.reading import Reading
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.txt2img import Painting, paint, steps_of
-from ti_studio.generation.words import PromptWords
+from ti_studio.generation.words import WordBook
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import Model, load
@@ -34,13 +34,14 @@ class Painter:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._prompts = PromptEncoder(model)
+        self._words = WordBook(self._prompts)
 
     def paint(
         self, request: GenerateRequest, seeds: Sequence[int], library: Library, should_stop: Callable[[], bool]
     ) -> Iterator[Notice | Progress | Picture]:
         """Paints a picture for each seed, with the words that are in the library now."""
         library.refresh()
-        words = PromptWords(library, self.model.info, self._prompts)
+        words = self._words.open(library, self.model.info)
         positive, negative = words.read(request)
         yield from (Notice(text) for text in words.notices(request, positive, negative))
         yield from self._notices(request)

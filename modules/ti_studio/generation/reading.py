@@ -1,6 +1,6 @@
 """From a prompt's text to chunks of tokens for each step, with learned words in them. Imports no torch."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ti_studio.prompts.chunks import Chunk, Word, WordIndex, chunk_prompt
@@ -90,13 +90,17 @@ class PromptLexer:
         self._tokenizer = tokenizer
         self._spelled: dict[str, tuple[int, ...]] = {}
 
-    def index(self, vectors: Mapping[str, int]) -> WordIndex:
-        """Returns the index of these words, each with its number of vectors."""
-        unknown = [name for name in vectors if name not in self._spelled]
+    def index(self, vectors: Mapping[str, int], before: WordIndex | None = None) -> WordIndex:
+        """Returns the index of these words, each with its number of vectors; the sooner, the less differs from the
+        index `before`."""
+        return (before or WordIndex()).changed_to(vectors, self._spell)
+
+    def _spell(self, names: Sequence[str]) -> list[tuple[int, ...]]:
+        unknown = [name for name in names if name not in self._spelled]
         if len(self._spelled) + len(unknown) > _MOST_REMEMBERED:
-            self._spelled, unknown = {}, list(vectors)
+            self._spelled, unknown = {}, list(names)
         self._spelled |= zip(unknown, map(tuple, self._tokenizer.batch(unknown)), strict=True)
-        return WordIndex(Word(name, self._spelled[name], count) for name, count in vectors.items())
+        return [self._spelled[name] for name in names]
 
     def read(self, text: str, words: WordIndex, reading: Reading, *, joins: bool = True) -> ReadPrompt:
         """Reads a prompt with all of A1111's syntax.
@@ -127,6 +131,6 @@ class PromptLexer:
         """Cuts a prompt of emphasis alone into chunks."""
         return TokenizedPrompt(chunk_prompt(parse_attention(text), self._tokenizer, words))
 
-    def mentions(self, text: str, words: Iterable[str]) -> tuple[str, ...]:
+    def mentions(self, text: str, words: WordIndex) -> tuple[str, ...]:
         """Returns those of the words that stand in the text, whether or not they can be used."""
-        return self.tokenize(take_tags_out(text).text, self.index(dict.fromkeys(words, 1))).words
+        return self.tokenize(take_tags_out(text).text, words).words

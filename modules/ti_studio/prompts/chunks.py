@@ -1,7 +1,6 @@
 """A prompt cut into chunks of 75 tokens, with the learned words placed in them. Imports no torch."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ti_studio.prompts.grammar import Break, Part, Span
@@ -32,25 +31,61 @@ class WordIndex:
     def __init__(self, words: Iterable[Word] = (), named: Mapping[str, Word] | None = None) -> None:
         """Takes the words to be found by their spelling, and those that a prompt calls by name."""
         self._named = named or {}
-        by_first: dict[int, list[Word]] = defaultdict(list)
+        self._words: dict[str, Word] = {}
+        self._spelled: dict[tuple[int, ...], tuple[Word, ...]] = {}
+        self._lengths: dict[int, tuple[int, ...]] = {}
         for word in words:
-            if word.ids and 0 < word.vectors <= CHUNK_TOKENS:
-                by_first[word.ids[0]].append(word)
-        self._by_first: Mapping[int, list[Word]] = {
-            first: sorted(group, key=lambda word: -len(word.ids)) for first, group in by_first.items()
-        }
+            self._add(word)
 
     @classmethod
     def of(cls, vectors: Mapping[str, int], tokenizer: PromptTokenizer) -> "WordIndex":
         """Builds the index of these names, each with its number of vectors."""
-        spelled = zip(vectors.items(), tokenizer.batch(list(vectors)), strict=True)
-        return cls(Word(name, tuple(ids), count) for (name, count), ids in spelled)
+        return cls().changed_to(vectors, tokenizer.batch)
+
+    def changed_to(
+        self, vectors: Mapping[str, int], spell: Callable[[Sequence[str]], Iterable[Sequence[int]]]
+    ) -> "WordIndex":
+        """Returns the index of these names, each with its number of vectors. Only those that are new or have another
+        number are spelled and sorted in; `spell` returns their token ids."""
+        index = WordIndex(named=self._named)
+        index._words, index._spelled, index._lengths = dict(self._words), dict(self._spelled), dict(self._lengths)
+        for name, word in self._words.items():
+            if vectors.get(name) != word.vectors:
+                index._remove(word)
+        fresh = [name for name in vectors if name not in index._words]
+        rivals: set[tuple[int, ...]] = set()
+        for name, ids in zip(fresh, spell(fresh), strict=True):
+            word = Word(name, tuple(ids), vectors[name])
+            index._add(word)
+            if len(index._spelled.get(word.ids, ())) > 1:
+                rivals.add(word.ids)
+        order = {name: number for number, name in enumerate(vectors)} if rivals else {}
+        for spelling in rivals:
+            index._spelled[spelling] = tuple(sorted(index._spelled[spelling], key=lambda word: order[word.name]))
+        return index
 
     def with_named(self, named: Mapping[str, Word]) -> "WordIndex":
         """Returns this index with other words to be called by name."""
         index = WordIndex(named=named)
-        index._by_first = self._by_first
+        index._words, index._spelled, index._lengths = self._words, self._spelled, self._lengths
         return index
+
+    def _add(self, word: Word) -> None:
+        self._words[word.name] = word
+        if not word.ids or not 0 < word.vectors <= CHUNK_TOKENS:
+            return
+        self._spelled[word.ids] = (*self._spelled.get(word.ids, ()), word)
+        lengths = self._lengths.get(word.ids[0], ())
+        if len(word.ids) not in lengths:
+            self._lengths[word.ids[0]] = tuple(sorted((*lengths, len(word.ids)), reverse=True))
+
+    def _remove(self, word: Word) -> None:
+        del self._words[word.name]
+        left = tuple(other for other in self._spelled.get(word.ids, ()) if other.name != word.name)
+        if left:
+            self._spelled[word.ids] = left
+        else:
+            self._spelled.pop(word.ids, None)
 
     def named(self, name: str) -> Word | None:
         """Returns the word that a prompt calls so, if there is one."""
@@ -58,9 +93,10 @@ class WordIndex:
 
     def match(self, ids: Sequence[int], position: int) -> Word | None:
         """Returns the word that is spelled at this position, if there is one."""
-        for word in self._by_first.get(ids[position], ()):
-            if tuple(ids[position : position + len(word.ids)]) == word.ids:
-                return word
+        for length in self._lengths.get(ids[position], ()):
+            words = self._spelled.get(tuple(ids[position : position + length]))
+            if words:
+                return words[0]
         return None
 
 

@@ -152,7 +152,7 @@ def build_services(options: ServerOptions) -> Services:
     if options.listen and folders.dataset_root is None:
         folders = replace(folders, dataset_root=folders.outputs / "datasets")
     folders.make()
-    library = Library(folders.embeddings)
+    library = Library(folders.embeddings, folders.cache)
     checkpoint = str(options.ckpt) if options.ckpt else None
     txt2img = Txt2ImgService(folders, library, checkpoint)
     return Services(folders, library, Jobs(folders, checkpoint, make_room=txt2img.release), txt2img)
