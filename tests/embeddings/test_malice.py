@@ -281,14 +281,14 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read_is_refused(
         safetensors.torch.save_file({"emb_params": ROWS}, path)
     else:
         path.write_bytes(as_zip({"emb_params": ROWS}) if ending == ".pt" else card(CHUNK, b"{}"))
-    whole, opened = path.read_bytes(), Path.open
+    whole, measured = path.read_bytes(), os.fstat
 
-    def opened_and_changed(self: Path, mode: str = "r") -> object:
-        with opened(path, "wb") as file:
-            file.write(whole[:change] if change < 0 else whole + b"x")
-        return opened(self, mode)
+    def measured_and_changed(opened: int) -> os.stat_result:
+        about = measured(opened)
+        path.write_bytes(whole[:change] if change < 0 else whole + b"x")
+        return about
 
-    monkeypatch.setattr(Path, "open", opened_and_changed)
+    monkeypatch.setattr(os, "fstat", measured_and_changed)
     with pytest.raises(UnreadableEmbedding, match=r"was changed while it was read|is cut off|not JSON"):
         read_embedding(path)
 

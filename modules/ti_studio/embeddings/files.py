@@ -139,20 +139,16 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """Opens a file of a known ending and gives its size with it."""
     if _ending(path) not in _READERS:
         raise UnreadableEmbedding(f"ends in {path.suffix!r}; expected {', '.join(_READERS)}")
-    with open(path, "rb", opener=_ordinary) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size == 0:
-            raise UnreadableEmbedding("is empty")
-        yield file, size
-
-
-def _ordinary(path: str, flags: int) -> int:
-    """Opens an ordinary file; anything else, such as a named pipe, could keep the reader waiting for ever."""
-    opened = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
+    # Without waiting: a named pipe would keep the reader for ever.
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    about = os.fstat(opened)
+    if not stat.S_ISREG(about.st_mode):
         os.close(opened)
         raise UnreadableEmbedding("is no ordinary file")
-    return opened
+    with open(opened, "rb") as file:
+        if about.st_size == 0:
+            raise UnreadableEmbedding("is empty")
+        yield file, about.st_size
 
 
 def _ending(path: Path) -> str:
