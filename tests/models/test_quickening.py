@@ -6,13 +6,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers.models.activations import GEGLU
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
 from ti_studio.models import attention as module
-from ti_studio.models import frozen_convolution
+from ti_studio.models import frozen_convolution, quickening
 from ti_studio.models.attention import attention
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.frozen_convolution import FrozenConvolution, PackedConvolution, freeze_convolutions
+from ti_studio.models.frozen_resnet import freeze_resnets
 from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load, load_as_it_is
@@ -28,6 +31,20 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 
 def distance(found: Tensor, expected: Tensor) -> float:
     return float((found.double() - expected.double()).norm() / expected.double().norm())
+
+
+@pytest.fixture
+def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets tiny models compute as those of real shapes do."""
+    monkeypatch.setattr(frozen_convolution, "_SMALL", 0)
+    monkeypatch.setattr(quickening, "SMALL", 0)
+
+
+def kept_by(compute: Callable[..., Tensor], inputs: list[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """Returns what is kept for the way back, and the result with the gradients."""
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        return kept, there_and_back(compute, inputs)
 
 
 def there_and_back(compute: Callable[..., Tensor], inputs: list[Tensor]) -> tuple[Tensor, ...]:
@@ -67,7 +84,7 @@ def test_attention_without_gradients_is_pytorchs_own() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (1, 1, 0), (3, 2, 1)])
 def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
-    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, kernel: int, stride: int, padding: int
+    monkeypatch: pytest.MonkeyPatch, nothing_is_small: None, dtype: torch.dtype, kernel: int, stride: int, padding: int
 ) -> None:
     monkeypatch.setattr(frozen_convolution, "_PACKED_FROM", 1)
     plain = nn.Conv2d(16, 32, kernel, stride, padding).to(dtype).requires_grad_(False)
@@ -79,9 +96,7 @@ def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
 
     packs = dtype == torch.bfloat16 and stride == 1
     assert type(layers[0]) is (PackedConvolution if packs else FrozenConvolution)
-    kept: list[Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
-        found = there_and_back(layers[0], [features])
+    kept, found = kept_by(layers[0], [features])
     assert not kept
     for ours, theirs in zip(found, expected, strict=True):
         assert distance(ours, theirs) < (1e-6 if dtype == torch.float32 else 5e-3)
@@ -90,7 +105,9 @@ def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
 
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.bfloat16, 8e-3)])
-def test_a_frugal_gate_is_diffusers_and_keeps_one_tensor(dtype: torch.dtype, most: float) -> None:
+def test_a_frugal_gate_is_diffusers_and_keeps_one_tensor(
+    nothing_is_small: None, dtype: torch.dtype, most: float
+) -> None:
     plain = GEGLU(8, 24).requires_grad_(False)
     features = numbers(2, 5, 8)
     expected = there_and_back(plain, [features])
@@ -98,19 +115,57 @@ def test_a_frugal_gate_is_diffusers_and_keeps_one_tensor(dtype: torch.dtype, mos
 
     make_gates_frugal(layers)
 
-    kept: list[Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
-        found = there_and_back(layers, [features.to(dtype)])
+    kept, found = kept_by(layers, [features.to(dtype)])
     assert [tensor.shape[-1] for tensor in kept if tensor.shape[0] == 2] == [48]
     for ours, theirs in zip(found, expected, strict=True):
         assert distance(ours, theirs) < most
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last], ids=["first", "last"])
+def test_a_small_convolution_of_one_pixel_is_the_same(order: torch.memory_format) -> None:
+    plain = nn.Conv2d(16, 32, 1).requires_grad_(False)
+    layers = nn.Sequential(plain)
+    features = numbers(2, 16, 8, 8).contiguous(memory_format=order)
+    expected = there_and_back(plain, [features])
+
+    freeze_convolutions(layers)
+
+    for ours, theirs in zip(there_and_back(layers, [features]), expected, strict=True):
+        assert distance(ours, theirs) < 1e-6
+
+
+@pytest.mark.parametrize("channels", [16, 24], ids=["as many", "more"])
+def test_a_frozen_residual_block_keeps_its_input_and_what_is_between_the_convolutions(
+    nothing_is_small: None, channels: int
+) -> None:
+    settings = {"in_channels": 16, "out_channels": channels, "temb_channels": 8, "groups": 4}
+    layers = nn.Sequential(ResnetBlock2D(**settings)).requires_grad_(False).eval()
+    features = numbers(2, 16, 8, 8).contiguous(memory_format=torch.channels_last)
+    inputs = [features, numbers(2, 8, seed=1)]
+    expected = there_and_back(layers[0], inputs)
+
+    freeze_convolutions(layers)
+    freeze_resnets(layers)
+
+    kept, found = kept_by(layers[0], inputs)
+    assert sorted(tensor.shape[1] for tensor in kept if tensor.dim() == 4) == [16, channels]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < 1e-6
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
 @pytest.mark.parametrize("family", ["SD 1", "SD 2", "SDXL"])
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-5), (torch.bfloat16, 0.1)])
 def test_a_quickened_unet_predicts_the_same_with_the_same_gradient(
-    tiny_families: dict[str, CheckpointInfo], family: str, dtype: torch.dtype, most: float
+    request: pytest.FixtureRequest,
+    tiny_families: dict[str, CheckpointInfo],
+    family: str,
+    large: bool,
+    dtype: torch.dtype,
+    most: float,
 ) -> None:
+    if large:
+        request.getfixturevalue("nothing_is_small")
     plain = load_as_it_is(tiny_families[family], Hardware(CPU, torch.float32))
     quick = load(tiny_families[family], Hardware(CPU, dtype))
     width = plain.unet.config.cross_attention_dim
@@ -122,9 +177,25 @@ def test_a_quickened_unet_predicts_the_same_with_the_same_gradient(
 
     found, expected = (there_and_back(predict(model), [numbers(2, 77, width)]) for model in (quick, plain))
 
+    left = [
+        layer for layer in quick.unet.modules() if isinstance(layer, ResnetBlock2D | Transformer2DModel | nn.Conv2d)
+    ]
+    assert not left
     assert quick.unet.state_dict().keys() == plain.unet.state_dict().keys()
     for ours, theirs in zip(found, expected, strict=True):
         assert distance(ours, theirs) < most
+
+
+def test_a_quickened_unet_paints_bit_for_bit_as_diffusers_does(tiny_checkpoint: CheckpointInfo) -> None:
+    plain, quick = (make(tiny_checkpoint, Hardware(CPU, torch.float32)) for make in (load_as_it_is, load))
+    told = Conditioning(numbers(2, 77, plain.unet.config.cross_attention_dim))
+
+    with torch.no_grad():
+        found, expected = (
+            model.predict(numbers(2, 4, 8, 8), torch.tensor([10, 700]), told) for model in (quick, plain)
+        )
+
+    assert torch.equal(found, expected)
 
 
 def test_on_another_device_only_the_memory_format_changes(tiny_checkpoint: CheckpointInfo) -> None:

@@ -21,10 +21,10 @@ _FEWEST = 64
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Returns softmax(query · keyᵀ / √width) · value, [n, heads, positions, width], of three such tensors.
 
-    PyTorch's own kernel is good where no gradients are wanted, and slow in going back: for short sequences plain matrix
-    products are faster, for long ones matrix products in parts.
+    PyTorch's own kernel is good where no gradients are wanted or numbers are not bfloat16, and slow in going back: for
+    short sequences plain matrix products are faster, for long ones matrix products in parts.
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or query.dtype != torch.bfloat16:
         return F.scaled_dot_product_attention(query, key, value)
     if query.shape[2] * key.shape[2] >= _LONG:
         result: Tensor = _InParts.apply(query, key, value)  # type: ignore[no-untyped-call]
@@ -32,31 +32,6 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     scores: Tensor = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     shares: Tensor = scores.softmax(dim=-1)
     return shares @ value
-
-
-class PlainProducts:
-    """Makes a diffusers `Attention` of the UNet compute by `attention`."""
-
-    def __call__(
-        self,
-        layer: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: None = None,
-    ) -> Tensor:
-        """Returns the layer's output, [n, positions, channels].
-
-        Args:
-            layer: the layer.
-            hidden_states: of that shape.
-            encoder_hidden_states: the context, [n, tokens, width], where the layer listens to the prompt.
-            attention_mask: the UNet names it and has none.
-        """
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        projected = (layer.to_q(hidden_states), layer.to_k(context), layer.to_v(context))
-        query, key, value = (_by_head(tensor, layer.heads) for tensor in projected)
-        output: Tensor = layer.to_out[0](attention(query, key, value).transpose(1, 2).flatten(2))
-        return output
 
 
 class _InParts(torch.autograd.Function):
@@ -101,11 +76,6 @@ class _InParts(torch.autograd.Function):
             for found, like in ((dq, query), (dk, key), (dv, value))
         ]
         return back[0], back[1], back[2]
-
-
-def _by_head(tensor: Tensor, heads: int) -> Tensor:
-    """Splits [n, positions, channels] into [n, heads, positions, width]."""
-    return tensor.view(*tensor.shape[:2], heads, -1).transpose(1, 2)
 
 
 def _arranged(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:

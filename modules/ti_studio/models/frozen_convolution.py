@@ -10,6 +10,15 @@ _PACKED_FROM = 20_000_000
 """Numbers in a weight from which it is kept twice, arranged for the way there and the way back: those of SD 1's
 2560 → 1280 channels, which oneDNN otherwise rearranges at every call for longer than it computes."""
 
+_SMALL = 2**18
+"""Numbers of a tensor below which it is kept for the way back as PyTorch does it: a step of the graph that is written
+in Python takes longer than it saves."""
+
+
+def is_small(features: Tensor) -> bool:
+    """Tells whether there is nothing to be gained by keeping less of them."""
+    return features.numel() < _SMALL
+
 
 class FrozenConvolution(nn.Module):
     """An `nn.Conv2d` whose weight does not learn, and whose input is free again once it has passed."""
@@ -20,13 +29,25 @@ class FrozenConvolution(nn.Module):
         self.weight, self.bias = layer.weight, layer.bias
         self.settings: Any = (list(layer.stride), list(layer.padding), list(layer.dilation))
         """Stride, padding, dilation."""
+        size, padding = layer.kernel_size, layer.padding
+        self._is_product = size == layer.stride == (1, 1) and padding == (0, 0) and layer.bias is not None
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns the convolution of features [n, channels, h, w]."""
-        if not (torch.is_grad_enabled() and features.requires_grad):
-            return torch.conv2d(features, self.weight, self.bias, *self.settings)
-        found: Tensor = _Convolve.apply(features, self)  # type: ignore[no-untyped-call]
-        return found
+        if torch.is_grad_enabled() and is_small(features):
+            if self._is_product and features.is_contiguous():
+                return self._product(features)
+        elif torch.is_grad_enabled() and features.requires_grad:
+            found: Tensor = _Convolve.apply(features, self)  # type: ignore[no-untyped-call]
+            return found
+        return torch.conv2d(features, self.weight, self.bias, *self.settings)
+
+    def _product(self, features: Tensor) -> Tensor:
+        """Computes a kernel of one pixel without taking the features to pieces for it, as PyTorch does."""
+        n, _, height, width = features.shape
+        weight = self.weight.flatten(1).expand(n, -1, -1)
+        assert self.bias is not None
+        return torch.baddbmm(self.bias[:, None], weight, features.flatten(2)).view(n, -1, height, width)
 
     def back(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """Returns the gradient of features of a shape."""

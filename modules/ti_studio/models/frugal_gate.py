@@ -8,6 +8,8 @@ from diffusers.models.activations import GEGLU
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ti_studio.models.frozen_convolution import is_small
+
 
 class FrugalGate(nn.Module):
     """diffusers' `GEGLU`: half of the projected channels times the GELU of the other half."""
@@ -19,7 +21,11 @@ class FrugalGate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [n, positions, channels / 2]."""
-        gated: Tensor = _Gate.apply(self.proj(features))  # type: ignore[no-untyped-call]
+        projected = self.proj(features)
+        if is_small(projected):
+            values, gate = projected.chunk(2, dim=-1)
+            return values * F.gelu(gate)
+        gated: Tensor = _Gate.apply(projected)  # type: ignore[no-untyped-call]
         return gated
 
 
@@ -40,7 +46,8 @@ class _Gate(torch.autograd.Function):
         found = torch.empty_like(projected)
         to_values, to_gate = found.chunk(2, dim=-1)
         torch.mul(gradient, F.gelu(gate), out=to_values)
-        to_gate.copy_(torch.ops.aten.gelu_backward(gradient * values, gate))
+        torch.mul(gradient, values, out=to_gate)
+        torch.ops.aten.gelu_backward.grad_input(to_gate, gate, grad_input=to_gate)
         return found
 
 

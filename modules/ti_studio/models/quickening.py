@@ -4,21 +4,25 @@ from typing import Any
 
 import torch
 
-from ti_studio.models.attention import PlainProducts
 from ti_studio.models.frozen_convolution import freeze_convolutions
+from ti_studio.models.frozen_resnet import freeze_resnets
+from ti_studio.models.frozen_transformer import freeze_transformers
 from ti_studio.models.frugal_gate import make_gates_frugal
-from ti_studio.models.hardware import Hardware
+from ti_studio.models.hardware import SMALL, Hardware
 
 
 def quicken(unet: Any, hardware: Hardware) -> None:
     """Changes how a frozen diffusers `UNet2DConditionModel` lies in memory, and on a CPU how its layers compute.
 
-    Convolutions are fastest with channels last: on a CPU their weights are otherwise rearranged at every call.
+    Large convolutions are fastest with channels last: on a CPU their weights are otherwise rearranged at every call.
+    Small ones gain nothing by it there, and norms lose.
     """
-    unet.to(memory_format=torch.channels_last)
-    if hardware.device.type != "cpu":
+    on_cpu = hardware.device.type == "cpu"
+    if not (on_cpu and sum(weight.nbytes for weight in unet.parameters()) < SMALL):
+        unet.to(memory_format=torch.channels_last)
+    if not on_cpu:
         return
-    if hardware.dtype == torch.bfloat16:
-        unet.set_attn_processor(PlainProducts())
     freeze_convolutions(unet)
+    freeze_resnets(unet)
     make_gates_frugal(unet)
+    freeze_transformers(unet)
