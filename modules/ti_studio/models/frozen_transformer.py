@@ -26,13 +26,11 @@ class FrozenTransformer(nn.Module):
         self._without_gradients = layer.forward
 
     @staticmethod
-    def fits(layer: nn.Module) -> bool:
+    def fits(layer: Any) -> bool:
         """Tells whether a module is such a transformer, of the kind that Stable Diffusion's UNets have."""
-        return (
-            type(layer) is Transformer2DModel
-            and layer.is_input_continuous
-            and all(_is_plain(block) for block in layer.transformer_blocks)
-        )
+        if type(layer) is not Transformer2DModel or not layer.is_input_continuous:
+            return False
+        return all(_is_plain(block) for block in layer.transformer_blocks)
 
     def forward(
         self, hidden_states: Tensor, encoder_hidden_states: Tensor, return_dict: bool = False, **settings: Any

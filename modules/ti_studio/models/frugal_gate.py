@@ -21,7 +21,7 @@ class FrugalGate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [n, positions, channels / 2]."""
-        projected = self.proj(features)
+        projected: Tensor = self.proj(features)
         if is_small(projected):
             values, gate = projected.chunk(2, dim=-1)
             return values * F.gelu(gate)
