@@ -4,6 +4,7 @@ import { cardPicker } from "./cards.js";
 import { completeWords } from "./completion.js";
 import { whenThere } from "./dom.js";
 import { readDroppedPictures } from "./dropping.js";
+import { extensionList } from "./extensions.js";
 import { trainForm } from "./form.js";
 import { watchKeys } from "./keys.js";
 import { trainingMonitor } from "./monitor.js";
@@ -14,6 +15,7 @@ async function start() {
   watchPrompts();
   watchKeys();
   trainForm();
+  whenThere("ti_extensions").then(extensionList);
   const [cardsSection, cardsButton] = await Promise.all(["ti_cards", "ti_cards_button"].map(whenThere));
   const cards = cardPicker(cardsSection);
   document.addEventListener("click", ({ target }) => {

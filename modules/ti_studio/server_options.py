@@ -25,6 +25,12 @@ class ServerOptions:
     gradio_auth: tuple[tuple[str, str], ...] = ()
     api_auth: tuple[tuple[str, str], ...] = ()
     dataset_root: Path | None = None
+    disable_all_extensions: bool = False
+    disable_extra_extensions: bool = False
+    enable_insecure_extension_access: bool = False
+    skip_install: bool = False
+    extension_flags: tuple[str, ...] = ()
+    """What no flag of the server is: extensions' `preload.py` may know it."""
 
     @classmethod
     def from_namespace(cls, namespace: argparse.Namespace) -> "ServerOptions":
@@ -83,6 +89,18 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     folders.add_argument(
         "--ckpt", type=existing_path, metavar="PATH", help="the checkpoint to start with (default: the demo checkpoint)"
     )
+
+    extensions = parser.add_argument_group(
+        "extensions", "folders in DATA/extensions, which are code; their own flags stand behind these"
+    )
+    extensions.set_defaults(extension_flags=())
+    for flag, meaning in (
+        ("--disable-all-extensions", "load none"),
+        ("--disable-extra-extensions", "load none: the studio has no built-in ones"),
+        ("--enable-insecure-extension-access", "let the page change and install extensions with --listen too"),
+        ("--skip-install", "do not run the extensions' install.py"),
+    ):
+        extensions.add_argument(flag, action="store_true", help=meaning)
 
 
 def port(text: str) -> int:

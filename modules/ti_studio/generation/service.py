@@ -4,12 +4,13 @@ time."""
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ti_studio.embeddings.last_used import FILE, LastUsed
@@ -19,6 +20,7 @@ from ti_studio.generation.activity import Activity
 from ti_studio.generation.events import Loading, PaintingEvent, Picture
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
+from ti_studio.generation.saving import Saving, Watcher
 from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint, list_checkpoints
 
 if TYPE_CHECKING:
@@ -30,10 +32,13 @@ _SEEDS = 2**32
 class Txt2ImgService:
     """Makes pictures with the chosen checkpoint and the words of the library. Safe to use from several threads."""
 
-    def __init__(self, folders: Folders, library: Library, checkpoint: str | None = None) -> None:
+    def __init__(
+        self, folders: Folders, library: Library, checkpoint: str | None = None, watcher: Watcher | None = None
+    ) -> None:
         self._folders = folders
         self._library = library
         self._wanted = checkpoint
+        self._watcher = watcher or Watcher()
         self._painter: Painter | None = None
         self._busy = threading.Lock()
         self._activity: Activity | None = None
@@ -116,15 +121,22 @@ class Txt2ImgService:
         try:
             with self._busy:
                 for event in self._paint(request, checkpoint):
-                    yield self._kept(event, folder if save else None) if isinstance(event, Picture) else event
+                    yield self._kept(event, request, folder if save else None) if isinstance(event, Picture) else event
         finally:
             if self._unwanted.is_set():
                 self.release()
 
-    def _kept(self, picture: Picture, folder: Path | None) -> Picture:
-        """Saves a picture if there is a folder for it, and notes which embeddings are in it."""
+    def _kept(self, picture: Picture, request: GenerateRequest, folder: Path | None) -> Picture:
+        """Saves a picture, as the watcher wants it, if there is a folder for it; notes which embeddings are in it."""
         self.last_used.record(picture.files)
-        return picture if folder is None else save_png(picture, folder)
+        if folder is None:
+            return picture
+        texts = {"parameters": picture.infotext}
+        saving = Saving(picture.image, texts, _new_path(picture, folder), picture.seed, request)
+        self._watcher.saving(saving)
+        atomic_write(saving.path, _png(saving.image, saving.texts))
+        self._watcher.saved(saving)
+        return replace(picture, image=saving.image, infotext=saving.texts.get("parameters", ""), path=saving.path)
 
     def _paint(self, request: GenerateRequest, checkpoint: str | None) -> Iterator[PaintingEvent]:
         """Paints, and notes how far it is. Only while `_busy` is held."""
@@ -171,24 +183,26 @@ class Txt2ImgService:
             return_memory()
 
 
-def save_png(picture: Picture, folder: Path) -> Picture:
-    """Writes `<number>-<seed>.png` into the folder, its infotext where A1111 puts it; returns the picture with its
-    path."""
+def png_bytes(picture: Picture) -> bytes:
+    """Returns the picture as PNG with its infotext in the text chunk `parameters`."""
+    return _png(picture.image, {"parameters": picture.infotext})
+
+
+def _png(image: Image.Image, texts: Mapping[str, str]) -> bytes:
+    information = PngInfo()
+    for key, text in texts.items():
+        information.add_text(key, text)
+    buffer = BytesIO()
+    image.save(buffer, "PNG", pnginfo=information)
+    return buffer.getvalue()
+
+
+def _new_path(picture: Picture, folder: Path) -> Path:
+    """Returns `<number>-<seed>.png` in the folder, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     taken = (path.name.partition("-")[0] for path in folder.glob("*-*.png"))
     number = 1 + max((int(prefix) for prefix in taken if prefix.isdecimal()), default=-1)
-    path = folder / f"{number:05d}-{picture.seed}.png"
-    atomic_write(path, png_bytes(picture))
-    return replace(picture, path=path)
-
-
-def png_bytes(picture: Picture) -> bytes:
-    """Returns the picture as PNG with its infotext in the text chunk `parameters`."""
-    information = PngInfo()
-    information.add_text("parameters", picture.infotext)
-    buffer = BytesIO()
-    picture.image.save(buffer, "PNG", pnginfo=information)
-    return buffer.getvalue()
+    return folder / f"{number:05d}-{picture.seed}.png"
 
 
 def _seeds(request: GenerateRequest) -> list[int]:

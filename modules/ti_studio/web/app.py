@@ -21,6 +21,7 @@ from ti_studio.embeddings.card_index import CardIndex
 from ti_studio.embeddings.library import Library
 from ti_studio.embeddings.shelf import Shelf
 from ti_studio.errors import StudioError
+from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders, repository_root
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.name_lock import check_not_held, name_lock
@@ -31,6 +32,8 @@ from ti_studio.web.card_edits_routes import card_edits_routes
 from ti_studio.web.cards_routes import cards_routes
 from ti_studio.web.embeddings_routes import embeddings_routes
 from ti_studio.web.errors import answer_errors
+from ti_studio.web.extension_files import ExtensionFiles
+from ti_studio.web.extensions_routes import extensions_routes
 from ti_studio.web.guard import Guard
 from ti_studio.web.jobs_routes import jobs_routes
 from ti_studio.web.page import TITLE, build_page, theme
@@ -60,6 +63,7 @@ def create_app(
     auth: Iterable[tuple[str, str]] | None = None,
     api_auth: Iterable[tuple[str, str]] = (),
     hosts: Iterable[str] = LOOPBACK,
+    extensions: ExtensionHost | None = None,
 ) -> FastAPI:
     """Returns the server: REST under `/ti/` and, in A1111's shapes, `/sdapi/`; the page everywhere else.
 
@@ -68,7 +72,10 @@ def create_app(
         auth: user names and passwords; None: no login is asked for.
         api_auth: further ones for programs, which `/sdapi/` asks for even if the page has no login.
         hosts: the names it answers to, which keeps other sites' pages out of a server on loopback; none: any name.
+        extensions: those that are loaded; None: none is loaded.
     """
+    extensions = extensions or ExtensionHost(services.folders.data, ServerOptions(disable_all_extensions=True))
+    extensions.callbacks.call("before_ui")
     accounts = list(auth or ())
     app = FastAPI(
         title=TITLE,
@@ -82,28 +89,42 @@ def create_app(
     )
     app.add_middleware(Guard, accounts=accounts, hosts=list(hosts), api_accounts=list(api_auth))
     answer_errors(app)
-    _add_routes(app, services)
-    assets = Assets.shipped()
+    assets, files = Assets.shipped(), ExtensionFiles(tuple(extensions.active))
+    _add_routes(app, services, extensions)
+    app.include_router(files.routes())
     assets.serve(app)
-    app.router.routes.append(Unmatched(app.routes, "/ti/", "/sdapi/"))
+    page = build_page(services, extensions)
     gr.mount_gradio_app(
         app,
-        build_page(services),
+        page,
         path="/",
         auth=accounts or None,
         theme=theme(),
-        head=assets.head(),
+        head=assets.head() + files.head(),
         show_error=True,
         footer_links=[],
         run_history=False,
         ssr_mode=False,
         allowed_paths=[str(services.folders.outputs / "txt2img")],
     )
-    app.state.page = next(route.app for route in app.routes if isinstance(route, Mount) and isinstance(route.app, App))
+    mount = next(route for route in app.routes if isinstance(route, Mount) and isinstance(route.app, App))
+    app.state.page = mount.app
+    _let_extensions_add_routes(app, mount, page, extensions)
     return app
 
 
-def _add_routes(app: FastAPI, services: Services) -> None:
+def _let_extensions_add_routes(app: FastAPI, mount: Mount, page: gr.Blocks, extensions: ExtensionHost) -> None:
+    """Tells extensions that the server is complete. The routes that they add go before the page, which answers every
+    address, and behind the guard of the studio's own routes."""
+    routes = app.router.routes
+    before = list(routes)
+    extensions.callbacks.call("app_started", page, app)
+    app.state.extension_routes = [route for route in routes if route not in before]
+    routes.remove(mount)
+    routes += [Unmatched(routes, "/ti/", "/sdapi/"), mount]
+
+
+def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> None:
     turns = Turns()
     for routes in (
         embeddings_routes(services),
@@ -114,34 +135,37 @@ def _add_routes(app: FastAPI, services: Services) -> None:
         presets_routes(),
         prompts_routes(services),
         sdapi_routes(services, turns),
+        extensions_routes(extensions),
     ):
         app.include_router(routes)
     serve_reference(app)
 
 
-def serve(options: ServerOptions) -> None:
+def serve(options: ServerOptions, extensions: ExtensionHost) -> None:
     """Serves the studio until it is interrupted. Trainings that run then go on, and are found again by the next server.
 
     Raises:
         PortTaken: another program listens on the port.
     """
-    services = build_services(options)
+    services = build_services(options, extensions)
     listener = _listen(options)
     address = f"http://127.0.0.1:{options.port}/"
-    app = create_app(
-        services,
-        auth=options.gradio_auth,
-        api_auth=options.api_auth,
-        hosts=() if options.listen else LOOPBACK,
-    )
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
-    server = _Server(config, lambda: _announce(address, options), services.txt2img.interrupt)
-    with _tending(services.jobs), contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+    with extensions.loaded():
+        app = create_app(
+            services,
+            auth=options.gradio_auth,
+            api_auth=options.api_auth,
+            hosts=() if options.listen else LOOPBACK,
+            extensions=extensions,
+        )
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
+        server = _Server(config, lambda: _announce(address, options), services.txt2img.interrupt)
+        with _tending(services.jobs), contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
     sys.stdout.write("Stopped.\n")
 
 
-def build_services(options: ServerOptions) -> Services:
+def build_services(options: ServerOptions, extensions: ExtensionHost) -> Services:
     """Makes the folders and everything that the server works with; loads no checkpoint yet."""
     folders = Folders.under(
         options.data_dir or repository_root(),
@@ -154,7 +178,8 @@ def build_services(options: ServerOptions) -> Services:
     folders.make()
     library = Library(folders.embeddings, folders.cache)
     checkpoint = str(options.ckpt) if options.ckpt else None
-    txt2img = Txt2ImgService(folders, library, checkpoint)
+    txt2img = Txt2ImgService(folders, library, checkpoint, extensions.watcher)
+    extensions.state.attach(txt2img)
     return Services(folders, library, Jobs(folders, checkpoint, make_room=txt2img.release), txt2img)
 
 

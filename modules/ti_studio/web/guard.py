@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.routes import App
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ti_studio.web.errors import a1111_error
@@ -21,7 +22,7 @@ OWN_SITE = frozenset({"same-origin", "none"})
 
 
 class Guard:
-    """Stands before every route below `/ti/` and `/sdapi/`, so that a route added later is guarded too."""
+    """Stands before all routes below `/ti/` and `/sdapi/` and those of extensions: later ones are guarded too."""
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class Guard:
             expected = ", ".join(sorted(self.hosts))
             found = f"This server is not called {request.url.hostname!r}; expected one of {expected}."
             return _refuse(400, found, request)
-        if not request.url.path.startswith(PREFIXES):
+        if not (request.url.path.startswith(PREFIXES) or _is_extensions(request)):
             return None
         if request.method not in SAFE_METHODS and not _from_own_site(request):
             return _refuse(403, "Another site's page asked for this; only the studio's own page may.", request)
@@ -94,6 +95,12 @@ def _from_own_site(request: Request) -> bool:
         return site in OWN_SITE
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _is_extensions(request: Request) -> bool:
+    """Extensions add routes of any name; `create_app` leaves them in the state."""
+    routes: list[BaseRoute] = getattr(request.scope["app"].state, "extension_routes", [])
+    return any(route.matches(request.scope)[0] is not Match.NONE for route in routes)
 
 
 def _is_logged_in(request: Request) -> bool:

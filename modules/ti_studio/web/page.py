@@ -3,16 +3,21 @@
 import gradio as gr
 from gradio.themes.utils.fonts import Font, LocalFont
 
+from ti_studio.extensions.host import ExtensionHost
+from ti_studio.web.extension_tabs import collect_tabs, extensions_tab, show_tabs
 from ti_studio.web.quicksettings import quicksettings
 from ti_studio.web.services import Services
+from ti_studio.web.settings_tab import settings_tab
 from ti_studio.web.train_tab import train_tab
 from ti_studio.web.txt2img_tab import txt2img_tab
 
 TITLE = "Textual Inversion Studio"
 
 
-def build_page(services: Services) -> gr.Blocks:
-    """Returns the whole page."""
+def build_page(services: Services, extensions: ExtensionHost) -> gr.Blocks:
+    """Returns the whole page, with the tabs and settings of extensions that are loaded."""
+    extensions.callbacks.call("ui_settings")
+    more_tabs = collect_tabs(extensions)
     page = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400))
     with page:
         settings = quicksettings(services, page, TITLE)
@@ -21,6 +26,9 @@ def build_page(services: Services) -> gr.Blocks:
                 txt2img_tab(services, settings)
             with gr.Tab("Train", id="train", elem_id="ti_train", render_children=True):
                 train_tab(services, settings)
+            show_tabs(extensions, more_tabs)
+            settings_tab(extensions, page)
+            extensions_tab(extensions)
     return page
 
 

@@ -10,6 +10,9 @@ QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "pr
 AT_ONCE: Final[dict[str, Any]] = {**QUIET, "queue": False}
 """The same, for what waits behind nothing and never fails: Gradio shows no error of such a listener."""
 
+PROBLEM: Final = '<p class="ti-problem">{{value.text}}</p>'
+"""A template for `live_text`: what could not be done."""
+
 
 def place(elem_id: str, label: str, *, hidden: bool = False) -> None:
     """Leaves a place for one of the JavaScript modules, which finds it by its id and draws everything in it."""

@@ -21,6 +21,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "embeddings", "description": "The library."},
     {"name": "presets", "description": "Ready-made ways to train."},
     {"name": "prompts", "description": "What a prompt amounts to."},
+    {"name": "extensions", "description": "A1111's extensions in this server."},
     {"name": "sdapi", "description": "AUTOMATIC1111's routes."},
 ]
 

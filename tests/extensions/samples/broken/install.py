@@ -1,0 +1,1 @@
+raise SystemExit("<b>nothing</b> can be installed")

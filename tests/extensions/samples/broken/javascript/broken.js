@@ -1,0 +1,3 @@
+onUiLoaded(() => {
+  throw new Error("this script fails");
+});

@@ -1,0 +1,1 @@
+framerOrder.push("later.mjs");
