@@ -231,7 +231,7 @@ class OnDevice(TorchDispatchMode):
         {},
         {"gradient_accumulation_steps": 2, "max_grad_norm": 0.1, "ema_decay": 0.9, "min_snr_gamma": 5.0, **KEPT},
         {"parametrization": "direction", "optimizer": "rsgd", "loss_type": "huber", "ip_noise_gamma": 0.1},
-        {"noise_offset": 0.1, "multires_noise_iterations": 3, "antithetic_noise": True},
+        {"noise_offset": 0.1, "multires_noise_iterations": 3, "antithetic_noise": True, "optimizer": "natural"},
     ],
 )
 def test_a_step_waits_for_the_device_once(

@@ -9,7 +9,7 @@ import torch
 from ti_studio.training.optimizer_state import optimizer_state, restore_optimizer
 from ti_studio.training.optimizers import BadOptimizer, averaged_rows, make_optimizer
 from ti_studio.training.options import OptimizerOptions
-from ti_studio.training.row_optimizers import Lion, RowSGD
+from ti_studio.training.row_optimizers import Lion, NaturalRowSGD, RowSGD
 from ti_studio.training.state import BadState, State
 
 
@@ -51,6 +51,8 @@ class Averaging(torch.optim.SGD):
         ("adamw", ("betas=(0.8, 0.9)", "amsgrad=True"), 3),
         ("lion", (), 3),
         ("rsgd", (), 3),
+        ("natural", ("damping=0.1",), 3),
+        ("natural", (), 20),
         ("adafactor", (), 3),
         ("torch.optim.RMSprop", ("momentum=0.9",), 3),
         ("torch.optim.NAdam", (), 3),
@@ -179,6 +181,42 @@ def test_row_sgd_moves_every_row_by_the_rate_and_leaves_one_without_gradient() -
     descend(RowSGD([rows]), rows, steps=1, rate=0.1)
 
     assert torch.allclose(rows, torch.tensor([[3.94, 4.92], [1.0, 1.0]]))
+
+
+def test_a_natural_step_is_as_long_as_the_rate_and_solves_what_it_says() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.zeros(2, 5, requires_grad=True)
+    optimizer = NaturalRowSGD([rows], lr=0.1, decay=0.8, damping=0.3)
+    fisher = torch.zeros(5, 5)
+    for _ in range(12):
+        before, rows.grad = rows.detach().clone(), torch.randn(2, 5, generator=generator)
+        fisher = 0.8 * fisher + rows.grad.T @ rows.grad
+        optimizer.step()
+
+    expected = rows.grad @ torch.linalg.inv(fisher + 0.3 * fisher.trace() * torch.eye(5))
+    assert torch.allclose(before - rows, 0.1 * torch.nn.functional.normalize(expected, dim=-1), atol=1e-6)
+
+
+def test_a_natural_step_goes_further_than_a_plain_one_where_gradients_agree_and_leaves_a_row_without_one() -> None:
+    def moved(kind: type[torch.optim.Optimizer]) -> torch.Tensor:
+        rows = torch.zeros(2, 3, requires_grad=True)
+        optimizer = kind([rows], lr=0.01)  # type: ignore[call-arg]
+        for step in range(30):
+            rows.grad = torch.tensor([[10.0 * (-1) ** step, -1.0, 0.0], [0.0, 0.0, 0.0]])
+            optimizer.step()
+        return rows.detach()
+
+    assert moved(NaturalRowSGD)[0, 1] > 3 * moved(RowSGD)[0, 1] > 0
+    assert torch.equal(moved(NaturalRowSGD)[1], torch.zeros(3))
+
+
+def test_no_gradient_at_all_moves_nothing_by_a_natural_step() -> None:
+    rows = torch.ones(2, 4, requires_grad=True)
+    rows.grad = torch.zeros(2, 4)
+
+    NaturalRowSGD([rows], lr=0.1).step()
+
+    assert torch.equal(rows, torch.ones(2, 4))
 
 
 def test_averaged_rows_are_shown_and_the_trained_ones_stay_as_they_are_to_the_last_bit() -> None:

@@ -37,6 +37,7 @@ _KNOWN = {
     "adamw8bit": _Known("bitsandbytes.optim.AdamW8bit", "bitsandbytes", _ADAM),
     "lion": _Known("ti_studio.training.row_optimizers.Lion", "ti-studio", {}),
     "rsgd": _Known("ti_studio.training.row_optimizers.RowSGD", "ti-studio", {}),
+    "natural": _Known("ti_studio.training.row_optimizers.NaturalRowSGD", "ti-studio", {}),
     # So that the learning rate means what it says.
     "adafactor": _Known(
         "transformers.optimization.Adafactor",

@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-OptimizerName = Literal["adamw", "adamw8bit", "lion", "adafactor", "prodigy", "dadapt", "schedulefree", "rsgd"]
+OptimizerName = Literal[
+    "adamw", "adamw8bit", "lion", "adafactor", "prodigy", "dadapt", "schedulefree", "rsgd", "natural"
+]
 Scheduler = Literal[
     "schedule",
     "constant",
@@ -39,8 +41,9 @@ class OptimizerOptions(BaseModel):
 
     optimizer: str = "adamw"
     """`adamw`; `adamw8bit` (bitsandbytes; without it `adamw`), `lion`, `adafactor`, `prodigy`, `dadapt`,
-    `schedulefree`, `rsgd` (each row moves by exactly the rate; the optimizer of Directional Textual Inversion), or the
-    path of a class, such as `torch.optim.RMSprop`. Prodigy and D-Adaptation find the rate by themselves: give them a
+    `schedulefree`, `rsgd` (each row moves by exactly the rate; the optimizer of Directional Textual Inversion),
+    `natural` (the same along the natural gradient, in which steep and noisy directions count less), or the path of a
+    class, such as `torch.optim.RMSprop`. Prodigy and D-Adaptation find the rate by themselves: give them a
     rate of 1."""
 
     optimizer_args: tuple[str, ...] = ()
