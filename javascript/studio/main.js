@@ -10,6 +10,7 @@ import { watchKeys } from "./keys.js";
 import { trainingMonitor } from "./monitor.js";
 import { watchPrompts } from "./prompts.js";
 import { countTokens } from "./tokens.js";
+import { embeddingTools } from "./tools.js";
 
 async function start() {
   watchPrompts();
@@ -35,6 +36,7 @@ async function start() {
   };
   window.addEventListener("focus", refresh);
 
+  embeddingTools(await whenThere("ti_tools"), { onMade: refresh });
   const [monitor, actions] = await Promise.all(["ti_monitor", "ti_job_actions"].map(whenThere));
   trainingMonitor(monitor, actions, { onFinished: refresh, openTxt2img });
 }

@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from ti_studio.cli.arguments import Commands
 from ti_studio.embeddings.arithmetic import of_two_files
 from ti_studio.embeddings.cards import find_preview
-from ti_studio.embeddings.embedding import Embedding, EmbeddingError
-from ti_studio.embeddings.export import FORMATS, export
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.export import FORMATS, card_picture, export
 from ti_studio.embeddings.files import read_embedding
 
 _EXAMPLES = """examples:
@@ -46,18 +44,10 @@ def run(options: argparse.Namespace) -> int:
     embedding = _read(options.files, options.name)
     folder = options.output or options.files[0].parent
     picture = options.picture or find_preview(options.files[0])
-    card = _card(picture) if picture and options.to == "png" else None
+    card = card_picture(picture) if picture and options.to == "png" else None
     for path in export(embedding, options.to, folder, image=card, overwrite=options.overwrite):
         print(path)
     return 0
-
-
-def _card(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise EmbeddingError(f"The picture {path} can't be read: {error}. Expected one for the card.") from error
 
 
 def _read(files: list[Path], name: str | None) -> Embedding:

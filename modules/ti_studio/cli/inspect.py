@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
-from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
+from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import file_sha256, read_embedding
 from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
+from ti_studio.models.inspection import beside_vocabulary, norms
 
 _HASH_DIGITS = 12
-_NEAREST = 5
 
 
 def add_inspect(commands: Commands) -> None:
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         embedding = read_embedding(path)
         facts = describe(embedding, path)
         if info is not None:
-            facts |= {"beside the vocabulary": beside_vocabulary(embedding, info)}
+            facts |= {"beside the vocabulary": nearest_words(embedding, info)}
         print(json.dumps(facts, ensure_ascii=False) if options.json else _as_text(facts))
     return 0
 
@@ -49,37 +49,23 @@ def describe(embedding: Embedding, path: Path) -> dict[str, object]:
         "vectors per token": embedding.vectors_per_token,
         "widths": embedding.widths,
         "step": embedding.step,
-        "norms": {
-            encoder: [round(norm, 4) for norm in rows.norm(dim=-1).tolist()]
-            for encoder, rows in embedding.vectors.items()
-        },
+        "norms": {encoder: [round(norm, 4) for norm in found] for encoder, found in norms(embedding).items()},
         "hash": file_sha256(path)[:_HASH_DIGITS],
         "metadata": dict(embedding.metadata),
     }
 
 
-def beside_vocabulary(embedding: Embedding, info: CheckpointInfo) -> dict[str, str]:
+def nearest_words(embedding: Embedding, info: CheckpointInfo) -> dict[str, str]:
     """Returns a line for each vector: its norm in units of the vocabulary's mean norm, and the nearest words.
 
     Raises:
         IncompatibleEmbedding: it is for another kind of checkpoint.
     """
-    if embedding.widths != info.widths:
-        raise IncompatibleEmbedding(
-            f"{embedding.name} is an {embedding.family} embedding of {embedding.widths}; the checkpoint {info.title} "
-            f"has {dict(info.widths)}. Expected a checkpoint of its kind."
-        )
-    # torch's models take seconds to import, and most who inspect do not ask for them.
-    from ti_studio.models.hardware import hardware_for  # noqa: PLC0415
-    from ti_studio.models.loading import load_encoders  # noqa: PLC0415
-    from ti_studio.prompts.vocabulary import compare_with_vocabulary  # noqa: PLC0415
-
     lines = {}
-    for encoder in load_encoders(info, hardware_for(info)):
-        reports = compare_with_vocabulary(encoder, embedding.vectors[encoder.key], _NEAREST)
+    for encoder, reports in beside_vocabulary(embedding, info).items():
         for number, row in enumerate(reports, 1):
             near = ", ".join(f"{neighbour.word} {neighbour.cosine:.2f}" for neighbour in row.nearest)
-            lines[f"{encoder.key} {number}"] = f"norm {row.relative_norm:.2f} of the vocabulary's; nearest: {near}"
+            lines[f"{encoder} {number}"] = f"norm {row.relative_norm:.2f} of the vocabulary's; nearest: {near}"
     return lines
 
 

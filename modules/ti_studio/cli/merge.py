@@ -1,21 +1,18 @@
 """`python -m ti_studio merge`: one embedding of several."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from ti_studio.cli.arguments import Commands
-from ti_studio.embeddings.arithmetic import averaged, between, concatenated
-from ti_studio.embeddings.embedding import Embedding, EmbeddingError
 from ti_studio.embeddings.export import FORMATS, export
 from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.merging import METHODS, Mixture, merged
 
 _EXAMPLES = """examples:
   python -m ti_studio merge cat.safetensors hat.safetensors --name cat-hat
   python -m ti_studio merge summer.pt winter.pt --name autumn --how average --weights 0.6 0.4
   python -m ti_studio merge young.safetensors old.safetensors --name grown --how slerp --share 0.5
 """
-_TWO = 2
 
 
 def add_merge(commands: Commands) -> None:
@@ -30,7 +27,7 @@ def add_merge(commands: Commands) -> None:
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--name", required=True, help="the new word, which is the file's name")
-    parser.add_argument("--how", choices=("concat", "average", "slerp"), default="concat", help="[concat]")
+    parser.add_argument("--how", choices=METHODS, default="concat", help="[concat]")
     parser.add_argument("--weights", nargs="+", type=float, metavar="W", help="for average, one a file [equal ones]")
     parser.add_argument(
         "--share", type=float, default=0.5, metavar="S", help="for slerp: 0 the first … 1 the second [0.5]"
@@ -43,18 +40,8 @@ def add_merge(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Merges, and returns the exit status."""
-    merged = _merged(options, [read_embedding(path) for path in options.files])
-    for path in export(merged, options.to, options.output or options.files[0].parent, overwrite=options.overwrite):
+    mixture = Mixture(options.how, options.weights, options.share)
+    embedding = merged(options.name, [read_embedding(path) for path in options.files], mixture)
+    for path in export(embedding, options.to, options.output or options.files[0].parent, overwrite=options.overwrite):
         print(path)
     return 0
-
-
-def _merged(options: argparse.Namespace, embeddings: Sequence[Embedding]) -> Embedding:
-    if options.how == "concat":
-        return concatenated(options.name, embeddings)
-    if options.how == "average":
-        return averaged(options.name, embeddings, options.weights or [1 / len(embeddings)] * len(embeddings))
-    if len(embeddings) != _TWO:
-        raise EmbeddingError(f"There are {len(embeddings)} files; slerp goes from one to another, so expected two.")
-    one, other = embeddings
-    return between(options.name, one, other, options.share)

@@ -1,19 +1,22 @@
 """Writes an embedding in the layout of another program."""
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, get_args
 
 import safetensors.torch
 from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding, EmbeddingError
-from ti_studio.embeddings.files import check_name, write_embedding
+from ti_studio.embeddings.files import check_name, embedding_bytes
 from ti_studio.embeddings.layouts import to_a1111
-from ti_studio.embeddings.pictures import picture_with
+from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, picture_with
 from ti_studio.errors import Conflict
 from ti_studio.folders import atomic_write
 
-FORMATS = ("safetensors", "pt", "diffusers", "png")
+Format = Literal["safetensors", "pt", "diffusers", "png"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_PICTURES = ("PNG", "JPEG", "WEBP", "AVIF", "JXL", "GIF", "BMP", "TIFF")
 
 _CARD = (512, 512)
 
@@ -37,23 +40,45 @@ def export(
         Conflict: a file exists; nothing is written then.
         WriteFailed: the disk is full or the folder can't be written to.
     """
-    check_name(embedding.name)
-    if form in ("safetensors", "pt"):
-        path = folder / f"{embedding.name}.{form}"
-        write_embedding(embedding, path, overwrite=overwrite)
-        return [path]
-    written = _diffusers(embedding, folder) if form == "diffusers" else _picture(embedding, folder, image)
-    taken = [path.name for path in written if path.exists()]
+    contents = exported(embedding, form, image)
+    taken = [name for name in contents if (folder / name).exists()]
     if taken and not overwrite:
         raise Conflict(
             f"{' and '.join(taken)} exists already in {folder}; allow it to be overwritten, or name another."
         )
-    for path, content in written.items():
-        atomic_write(path, content)
-    return list(written)
+    for name, content in contents.items():
+        atomic_write(folder / name, content)
+    return [folder / name for name in contents]
 
 
-def _diffusers(embedding: Embedding, folder: Path) -> Mapping[Path, bytes]:
+def exported(embedding: Embedding, form: str, image: Image.Image | None = None) -> dict[str, bytes]:
+    """Returns the files of an embedding in one of the FORMATS, by their names; as `export`, and writes nothing.
+
+    Raises:
+        EmbeddingError: the name can't be a file's, or the layout can't hold the embedding.
+    """
+    check_name(embedding.name)
+    if form in ("safetensors", "pt"):
+        return {f"{embedding.name}.{form}": embedding_bytes(embedding, f".{form}")}
+    return _diffusers(embedding) if form == "diffusers" else _picture(embedding, image)
+
+
+def card_picture(path: Path) -> Image.Image:
+    """Returns the picture for a `png`.
+
+    Raises:
+        EmbeddingError: the file is no picture that can be read.
+    """
+    try:
+        with Image.open(path, formats=known_formats(_PICTURES)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise EmbeddingError(f"The picture {path.name} has more than {MAX_PIXELS:,} pixels; expected fewer.")
+            return image.convert("RGB")
+    except PICTURE_DAMAGE as error:
+        raise EmbeddingError(f"The picture {path} can't be read: {error}. Expected one for the card.") from error
+
+
+def _diffusers(embedding: Embedding) -> dict[str, bytes]:
     """One file for each text encoder: diffusers' loader takes a file with exactly one key, which is the token."""
     endings = ("", "_2")
     if len(embedding.vectors) > len(endings):
@@ -61,12 +86,12 @@ def _diffusers(embedding: Embedding, folder: Path) -> Mapping[Path, bytes]:
             f"{embedding.name} has rows for {', '.join(embedding.vectors)}; expected one or two encoders."
         )
     return {
-        folder / f"{embedding.name}{ending}.safetensors": safetensors.torch.save({embedding.name: rows.contiguous()})
+        f"{embedding.name}{ending}.safetensors": safetensors.torch.save({embedding.name: rows.contiguous()})
         for ending, rows in zip(endings, embedding.vectors.values(), strict=False)
     }
 
 
-def _picture(embedding: Embedding, folder: Path, image: Image.Image | None) -> Mapping[Path, bytes]:
+def _picture(embedding: Embedding, image: Image.Image | None) -> dict[str, bytes]:
     card = image or Image.new("RGB", _CARD, (48, 56, 72))
     data = {key: value for key, value in to_a1111(embedding).items() if key != "ti_studio"}
-    return {folder / f"{embedding.name}.png": picture_with(data, card)}
+    return {f"{embedding.name}.png": picture_with(data, card)}

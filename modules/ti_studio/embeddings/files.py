@@ -41,6 +41,7 @@ __all__ = [
     "EMBEDDING_ENDINGS",
     "Outline",
     "check_name",
+    "embedding_bytes",
     "file_sha256",
     "outline_embedding",
     "read_embedding",
@@ -95,11 +96,19 @@ def write_embedding(embedding: Embedding, path: Path, *, overwrite: bool = True)
         Conflict: the file exists and `overwrite` is False.
         WriteFailed: the disk is full or the folder can't be written to; nothing is left behind.
     """
-    writer = _WRITERS.get(path.suffix.lower())
-    if writer is None:
+    if path.suffix.lower() not in _WRITERS:
         raise EmbeddingError(f"{path.name} ends in {path.suffix!r}; embeddings are written as {' or '.join(_WRITERS)}.")
     if not overwrite and path.exists():
         raise Conflict(f"{path.name} exists already; choose another name, or allow it to be overwritten.")
+    atomic_write(path, embedding_bytes(embedding, path.suffix.lower()))
+
+
+def embedding_bytes(embedding: Embedding, ending: str) -> bytes:
+    """Returns the content of a `.safetensors` or `.pt` file.
+
+    Raises:
+        EmbeddingError: a row holds NaN or infinity, or the layout can't hold the embedding.
+    """
     try:
         rows = {encoder: as_rows(encoder, tensor.cpu()) for encoder, tensor in embedding.vectors.items()}
     except UnreadableEmbedding as error:
@@ -107,7 +116,7 @@ def write_embedding(embedding: Embedding, path: Path, *, overwrite: bool = True)
     metadata = {**embedding.metadata, FAMILY: embedding.family}
     if embedding.step is not None:
         metadata[STEP] = str(embedding.step)
-    atomic_write(path, writer(Embedding(embedding.name, rows, embedding.step, metadata)))
+    return _WRITERS[ending](Embedding(embedding.name, rows, embedding.step, metadata))
 
 
 def file_sha256(path: Path) -> str:

@@ -70,7 +70,17 @@ def strings_of(data: Data) -> dict[str, str]:
     said = data.get("ti_studio")
     if not isinstance(said, Mapping):
         said = {key: data.get(key) for key in ("sd_checkpoint", "sd_checkpoint_name")}
-    return {key: value for key, value in said.items() if isinstance(key, str) and isinstance(value, str)}
+    strings = ((key, value) for key, value in said.items() if isinstance(key, str) and isinstance(value, str))
+    return {key: value for key, value in strings if _can_be_sent(key + value)}
+
+
+def _can_be_sent(text: str) -> bool:
+    """Tells whether an encoding has all of the text; half of a surrogate pair has none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def whole_number(value: object) -> int | None:

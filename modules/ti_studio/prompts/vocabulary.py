@@ -35,18 +35,18 @@ def compare_with_vocabulary(encoder: TextEncoder, rows: Tensor, count: int) -> l
     """Returns, for each of the rows [n, width], its norm and the words of the vocabulary that it is nearest to."""
     table = encoder.token_embedding.weight[:-_SPECIAL].float()
     norms = table.norm(dim=-1)
-    rows = rows.to(table.device, torch.float32)
-    cosines = (rows @ table.T) / (norms * rows.norm(dim=-1, keepdim=True)).clamp(min=1e-12)
-    values, tokens = cosines.topk(count)
+    lengths = rows.double().norm(dim=-1, keepdim=True)  # squares of what float32 holds may be more than it holds
+    directions = (rows.double() / lengths.clamp(min=1e-12)).to(table.device, torch.float32)
+    values, tokens = ((directions @ table.T) / norms.clamp(min=1e-12)).topk(count)
     mean = float(norms.mean())
     return [
         RowReport(
-            float(row.norm()),
-            float(row.norm()) / mean,
+            length,
+            length / mean,
             tuple(
                 Neighbour(encoder.tokenizer.spelling(token), cosine)
                 for token, cosine in zip(near.tolist(), value.tolist(), strict=True)
             ),
         )
-        for row, value, near in zip(rows, values, tokens, strict=True)
+        for length, value, near in zip(lengths.squeeze(-1).tolist(), values, tokens, strict=True)
     ]

@@ -43,6 +43,7 @@ from ti_studio.web.prompts_routes import prompts_routes
 from ti_studio.web.reference import DESCRIPTION, TAGS, operation_id, serve_reference
 from ti_studio.web.sdapi.routes import sdapi_routes
 from ti_studio.web.services import Services
+from ti_studio.web.tools_routes import tools_routes
 from ti_studio.web.turns import Turns
 from ti_studio.web.unmatched import Unmatched
 
@@ -136,6 +137,7 @@ def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> 
         prompts_routes(services),
         sdapi_routes(services, turns),
         extensions_routes(extensions),
+        tools_routes(services),
     ):
         app.include_router(routes)
     serve_reference(app)

@@ -5,6 +5,7 @@ from gradio.themes.utils.fonts import Font, LocalFont
 
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.web.extension_tabs import collect_tabs, extensions_tab, show_tabs
+from ti_studio.web.pieces import place
 from ti_studio.web.quicksettings import quicksettings
 from ti_studio.web.services import Services
 from ti_studio.web.settings_tab import settings_tab
@@ -26,6 +27,8 @@ def build_page(services: Services, extensions: ExtensionHost) -> gr.Blocks:
                 txt2img_tab(services, settings)
             with gr.Tab("Train", id="train", elem_id="ti_train", render_children=True):
                 train_tab(services, settings)
+            with gr.Tab("Embeddings", id="embeddings", elem_id="ti_embeddings", render_children=True):
+                place("ti_tools", "Embeddings")
             show_tabs(extensions, more_tabs)
             settings_tab(extensions, page)
             extensions_tab(extensions)

@@ -22,6 +22,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "presets", "description": "Ready-made ways to train."},
     {"name": "prompts", "description": "What a prompt amounts to."},
     {"name": "extensions", "description": "A1111's extensions in this server."},
+    {"name": "tools", "description": "Embeddings looked into, converted and merged."},
     {"name": "sdapi", "description": "AUTOMATIC1111's routes."},
 ]
 
