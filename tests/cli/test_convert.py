@@ -1,5 +1,6 @@
 """`convert` and `merge`, as commands."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,23 @@ def test_merge_makes_one_of_two(files: list[Path], how: list[str], expected: lis
     merged = read_embedding(files[0].with_name("cat-hat.safetensors"))
     assert merged.vectors["clip_l"][:, 0].tolist() == pytest.approx(expected)
     assert merged.metadata["ti_studio.made_by"].endswith("of cat, hat")
+
+
+def test_convert_takes_the_embeddings_out_of_a_lora(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lora = Path(__file__).resolve().parents[1] / "golden" / "lora_bundle.safetensors"
+
+    assert main(["convert", str(lora), "--to", "safetensors", "--output", str(tmp_path)]) == 0
+    names = ["big-cat", "cat", "old cat"]
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / f"{name}.safetensors") for name in names]
+    assert [read_embedding(tmp_path / f"{name}.safetensors").family for name in names] == ["SDXL", "SD 1", "SD 1"]
+
+    assert main(["convert", str(lora), "--to", "safetensors", "--name", "one", "--output", str(tmp_path)]) == 1
+    assert "has 3 embeddings: big-cat, cat, old cat. Each keeps its own name" in capsys.readouterr().err
+
+    assert main(["inspect", str(lora), "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["name"], one["family"], one["vectors per token"]) for one in told] == [
+        ("big-cat", "SDXL", 2),
+        ("cat", "SD 1", 2),
+        ("old cat", "SD 1", 3),
+    ]

@@ -1,5 +1,6 @@
 """What other tools write: tests/golden/README.md says which code each file follows."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
 from ti_studio.embeddings.files import outline_embedding, read_embedding
 from ti_studio.embeddings.layouts import rows_by_encoder, to_a1111, to_safetensors
+from ti_studio.embeddings.library import Library, State
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -28,6 +30,9 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
         ("onetrainer_output.safetensors", {"clip_l": (2, 8)}, None),
         ("diffusers_several.safetensors", {"clip_l": (3, 8)}, None),
         ("comfyui_list.pt", {"clip_l": (3, 8)}, None),
+        ("a1111_card.png", {"clip_l": (2, 8)}, 1500),
+        ("a1111_card_stripped.webp", {"clip_l": (2, 8)}, 1500),
+        ("comfyui_flux.safetensors", {"clip_l": (2, 8), "t5xxl": (2, 12)}, None),
         ("sd3.safetensors", {"clip_l": (2, 8), "clip_g": (2, 10), "t5xxl": (2, 12)}, None),
     ],
 )
@@ -49,13 +54,27 @@ def test_a_file_of_another_tool_is_read(name: str, shapes: dict[str, tuple[int, 
     )
 
 
-def test_an_embedding_of_sd3_is_read_for_inspection_and_fits_no_checkpoint_here() -> None:
-    assert read_embedding(GOLDEN / "sd3.safetensors").family == "unknown"
+@pytest.mark.parametrize("name", ["sd3", "comfyui_flux"])
+def test_an_embedding_of_a_newer_model_is_read_for_inspection_and_fits_no_checkpoint_here(
+    tmp_path: Path, name: str
+) -> None:
+    assert read_embedding(GOLDEN / f"{name}.safetensors").family == "unknown"
+    shutil.copy(GOLDEN / f"{name}.safetensors", tmp_path / "cat.safetensors")
+    library = Library(tmp_path)
+    library.refresh()
+    for widths in ({"clip_l": 8}, {"clip_l": 8, "clip_g": 10}):
+        (entry,) = library.entries(widths)
+        assert entry.state is State.INCOMPATIBLE
+        assert entry.reason is not None
+        assert entry.reason.startswith(
+            "made for a model with the text encoder t5xxl, such as SD 3 or Flux, which can't be used here; "
+        )
 
 
 def test_every_golden_file_is_tested_above() -> None:
     tested = {case[0] for case in test_a_file_of_another_tool_is_read.pytestmark[0].args[1]}
-    assert tested == {path.name for path in GOLDEN.iterdir() if path.suffix in {".pt", ".bin", ".safetensors"}}
+    others = {"README.md", "make.py", "lora_bundle.safetensors"}
+    assert tested | others == {path.name for path in GOLDEN.iterdir() if path.is_file()}
 
 
 def test_the_checkpoint_that_a1111_notes_is_kept() -> None:

@@ -1,14 +1,21 @@
 """Writes the golden embedding files after the rules of the tools that they stand for: `python tests/golden/make.py`.
 
 Nothing of `ti_studio` is used: what our reader hopes for must not decide what is in these files. README.md says which
-code of which tool each file follows.
+code of which tool each file follows. With names behind it, it writes only these.
 """
 
+import base64
+import json
+import sys
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -130,6 +137,69 @@ def sd3(path: Path) -> None:
     save_file({"clip_g": rows(2, 10), "clip_l": rows(2, 8), "t5xxl": rows(2, 12)}, path)
 
 
+def comfyui_flux(path: Path) -> None:
+    """ComfyUI `comfy/text_encoders/flux.py`: the keys of Flux's two text encoders."""
+    save_file({"clip_l": rows(2, 8), "t5xxl": rows(2, 12)}, path)
+
+
+def lora_bundle(path: Path) -> None:
+    """A LoRA with embeddings as KohakuBlueleaf's packer and OneTrainer's LoRA saver put them in, and as A1111's
+    `extensions-builtin/Lora/networks.py`, `load_network`, takes them out: `bundle_emb.<name>.<key>`."""
+    lora = {
+        "lora_unet_down_blocks_0.lora_down.weight": torch.zeros(4, 16, dtype=torch.float16),
+        "lora_unet_down_blocks_0.alpha": torch.tensor(4),
+    }
+    bundled = {
+        "bundle_emb.old cat.string_to_param.*": rows(3, 8),
+        "bundle_emb.cat.emb_params": rows(2, 8).half(),
+        "bundle_emb.big-cat.clip_l": rows(2, 8),
+        "bundle_emb.big-cat.clip_g": rows(2, 10),
+    }
+    save_file({**lora, **bundled}, path, {"ss_network_module": "networks.lora"})
+
+
+def a1111_pixels() -> Image.Image:
+    """A1111 `modules/textual_inversion/image_embedding.py`, `insert_image_data_embed`: the JSON, compressed, as low
+    halves of bytes in a panel at the left and high halves in one at the right, each behind a black column."""
+    text = zlib.compress(a1111_json(), level=9)
+    height, channels = 64, 3
+    count = len(text) + (height - len(text) % height)
+    count += height * channels - count % (height * channels)
+    state, numbers = 0, []
+    for _ in range(count):
+        state = (1664525 * state + 1013904223) % 2**32
+        numbers.append(state % 255 & 0x0F)
+    panels = []
+    for half in (np.frombuffer(text, np.uint8) & 0x0F, np.frombuffer(text, np.uint8) >> 4):
+        block = np.resize(half, count) ^ np.array(numbers, np.uint8)
+        block = block.reshape(height, -1, channels)
+        dots = Image.new("RGB", (block.shape[1], height))
+        for x in range(-6, dots.width, 8):
+            for y in range(-6, height, 8):
+                ImageDraw.Draw(dots).ellipse((x, y, x + 6, y + 6), fill=(200, 200, 200))
+        panels.append(block ^ (np.asarray(dots) & 0xF0))
+    picture = np.full((height, 48, channels), 90, np.uint8)
+    black = np.zeros((height, 1, channels), np.uint8)
+    return Image.fromarray(np.concatenate([panels[0], black, picture, black, panels[1]], axis=1))
+
+
+def a1111_json() -> bytes:
+    """Its `EmbeddingEncoder`: a tensor is written as lists under TORCHTENSOR."""
+    return json.dumps(a1111(rows(2, 8)), default=lambda tensor: {"TORCHTENSOR": tensor.tolist()}).encode()
+
+
+def a1111_card(path: Path) -> None:
+    """As A1111 saves it with "Save images with embedding in PNG chunks": once as text, once in the pixels."""
+    information = PngInfo()
+    information.add_text("sd-ti-embedding", base64.b64encode(a1111_json()).decode())
+    a1111_pixels().save(path, pnginfo=information)
+
+
+def a1111_card_stripped(path: Path) -> None:
+    """The same after something has saved it anew without loss, and without its texts."""
+    a1111_pixels().save(path, lossless=True)
+
+
 FILES: dict[str, Callable[[Path], None]] = {
     "a1111_zip.pt": a1111_zip,
     "a1111_legacy.pt": a1111_legacy,
@@ -145,8 +215,12 @@ FILES: dict[str, Callable[[Path], None]] = {
     "diffusers_several.safetensors": diffusers_several,
     "comfyui_list.pt": comfyui_list,
     "sd3.safetensors": sd3,
+    "comfyui_flux.safetensors": comfyui_flux,
+    "lora_bundle.safetensors": lora_bundle,
+    "a1111_card.png": a1111_card,
+    "a1111_card_stripped.webp": a1111_card_stripped,
 }
 
 if __name__ == "__main__":
-    for name, write in FILES.items():
-        write(HERE / name)
+    for name in sys.argv[1:] or FILES:
+        FILES[name](HERE / name)

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from ti_studio.cli.arguments import Commands
 from ti_studio.embeddings.arithmetic import of_two_files
+from ti_studio.embeddings.bundles import read_embeddings
 from ti_studio.embeddings.cards import find_preview
-from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.embedding import Embedding, EmbeddingError
 from ti_studio.embeddings.export import FORMATS, card_picture, export
-from ti_studio.embeddings.files import read_embedding
 
 _EXAMPLES = """examples:
   python -m ti_studio convert embeddings/my-cat.safetensors --to pt
   python -m ti_studio convert my-cat.png --to safetensors --output embeddings/
+  python -m ti_studio convert lora.safetensors --to safetensors          # the embeddings bundled in it, each as a file
   python -m ti_studio convert learned_embeds.safetensors learned_embeds_2.safetensors --to safetensors --name my-cat
 """
 
@@ -41,18 +42,28 @@ def add_convert(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Converts, and returns the exit status."""
-    embedding = _read(options.files, options.name)
+    embeddings = _read(options.files, options.name)
     folder = options.output or options.files[0].parent
     picture = options.picture or find_preview(options.files[0])
     card = card_picture(picture) if picture and options.to == "png" else None
-    for path in export(embedding, options.to, folder, image=card, overwrite=options.overwrite):
-        print(path)
+    for embedding in embeddings:
+        for path in export(embedding, options.to, folder, image=card, overwrite=options.overwrite):
+            print(path)
     return 0
 
 
-def _read(files: list[Path], name: str | None) -> Embedding:
-    first, *more = [read_embedding(path) for path in files]
+def _read(files: list[Path], name: str | None) -> list[Embedding]:
+    """Returns what is to be written: one embedding, or those that a LoRA file has bundled."""
+    found = [read_embeddings(path) for path in files]
+    if len(files) == 1 and len(found[0]) > 1:
+        if name is not None:
+            words = ", ".join(embedding.name for embedding in found[0])
+            raise EmbeddingError(
+                f"{files[0].name} has {len(found[0])} embeddings: {words}. Each keeps its own name; leave --name out."
+            )
+        return found[0]
+    first, *more = [one for embeddings in found for one in embeddings]
     word = name or first.name
     for other in more:
         first = of_two_files(word, first, other)
-    return Embedding(word, first.vectors, first.step, first.metadata)
+    return [Embedding(word, first.vectors, first.step, first.metadata)]

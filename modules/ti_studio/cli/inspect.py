@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
+from ti_studio.embeddings.bundles import read_embeddings
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import file_sha256, read_embedding
+from ti_studio.embeddings.files import file_sha256
 from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
 from ti_studio.models.inspection import beside_vocabulary, norms
 
@@ -32,11 +33,11 @@ def run(options: argparse.Namespace) -> int:
     """Prints, and returns the exit status."""
     info = find_checkpoint(read_folders(options).checkpoints, options.ckpt) if options.ckpt else None
     for path in options.files:
-        embedding = read_embedding(path)
-        facts = describe(embedding, path)
-        if info is not None:
-            facts |= {"beside the vocabulary": nearest_words(embedding, info)}
-        print(json.dumps(facts, ensure_ascii=False) if options.json else _as_text(facts))
+        for embedding in read_embeddings(path):
+            facts = describe(embedding, path)
+            if info is not None:
+                facts |= {"beside the vocabulary": nearest_words(embedding, info)}
+            print(json.dumps(facts, ensure_ascii=False) if options.json else _as_text(facts))
     return 0
 
 

@@ -9,6 +9,7 @@ from ti_studio.embeddings.errors import BadName, EmbeddingError, IncompatibleEmb
 
 __all__ = [
     "FAMILY_ENCODERS",
+    "KNOWN_ENCODERS",
     "BadName",
     "Embedding",
     "EmbeddingError",
@@ -22,6 +23,9 @@ FAMILY_ENCODERS: Mapping[str, frozenset[str]] = {
     "SD 2": frozenset({"clip_h"}),
     "SDXL": frozenset({"clip_l", "clip_g"}),
 }
+
+KNOWN_ENCODERS = frozenset().union(*FAMILY_ENCODERS.values())
+"""Text encoders of the checkpoints that can be used here."""
 
 _MATRIX_DIMENSIONS = 2
 

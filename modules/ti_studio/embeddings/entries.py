@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from ti_studio.embeddings.embedding import family_of
+from ti_studio.embeddings.embedding import KNOWN_ENCODERS, family_of
 from ti_studio.embeddings.names import displayed
 from ti_studio.embeddings.walk import FileState
 
@@ -64,6 +64,10 @@ def misfit(entry: Entry, widths: Mapping[str, int], checkpoint_family: str | Non
     if entry.widths == widths:
         return None
     family = checkpoint_family or family_of(widths)
+    foreign = [encoder for encoder in entry.widths if encoder not in KNOWN_ENCODERS]
+    if foreign:
+        made_for = f"made for a model with the text encoder {' and '.join(foreign)}, such as SD 3 or Flux"
+        return f"{made_for}, which can't be used here; the checkpoint is {family}"
     if entry.family != family:
         return f"made for {_made_for(entry)}; the checkpoint is {family}"
     found = ", ".join(str(width) for width in entry.widths.values())

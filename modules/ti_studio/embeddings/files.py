@@ -65,7 +65,7 @@ def read_embedding(path: Path) -> Embedding:
     Raises:
         UnreadableEmbedding: the file is missing, damaged, dangerous, too big or no embedding; the message says which.
     """
-    with _named(path), _opened(path) as (file, size):
+    with named(path), opened(path) as (file, size):
         return _READERS[_ending(path)](path.stem, file, size)
 
 
@@ -75,7 +75,7 @@ def outline_embedding(path: Path) -> Outline:
     Raises:
         UnreadableEmbedding: as `read_embedding`, except that NaN and infinity may go unnoticed.
     """
-    with _named(path), _opened(path) as (file, size):
+    with named(path), opened(path) as (file, size):
         ending = _ending(path)
         if ending == ".safetensors":
             return outline_of_header(read_header(file, size))
@@ -129,7 +129,7 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """Puts the file's name before what the readers have to say about it."""
     try:
         yield
@@ -144,7 +144,7 @@ def _cut(text: str) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """Opens a file of a known ending and gives its size with it."""
     if _ending(path) not in _READERS:
         raise UnreadableEmbedding(f"ends in {path.suffix!r}; expected {', '.join(_READERS)}")

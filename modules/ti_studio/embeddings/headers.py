@@ -14,7 +14,7 @@ from ti_studio.embeddings.errors import UnreadableEmbedding
 MAX_HEADER_BYTES = 16 * 2**20
 """The format allows 100 MB; an embedding needs some kilobytes, and JSON takes many times its size in memory."""
 
-_LENGTH_BYTES = 8
+LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def read_header(file: BinaryIO, size: int) -> Header:
     Raises:
         UnreadableEmbedding: the header is too long, cut off, or not what the format asks for.
     """
-    length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-    if not 0 < length <= size - _LENGTH_BYTES:
+    length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+    if not 0 < length <= size - LENGTH_BYTES:
         raise UnreadableEmbedding(f"is cut off or no safetensors file: its header has {length:,} of {size:,} bytes")
     if length > MAX_HEADER_BYTES:
         raise UnreadableEmbedding(f"has a header of {length:,} bytes; an embedding has at most {MAX_HEADER_BYTES:,}")
@@ -53,10 +53,10 @@ def read_header(file: BinaryIO, size: int) -> Header:
         raise UnreadableEmbedding("has a damaged header: __metadata__ is not a map of strings")
     tensors = {name: _outline(name, about) for name, about in content.items()}
     announced = _end_of(tensors)
-    if announced != size - _LENGTH_BYTES - length:
+    if announced != size - LENGTH_BYTES - length:
         raise UnreadableEmbedding(
             f"is cut off or damaged: its header tells of {announced:,} bytes of tensors, "
-            f"the file has {size - _LENGTH_BYTES - length:,}"
+            f"the file has {size - LENGTH_BYTES - length:,}"
         )
     return Header(metadata, tensors)
 

@@ -12,7 +12,7 @@ from typing import Protocol, TypeGuard
 import torch
 from torch import Tensor
 
-from ti_studio.embeddings.embedding import FAMILY_ENCODERS, Embedding
+from ti_studio.embeddings.embedding import FAMILY_ENCODERS, KNOWN_ENCODERS, Embedding
 from ti_studio.embeddings.errors import EmbeddingError, UnreadableEmbedding
 from ti_studio.embeddings.metadata import CHECKPOINT, CHECKPOINT_SHA256
 
@@ -29,7 +29,6 @@ FLOATING: Mapping[str, torch.dtype] = {
 }
 """What rows may be stored as, by the name that a safetensors header has for it."""
 
-_ENCODERS = frozenset().union(*FAMILY_ENCODERS.values())
 _FOREIGN_ENCODERS = frozenset({"t5xxl", "t5", "t5xl", "llama", "qwen25_7b", "qwen3_4b", "gemma2_2b", "umt5xxl"})
 """Text encoders of models that are read for inspection only, by ComfyUI's names."""
 _OUTPUT = "_out"
@@ -192,7 +191,7 @@ def _from_a1111(data: Data, family: str | None) -> dict[str, Parts]:
 def _is_by_encoder(data: Data) -> bool:
     """Two encoders or more: SDXL's, or those of models that can only be inspected here."""
     keys = _tensors(data).keys()
-    return len(keys) > 1 and keys <= _ENCODERS | _FOREIGN_ENCODERS
+    return len(keys) > 1 and keys <= KNOWN_ENCODERS | _FOREIGN_ENCODERS
 
 
 def _from_encoders(data: Data, family: str | None) -> dict[str, Parts]:
@@ -236,7 +235,7 @@ def _numbered(tensors: Mapping[str, Shaped]) -> Parts:
 
 def _encoder_of(key: str, tensor: Shaped, family: str | None) -> str:
     encoders = FAMILY_ENCODERS.get(family or "", frozenset())
-    if key in _ENCODERS | _FOREIGN_ENCODERS:
+    if key in KNOWN_ENCODERS | _FOREIGN_ENCODERS:
         return key
     if len(encoders) == 1:
         return next(iter(encoders))

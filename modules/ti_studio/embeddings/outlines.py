@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ti_studio.embeddings.errors import UnreadableEmbedding
-from ti_studio.embeddings.headers import Header
+from ti_studio.embeddings.headers import Header, TensorOutline
 from ti_studio.embeddings.layouts import FLOATING, Data, Parts, numbered, rows_by_encoder, shape_of
 from ti_studio.embeddings.metadata import FAMILY, STEP
 from ti_studio.embeddings.pickle_outlines import StoredTensor
 from ti_studio.embeddings.torch_outlines import outline_torch_file
+
+BUNDLED = "bundle_emb."
+"""How the keys of embeddings begin that a LoRA file carries along."""
 
 _WHOLE_NUMBER = re.compile("[0-9]{1,18}")
 
@@ -32,8 +35,24 @@ def outline_of_header(header: Header) -> Outline:
     Raises:
         UnreadableEmbedding: it is not one of an embedding.
     """
+    bundled = [key for key in header.tensors if key.startswith(BUNDLED)]
+    if bundled:
+        raise UnreadableEmbedding(
+            f"is a LoRA with embeddings bundled in it ({len(bundled)} tensors, such as {bundled[0][:60]!r}); "
+            "`convert` writes each as a file of its own"
+        )
     rows = rows_by_encoder(header.tensors, header.metadata.get(FAMILY))
-    for key, tensor in header.tensors.items():
+    check_tensors(header.tensors)
+    return _outline(rows, header.metadata, header.metadata.get(STEP))
+
+
+def check_tensors(tensors: Mapping[str, TensorOutline]) -> None:
+    """Checks that tensors hold floating-point numbers, and as many as their shapes say.
+
+    Raises:
+        UnreadableEmbedding: one does not.
+    """
+    for key, tensor in tensors.items():
         if tensor.dtype not in FLOATING:
             raise UnreadableEmbedding(
                 f"is not an embedding: {key[:60]!r} holds {tensor.dtype[:20]}; expected one of {', '.join(FLOATING)}"
@@ -43,7 +62,6 @@ def outline_of_header(header: Header) -> Outline:
             raise UnreadableEmbedding(
                 f"is damaged: {key[:60]!r} has {tensor.end - tensor.start:,} bytes; its shape and type need {needed:,}"
             )
-    return _outline(rows, header.metadata, header.metadata.get(STEP))
 
 
 def outline_of_pickle(content: bytes) -> Outline | None:

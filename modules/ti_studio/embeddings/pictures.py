@@ -64,7 +64,8 @@ def read_picture(content: bytes) -> dict[str, object]:
         with Image.open(BytesIO(content), formats=known_formats(_FORMATS)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise NoEmbedding(f"has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}")
-            text = getattr(image, "text", image.info).get(CHUNK)
+            # Most have the chunk before the pixels, which need not be unpacked then.
+            text = image.info.get(CHUNK) or getattr(image, "text", image.info).get(CHUNK)
             if text is not None:
                 return _parsed(_decoded(text))
             pixels = np.asarray(image.convert("RGB"))

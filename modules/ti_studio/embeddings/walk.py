@@ -173,7 +173,12 @@ def _with_previews(names: Iterable[str]) -> list[tuple[str, str | None]]:
     taken = {stem for stem, _ in embeddings} if cards else set[str]()
     embeddings += [card for card in cards if card[0] not in taken]
     pictured = {os.path.splitext(name)[0].removesuffix(_PREVIEW) for name in pictures}
-    return [
-        (name, choose_preview(os.path.splitext(name)[0], pictures) if stem in pictured else None)
-        for stem, name in embeddings
-    ]
+    return [(name, _preview_of(name, pictures) if stem in pictured else None) for stem, name in embeddings]
+
+
+def _preview_of(name: str, pictures: dict[str, str]) -> str | None:
+    """Returns the picture beside a file; one with an embedding inside shows itself, unless it has a preview too."""
+    stem = os.path.splitext(name)[0]
+    if name.lower() in pictures:
+        return choose_preview(f"{stem}{_PREVIEW}", pictures) or name
+    return choose_preview(stem, pictures)
