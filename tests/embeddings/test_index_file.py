@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from ti_studio.embeddings import index_file
-from ti_studio.embeddings import library as library_module
+from ti_studio.embeddings import survey as survey_module
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
 from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.index_file import index_path, read_index, write_index
@@ -27,7 +27,7 @@ Make = Callable[..., Embedding]
 @pytest.fixture
 def root(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A few embeddings; the index is written however few they are."""
-    monkeypatch.setattr(library_module, "_WORTH_KEEPING", 1)
+    monkeypatch.setattr(survey_module, "WORTH_KEEPING", 1)
     folder = tmp_path / "embeddings"
     (folder / "sub").mkdir(parents=True)
     write_embedding(make("cat", step=3), folder / "cat.safetensors")
@@ -41,13 +41,13 @@ def root(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were looked into."""
     names: list[str] = []
-    original = library_module.outline_embedding
+    original = survey_module.outline_embedding
 
     def noted(path: Path) -> Outline:
         names.append(path.name)
         return original(path)
 
-    monkeypatch.setattr(library_module, "outline_embedding", noted)
+    monkeypatch.setattr(survey_module, "outline_embedding", noted)
     return names
 
 
@@ -170,7 +170,7 @@ def test_an_index_that_cannot_be_written_is_told_and_changes_nothing_else(
 
 
 def test_a_few_changes_write_no_index(root: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library_module, "_WORTH_KEEPING", 3)
+    monkeypatch.setattr(survey_module, "WORTH_KEEPING", 3)
     library = started(root)
     path = index_path(root.parent / "cache", root)
     before = path.read_bytes()

@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 
 from ti_studio.embeddings import library as library_module
+from ti_studio.embeddings import survey as survey_module
 from ti_studio.embeddings import walk as walk_module
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
 from ti_studio.embeddings.files import file_sha256, write_embedding
@@ -38,13 +39,13 @@ def library(root: Path) -> Library:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that the library has opened."""
     names: list[str] = []
-    original = library_module.outline_embedding
+    original = survey_module.outline_embedding
 
     def noted(path: Path) -> object:
         names.append(path.name)
         return original(path)
 
-    monkeypatch.setattr(library_module, "outline_embedding", noted)
+    monkeypatch.setattr(survey_module, "outline_embedding", noted)
     return names
 
 
@@ -192,7 +193,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_half_read(
     write_embedding(make(step=1), root / "cat.safetensors")
     settle()
     library.refresh()
-    original = library_module.outline_embedding
+    original = survey_module.outline_embedding
 
     def overtaken(path: Path) -> object:
         outline = original(path)
@@ -201,7 +202,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_half_read(
 
     write_embedding(make(step=2), root / "cat.safetensors")
     with monkeypatch.context() as patch:
-        patch.setattr(library_module, "outline_embedding", overtaken)
+        patch.setattr(survey_module, "outline_embedding", overtaken)
         assert not library.refresh()
     assert library.entries()[0].step == 1
     assert library.refresh()

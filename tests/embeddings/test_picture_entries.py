@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ti_studio.embeddings import library as library_module
 from ti_studio.embeddings import pictures
+from ti_studio.embeddings import survey as survey_module
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.export import export
 from ti_studio.embeddings.files import write_embedding
@@ -92,7 +92,7 @@ def test_a_picture_of_the_name_of_an_embedding_file_belongs_to_it_even_with_one_
 
 
 def test_a_restart_decodes_no_picture_again(root: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library_module, "_WORTH_KEEPING", 1)
+    monkeypatch.setattr(survey_module, "WORTH_KEEPING", 1)
     shutil.copy(GOLDEN / "a1111_card_stripped.webp", root / "cat.webp")
     picture(root / "loose.png")
     first = started(root).entries()

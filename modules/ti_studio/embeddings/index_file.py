@@ -21,6 +21,9 @@ from ti_studio.folders import WriteFailed, atomic_write
 
 MAX_BYTES = 512 * 2**20
 
+_FIELDS = 5
+"""Of a record: the four of a `FileState`, and the verdict."""
+
 Known = tuple[FileState, Verdict]
 
 log = logging.getLogger(__name__)
@@ -72,17 +75,22 @@ def _said(verdict: Verdict) -> object:
 
 def _known(said: Any) -> Known | None:
     """Returns one file's record, checked from end to end; None if it is not what was written."""
+    if not isinstance(said, list) or len(said) != _FIELDS:
+        return None
+    *state, verdict = said
+    if not all(type(number) is int for number in state):
+        return None
+    if isinstance(verdict, list):
+        outline = _outline(verdict)
+        return None if outline is None else (FileState(*state), outline)
+    return (FileState(*state), verdict) if verdict is None or isinstance(verdict, str) else None
+
+
+def _outline(said: list[Any]) -> Outline | None:
     match said:
-        case [int(size), int(modified), int(changed), int(inode), verdict]:
-            state = FileState(size, modified, changed, inode)
-        case _:
-            return None
-    match verdict:
-        case None | str():
-            return state, verdict
         case [int(vectors), None | int() as step, dict(widths), dict(metadata)] if widths and vectors > 0:
             if all(type(width) is int for width in widths.values()) and all(map(_is_short, metadata.values())):
-                return state, Outline(widths, vectors, step, metadata)
+                return Outline(widths, vectors, step, metadata)
     return None
 
 

@@ -1,23 +1,23 @@
 """The folder of embeddings as a live library: what comes, changes, is renamed or goes is seen at the next refresh."""
 
+import gc
 import logging
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.entries import Entry, Identity, State, judge
-from ti_studio.embeddings.errors import NoEmbedding, UnreadableEmbedding
+from ti_studio.embeddings.errors import UnreadableEmbedding
 from ti_studio.embeddings.files import file_sha256, outline_embedding, read_embedding
-from ti_studio.embeddings.index_file import Known, index_path, read_index, write_index
 from ti_studio.embeddings.names import displayed
-from ti_studio.embeddings.pictures import PICTURE_ENDINGS
-from ti_studio.embeddings.verdicts import EntryMaker, Verdict, brief, unnameable, verdict_of
-from ti_studio.embeddings.walk import FileState, FoundFile, Walked, Walker, state_of
+from ti_studio.embeddings.survey import Survey
+from ti_studio.embeddings.walk import state_of
 from ti_studio.errors import NotFound
 
 __all__ = ["Entry", "Library", "State"]
@@ -25,16 +25,8 @@ __all__ = ["Entry", "Library", "State"]
 MAX_CACHED = 256
 """Embeddings whose rows are kept in memory."""
 
-_CLOCK_TICK_NS = 20_000_000
-"""File systems tell times no finer than this: a file this young may change again without its times changing."""
-
 _MOST_CHECKPOINTS = 4
 """For so many kinds of checkpoints it is remembered which entries fit."""
-
-_WORTH_KEEPING = 64
-"""Files that are looked into before the index on the disk is written anew."""
-_PICTURE_COUNTS = 16
-"""Looking into a picture takes as long as looking into so many other files."""
 
 _WORDS_SHOWN = 5
 
@@ -52,16 +44,11 @@ class Library:
             cache: where what was found in the files is kept for the next start; None keeps nothing.
         """
         self.root = root.absolute()
-        self._index = index_path(cache, self.root) if cache else None
-        self._unkept = 0
-        self._remembered: dict[str, Known] | None = None if cache else {}
+        self._survey = Survey(self.root, cache)
         # Held while the folder is looked at, and before the other one, which is never held for long.
         self._looking, self._lock = threading.RLock(), threading.RLock()
         self._look_began = 0
-        self._walker, self._maker = Walker(str(self.root)), EntryMaker(self.root)
-        self._walked, self._settled = Walked(), True
         self._records: dict[str, Entry] = {}
-        self._plain: dict[str, FileState] = {}
         self._positions: dict[str, int] = {}
         self._judged: tuple[Entry, ...] = ()
         self._fitted: OrderedDict[object, tuple[Entry, ...]] = OrderedDict()
@@ -181,80 +168,12 @@ class Library:
         return known
 
     def _look(self) -> None:
-        walked = self._walker.walk()
-        if self._settled and walked == self._walked:
-            return
-        for folder, problem in walked.problems.items() - self._walked.problems.items():
-            log.warning("Embeddings in %s can't be listed: %s", displayed(str(self.root / folder)), problem)
-        if self._remembered is None:
-            self._remembered = read_index(self._index, self.root) if self._index else {}
-        names, before = sorted(walked.files), self._walked.files
-        records: dict[str, Entry] = {}
-        settled: dict[str, FoundFile] = {}
-        for relative in names:
-            found, known = walked.files[relative], self._records.get(relative)
-            # The walker gives the same object again where nothing has changed.
-            if before.get(relative) is found:
-                entry, trusted = known, True
-            else:
-                entry, trusted = self._looked_at(relative, found, known)
-            if entry is not None:
-                records[relative] = entry
-            if trusted:
-                settled[relative] = found
-        # What is left out here is looked at again next time, as if it were new.
-        self._walked, self._settled = Walked(settled, walked.problems), len(settled) == len(names)
-        self._remembered = {}
-        self._publish(records)
-        self._keep()
-
-    def _looked_at(self, relative: str, found: FoundFile, known: Entry | None) -> tuple[Entry | None, bool]:
-        """Returns the entry of one file, read only if it may have changed, and whether that can be relied on.
-
-        A file that changes while it is read keeps its old entry, or has none yet. A picture without an embedding has
-        none.
-        """
-        before = self._walked.files.get(relative)
-        if self._plain.get(relative) == found.state:
-            return None, True
-        if known and before and found.state == before.state:
-            return replace(known, preview=self._maker.preview(relative, found)), True
-        remembered = (self._remembered or {}).get(relative)
-        if remembered and remembered[0] == found.state and not _young(found):
-            return self._entry(relative, found, remembered[1], None), True
-        path = self.root / relative
-        try:
-            again = known is not None and known.sha256 is not None
-            digest = file_sha256(path) if again or _young(found) else None
-            verdict = self._verdict(relative)
-            settled = state_of(os.stat(path)) == found.state
-        except OSError:
-            settled = False
-        if not settled:
-            return known, False
-        entry = self._entry(relative, found, verdict, digest)
-        return known if entry == known else entry, not _young(found)
-
-    def _verdict(self, relative: str) -> Verdict:
-        """Looks into a file."""
-        picture = os.path.splitext(relative)[1].lower() in PICTURE_ENDINGS
-        self._unkept += _PICTURE_COUNTS if picture else 1
-        unfit = unnameable(relative)
-        if unfit and not picture:
-            return unfit
-        try:
-            outline = outline_embedding(self.root / relative)
-        except NoEmbedding:
-            return None
-        except UnreadableEmbedding as error:
-            return str(error)
-        return unfit or brief(outline)
-
-    def _entry(self, relative: str, found: FoundFile, verdict: Verdict, digest: str | None) -> Entry | None:
-        if verdict is None:
-            self._plain[relative] = found.state
-            return None
-        return self._maker.entry(relative, found, verdict, digest)
+        # Thousands of new objects would have the collector look through all of the process several times.
+        with _collector_at_rest() if not self._records else nullcontext():
+            records = self._survey.look(self._records)
+            if records is not None:
+                self._publish(records)
+                self._survey.keep(records)
 
     def _publish(self, records: dict[str, Entry]) -> None:
         """Makes these the library's entries, and tells the log what is new in them."""
@@ -276,20 +195,6 @@ class Library:
             self._fitted.clear()
             self._version += 1
 
-    def _keep(self) -> None:
-        """Writes the index if that would spare the next start much."""
-        if self._index is None or self._unkept < _WORTH_KEEPING:
-            return
-        files = self._walked.files
-        self._plain = {relative: state for relative, state in self._plain.items() if relative in files}
-        kept: dict[str, Known] = {
-            relative: (found.state, verdict_of(self._records[relative]))
-            for relative, found in files.items()
-            if relative in self._records
-        }
-        write_index(self._index, self.root, kept | {relative: (state, None) for relative, state in self._plain.items()})
-        self._unkept = 0
-
     def _check_unchanged(self, entry: Entry) -> None:
         try:
             state = state_of(os.stat(entry.path))
@@ -308,8 +213,16 @@ class Library:
                 self._publish({**self._records, relative: spoilt})
 
 
-def _young(found: FoundFile) -> bool:
-    return time.time_ns() - max(found.state.modified_ns, found.state.changed_ns) < _CLOCK_TICK_NS
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Lets Python's collector of cyclic garbage rest until the block ends."""
+    works = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if works:
+            gc.enable()
 
 
 def _is_in(records: Mapping[str, Entry], identity: Identity) -> bool:
