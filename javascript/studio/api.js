@@ -8,17 +8,35 @@ export function address(path) {
   return new URL(path, ROOT).href;
 }
 
-/** Calls a route, with a JSON body if there is one, and returns its JSON. Throws an Error whose message can be shown. */
-export async function call(path, { method = "GET", signal, body: sent } = {}) {
-  let response;
-  const headers = { Accept: "application/json", ...(sent && { "Content-Type": "application/json" }) };
+/**
+ * Calls a route and returns its JSON. Throws an Error whose message can be shown.
+ *
+ * What is sent is JSON (`body`) or, for a picture, a Blob (`content`).
+ */
+export async function call(path, { method = "GET", signal, body: sent, content } = {}) {
+  const headers = sent ? { "Content-Type": "application/json" } : {};
+  const response = await ask(path, { method, signal, headers, body: sent ? JSON.stringify(sent) : content });
+  return response.status === 204 ? null : await bodyOf(response);
+}
+
+/** Calls a route and returns `{ tag, body }`; null if the answer is still the one with this tag. */
+export async function callTagged(path, known = null) {
+  const response = await ask(path, {});
+  const tag = response.headers.get("etag");
+  if (known && tag === known) return null;
+  return { tag, body: await bodyOf(response) };
+}
+
+async function ask(path, { headers, ...options }) {
   try {
-    response = await fetch(address(path), { method, signal, headers, body: sent && JSON.stringify(sent) });
+    return await fetch(address(path), { headers: { Accept: "application/json", ...headers }, ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server does not answer. It may have been stopped.", { cause: error });
   }
-  if (response.status === 204) return null;
+}
+
+async function bodyOf(response) {
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(String(body.detail ?? `The server answered ${response.status}.`));
   return body;

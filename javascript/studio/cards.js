@@ -1,119 +1,148 @@
 // cards.js – the extra-networks picker: every embedding a card, and the clicked one's word goes into the prompt.
 
-import { address, call } from "./api.js";
+import { cardBar } from "./cards_bar.js";
+import { cardCell } from "./cards_card.js";
+import { remove } from "./cards_changes.js";
+import { cardDetails } from "./cards_details.js";
+import { dragCards } from "./cards_drag.js";
+import { cardEditor } from "./cards_editor.js";
+import { cardGrid } from "./cards_grid.js";
+import { searchable } from "./cards_search.js";
+import { trashDialog } from "./cards_trash.js";
+import { folderTree } from "./cards_tree.js";
+import { markUsed, toggleCard } from "./cards_use.js";
 import { element, setText } from "./dom.js";
-import { caretOf, lastPrompt, promptBoxes, setPrompt } from "./prompts.js";
-import { hasWord, insertWord, removeWord } from "./words.js";
+import { tell } from "./toast.js";
 
-/** Fills the picker's section and returns `{ toggle, refresh }`. */
-export function cardPicker(section) {
-  const search = element("input", { type: "search", placeholder: "Search …", "aria-label": "Search embeddings" });
-  const refreshButton = element("button", { type: "button", className: "ti-button", textContent: "Refresh" });
-  const note = element("p", { className: "ti-note", role: "status" });
-  const grid = element("div", { className: "ti-cards" });
-  section.append(element("div", { className: "ti-bar" }, search, refreshButton, note), grid);
-  let library = null;
+/** Fills the picker's section with the cards of a library; returns `{ toggle, refresh }`. */
+export function cardPicker(section, library) {
+  const bar = cardBar({
+    query: () => draw({ fromTop: true }),
+    choice: (changed) => choose(changed),
+    refresh: () => refresh(),
+    trash: () => trash.open(),
+  });
+  const tree = folderTree({ onChoose: (folder) => bar.choose({ folder }) });
+  const grid = cardGrid({ make: cardCell, onDraw: markUsed });
+  const cardOf = (target) => {
+    const id = target.closest?.(".ti-card-cell")?.dataset.id;
+    return id ? grid.cells().find(({ card }) => card.id === id)?.card : null;
+  };
+  const details = cardDetails(grid.root, cardOf);
+  const editor = cardEditor({ folders: () => tree.paths(), onChange: () => refresh() });
+  const trash = trashDialog({ onChange: () => refresh() });
+  const main = element("div", { className: "ti-shelf-cards" }, tree.crumbs, grid.root);
+  const shelf = element("div", { className: "ti-shelf" }, tree.root, main);
+  section.append(bar.root, shelf);
+  let find = null;
 
-  const draw = () => {
-    if (!library) return;
-    const shown = library.embeddings.filter((embedding) => matches(embedding, search.value));
-    grid.replaceChildren(...shown.map(card));
-    setText(note, describe(library, shown.length));
-    markUsed(grid);
+  const draw = ({ fromTop = false } = {}) => {
+    const shown = library.get();
+    if (!find) return;
+    const found = shown.complete ? find(bar.search.value, bar.choice) : shown.cards;
+    grid.show(found, shown.complete ? found.length : shown.total, { fromTop });
+    setText(bar.note, describe(shown, found.length));
+    shelf.hidden = shown.all === 0;
+  };
+  const choose = (changed) => {
+    if ("size" in changed) grid.resize(changed.size);
+    if ("folder" in changed) tree.choose(changed.folder);
+    if ("tree" in changed) tree.root.hidden = !changed.tree;
+    if (!("size" in changed || "tree" in changed)) draw({ fromTop: true });
+  };
+  const chosen = () => {
+    const { sort, descending, folder, fits } = bar.choice;
+    return { sort, descending, folder, fits };
   };
   const refresh = async () => {
     try {
-      library = await call("embeddings");
-      draw();
+      await library.load(chosen());
     } catch (error) {
-      setText(note, error.message);
+      setText(bar.note, error.message);
     }
   };
   const toggle = () => {
     section.hidden = !section.hidden;
-    if (!section.hidden) refresh();
+    if (section.hidden) {
+      details.hide();
+    } else {
+      draw();
+      refresh();
+    }
     return !section.hidden;
   };
-
-  search.addEventListener("input", draw);
-  refreshButton.addEventListener("click", refresh);
-  grid.addEventListener("click", ({ target }) => {
-    const word = target.closest("button[data-word]")?.dataset.word;
-    if (word) toggleWord(word);
+  library.watch((now) => {
+    find = searchable(now.complete ? now.cards : []);
+    tree.show(now.cards);
+    if (now.complete && !tree.has(bar.choice.folder)) bar.choose({ folder: "" });
+    if (!section.hidden) draw();
   });
-  document.addEventListener("input", () => markUsed(grid));
+  const edit = (card) => editor.open(card).catch((error) => tell(error.message));
+  const discard = async (card) => {
+    try {
+      const undo = await remove(card);
+      tell(`${card.word} is in the trash.`, async () => {
+        await undo();
+        await refresh();
+      });
+      await refresh();
+    } catch (error) {
+      tell(error.message);
+    }
+  };
+
+  grid.root.addEventListener("click", ({ target }) => {
+    const card = cardOf(target);
+    if (!card) return;
+    if (target.closest(".ti-card-edit")) edit(card);
+    else if (target.closest("button.ti-card")) toggleCard(card);
+  });
+  grid.root.addEventListener("keydown", (event) => {
+    const card = cardOf(event.target);
+    if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
+    const keys = { e: () => edit(card), Delete: () => discard(card), Escape: () => bar.search.focus() };
+    if (!Object.hasOwn(keys, event.key)) return;
+    event.preventDefault();
+    if (event.key === "Escape") event.stopPropagation(); // it interrupts pictures elsewhere
+    details.hide();
+    keys[event.key]();
+  });
+  bar.search.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown") grid.focus(0);
+    else if (event.key === "Enter" && bar.search.value) useFirst();
+    else if (event.key === "Escape" && bar.search.value) {
+      event.stopPropagation();
+      bar.search.value = "";
+      draw({ fromTop: true });
+    } else return;
+    event.preventDefault();
+  });
+  const useFirst = () => {
+    const first = grid.root.querySelector("[aria-posinset='1'] > button.ti-card");
+    if (first) toggleCard(cardOf(first));
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || section.hidden || !section.checkVisibility() || isTypedInto(event.target)) return;
+    event.preventDefault();
+    bar.search.focus();
+  });
+  document.addEventListener("input", () => markUsed(grid.cells()));
+  dragCards(grid.root, cardOf);
+  grid.resize(bar.choice.size);
+  tree.choose(bar.choice.folder);
+  tree.root.hidden = !bar.choice.tree;
+  library.loadFirst(chosen()).catch(() => {}); // so that they are there when the picker is opened; it says what is wrong
   return { toggle, refresh: () => (section.hidden ? undefined : refresh()) };
 }
 
-/** Puts the word into the prompt that was used last, unless a prompt has it already. */
-export function useWord(word) {
-  if (!promptBoxes().some((box) => hasWord(box.value, word))) toggleWord(word);
+function isTypedInto(target) {
+  return target.isContentEditable || target.closest?.("dialog, select, textarea, input:not([type=checkbox], [type=range])");
 }
 
-function toggleWord(word) {
-  const box = lastPrompt();
-  if (hasWord(box.value, word)) {
-    setPrompt(box, removeWord(box.value, word));
-  } else {
-    const { text, caret } = insertWord(box.value, word, caretOf(box));
-    setPrompt(box, text, caret);
-  }
-}
-
-function markUsed(grid) {
-  const [prompt, negative] = promptBoxes().map((box) => box.value);
-  for (const made of grid.querySelectorAll("button[data-word]")) {
-    const places = [];
-    if (hasWord(prompt ?? "", made.dataset.word)) places.push("in the prompt");
-    if (hasWord(negative ?? "", made.dataset.word)) places.push("in the negative prompt");
-    made.setAttribute("aria-pressed", String(places.length > 0));
-    setText(made.querySelector(".ti-card-use"), places.join(" and "));
-  }
-}
-
-function matches(embedding, query) {
-  const text = `${embedding.file} ${embedding.family ?? ""}`.toLowerCase();
-  return query.toLowerCase().split(/\s+/).every((part) => text.includes(part));
-}
-
-function describe(library, shown) {
-  const all = library.embeddings.length;
+function describe({ all, total, folder, complete }, shown) {
   if (all === 0) {
-    return `No embeddings yet. Train one in the Train tab, or drop a .safetensors or .pt file into ${library.folder}`;
+    return `No embeddings yet. Train one in the Train tab, or drop a .safetensors or .pt file into ${folder}`;
   }
+  if (!complete) return `${total} of ${all} …`;
   return shown === 0 ? `None of ${all} embeddings matches.` : `${shown} of ${all}`;
-}
-
-function card(embedding) {
-  const problem = problemOf(embedding);
-  const details = [
-    embedding.vectors_per_token && `${embedding.vectors_per_token} ${embedding.vectors_per_token === 1 ? "vector" : "vectors"}`,
-    embedding.step && `step ${embedding.step}`,
-  ].filter(Boolean);
-  const content = [
-    picture(embedding),
-    element("strong", { className: "ti-card-name", textContent: embedding.word }),
-    element("span", { className: "ti-card-details", textContent: details.join(" · ") }),
-  ];
-  if (problem) {
-    const reason = element("span", { className: "ti-card-problem", textContent: problem });
-    return element("div", { className: "ti-card ti-card-greyed", title: `${embedding.file}: ${problem}` }, ...content, reason);
-  }
-  return element(
-    "button",
-    { type: "button", className: "ti-card", title: embedding.file, dataset: { word: embedding.word }, "aria-pressed": "false" },
-    ...content,
-    element("span", { className: "ti-card-use" }),
-  );
-}
-
-function problemOf(embedding) {
-  if (embedding.state === "unreadable") return `Unreadable: ${embedding.reason}`;
-  if (embedding.state === "incompatible") return `Does not fit: ${embedding.reason}`;
-  return embedding.conflict && `The word is taken by ${embedding.conflict}`;
-}
-
-function picture(embedding) {
-  if (!embedding.preview) return element("span", { className: "ti-card-picture ti-card-blank", "aria-hidden": "true" });
-  return element("img", { className: "ti-card-picture", src: address(embedding.preview), alt: "", loading: "lazy" });
 }

@@ -1,16 +1,16 @@
 // completion.js – offers the names of embeddings while a prompt is typed.
 
-import { call } from "./api.js";
 import { caretPlace } from "./caret.js";
 import { element } from "./dom.js";
+import { problemOf } from "./library.js";
 import { promptBoxes, setPrompt } from "./prompts.js";
 import { completions, typedName } from "./words.js";
 
 const MOST = 12;
 const LIST = "ti_completions";
 
-/** Watches the prompt boxes; returns `{ refresh }`, which learns of new embeddings. */
-export function completeWords() {
+/** Watches the prompt boxes and offers what is in the library; returns `{ refresh }`, which looks for new embeddings. */
+export function completeWords(library) {
   const list = element("ul", { className: "ti-completions", id: LIST, role: "listbox", hidden: true, "aria-label": "Embeddings" });
   document.body.append(list);
   let words = null;
@@ -22,12 +22,12 @@ export function completeWords() {
     open = null;
     list.hidden = true;
   };
-  const refresh = async () => {
-    const library = await call("embeddings");
-    words = library.embeddings.filter(({ state, conflict }) => state === "usable" && !conflict);
+  library.watch((now) => {
+    if (!now.complete) return;
+    words = now.cards.filter((card) => !problemOf(card));
     if (early && early === document.activeElement) offer(early);
     early = null;
-  };
+  });
   const offer = (box) => {
     if (!words) {
       early = box;
@@ -88,18 +88,18 @@ export function completeWords() {
     box.addEventListener("blur", close);
     box.addEventListener("scroll", close);
     box.addEventListener("pointerdown", close);
-    box.addEventListener("focus", () => refresh().catch(() => {}), { once: true });
+    box.addEventListener("focus", () => library.load().catch(() => {}), { once: true });
   }
   list.addEventListener("pointerdown", (event) => {
     event.preventDefault(); // the box keeps the focus
     const item = event.target.closest("li");
     if (item) accept([...list.children].indexOf(item));
   });
-  return { refresh };
+  return { refresh: () => library.load() };
 }
 
 function option(embedding, index) {
-  const vectors = embedding.vectors_per_token;
+  const { vectors } = embedding;
   return element(
     "li",
     { role: "option", id: `${LIST}_${index}` },

@@ -17,3 +17,9 @@ export function duration(seconds) {
 export function moment(seconds) {
   return new Date(seconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
+
+/** Returns a file's size as `640 B`, `3.1 kB` or `1.2 MB`. */
+export function bytes(count) {
+  if (count < 1000) return `${count} B`;
+  return count < 1e6 ? `${number(count / 1e3, 3)} kB` : `${number(count / 1e6, 3)} MB`;
+}

@@ -7,6 +7,7 @@ import { readDroppedPictures } from "./dropping.js";
 import { extensionList } from "./extensions.js";
 import { trainForm } from "./form.js";
 import { watchKeys } from "./keys.js";
+import { cardLibrary } from "./library.js";
 import { trainingMonitor } from "./monitor.js";
 import { watchPrompts } from "./prompts.js";
 import { countTokens } from "./tokens.js";
@@ -18,7 +19,8 @@ async function start() {
   trainForm();
   whenThere("ti_extensions").then(extensionList);
   const [cardsSection, cardsButton] = await Promise.all(["ti_cards", "ti_cards_button"].map(whenThere));
-  const cards = cardPicker(cardsSection);
+  const library = cardLibrary();
+  const cards = cardPicker(cardsSection, library);
   document.addEventListener("click", ({ target }) => {
     if (!target.closest("#ti_cards_button")) return;
     document.getElementById("ti_cards_button").setAttribute("aria-expanded", String(cards.toggle()));
@@ -27,7 +29,7 @@ async function start() {
   nameTools();
   readDroppedPictures(await whenThere("ti_prompts"), "ti_open_picture");
   await Promise.all(["ti_prompt", "ti_negative_prompt"].map(whenThere));
-  const completion = completeWords();
+  const completion = completeWords(library);
   const count = countTokens();
   const refresh = () => {
     cards.refresh();

@@ -1,7 +1,7 @@
 // monitor.js – the live view of a training: it only reads /ti/jobs, so that a reload or a second browser shows the same.
 
 import { call } from "./api.js";
-import { useWord } from "./cards.js";
+import { useWord } from "./cards_use.js";
 import { element, setText } from "./dom.js";
 import { duration, number } from "./format.js";
 import { jobHistory } from "./history.js";

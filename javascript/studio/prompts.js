@@ -24,6 +24,11 @@ export function lastPrompt() {
   return box(lastUsed);
 }
 
+/** Returns the negative prompt's box. */
+export function negativePrompt() {
+  return box(BOXES[1]);
+}
+
 /** Returns both prompt boxes. */
 export function promptBoxes() {
   return BOXES.map(box).filter(Boolean);

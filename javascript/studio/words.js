@@ -10,16 +10,31 @@ function escaped(word) {
   return word.replace(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`);
 }
 
-/** A pattern for the word on its own, and for the word alone in emphasis such as `(word:1.2)`. */
+/** A pattern for the word on its own, and for the tags that name it, `<embedding:word:1.2>` and `embedding:word`. */
 function pattern(word) {
-  const bare = `${BEFORE}${escaped(word)}${AFTER}`;
-  const weighted = String.raw`[(\[]+\s*${bare}\s*(?::\s*[\d.]+\s*)?[)\]]+`;
-  return new RegExp(`${weighted}|${bare}`, "giu");
+  const name = escaped(word);
+  const tag = String.raw`<\s*embedding\s*:\s*(?:[^<>:\n]*\/)?${name}(?:\.(?:safetensors|pt|bin))?\s*(?::[^<>\n]*)?>`;
+  return new RegExp(`${tag}|${BEFORE}(?:embedding:)?${name}${AFTER}`, "giu");
+}
+
+const OPENED = /(?<!\\)[([]\s*$/;
+const CLOSED = { "(": /^\s*(?::\s*[+-]?[\d.]+\s*)?\)/, "[": /^\s*\]/ };
+
+/** Returns where the word and the emphasis around it alone begin and end: `((word):1.2)` as a whole. */
+function widened(text, from, to) {
+  let [start, end] = [from, to];
+  for (;;) {
+    const open = OPENED.exec(text.slice(0, start));
+    const close = open && CLOSED[open[0][0]].exec(text.slice(end));
+    if (!close) return [start, end];
+    start = open.index;
+    end += close[0].length;
+  }
 }
 
 /** Returns whether the prompt uses the word. */
 export function hasWord(text, word) {
-  return pattern(word).test(text);
+  return text.toLowerCase().includes(word.toLowerCase()) && pattern(word).test(text);
 }
 
 /** Returns the text with the word at the caret, and where the caret is then; without a caret, at the end after a comma. */
@@ -38,8 +53,9 @@ export function removeWord(text, word) {
   let result = "";
   let rest = text;
   for (let match = pattern(word).exec(rest); match; match = pattern(word).exec(rest)) {
-    result += rest.slice(0, match.index);
-    rest = rest.slice(match.index + match[0].length);
+    const [start, end] = widened(rest, match.index, match.index + match[0].length);
+    result += rest.slice(0, start);
+    rest = rest.slice(end);
     [result, rest] = closeGap(result, rest);
   }
   return result + rest;
@@ -48,7 +64,7 @@ export function removeWord(text, word) {
 function closeGap(before, after) {
   let left = before.replace(/[ \t]+$/, "");
   let right = after.replace(/^[ \t]+/, "");
-  if (right.startsWith(",") && (left === "" || /[,\n]$/.test(left))) right = right.replace(/^,[ \t]*/, "");
+  if (right.startsWith(",") && (left === "" || /[,\n([]$/.test(left))) right = right.replace(/^,[ \t]*/, "");
   if (right === "" && left.endsWith(",")) left = left.replace(/[ \t]*,$/, "");
   const joined = left && right && !/\s$/.test(left) && !OPENING.test(left) && !/^\s/.test(right) && !CLOSING.test(right);
   return [joined ? `${left} ` : left, right];
@@ -73,6 +89,15 @@ export function typedName(text, caret) {
     return { text: before.slice(0, found.index) + named + rest, caret: found.index + named.length };
   };
   return { query, start: found.index, replacedBy };
+}
+
+const UNTAGGABLE = /[<>:\n]/;
+
+/** Returns how a prompt calls an embedding with a weight: a name that is no single word by its tag, if one can hold it. */
+export function promptForm(word, weight = null) {
+  const weighted = Boolean(weight) && weight !== 1;
+  if (PLAIN_WORD.test(word) || UNTAGGABLE.test(word)) return weighted ? `(${word}:${weight})` : word;
+  return weighted ? `<embedding:${word}:${weight}>` : `<embedding:${word}>`;
 }
 
 /** A name that is no single word can only be called by its tag. */

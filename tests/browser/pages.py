@@ -17,7 +17,7 @@ def open_studio(page: Page, studio: Studio, tab: str = "txt2img") -> Page:
     page.goto(studio.url)
     expect(page.locator("#ti_prompt textarea")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("spinbutton", name="number input for Width").first).to_have_value("64", timeout=SOON)
-    expect(page.locator("#ti_cards input")).to_be_attached(timeout=SOON)
+    expect(page.locator("#ti_cards input[type=search]")).to_be_attached(timeout=SOON)
     if tab != "txt2img":
         page.get_by_role("tab", name=tab).click()
     if tab == "Train":

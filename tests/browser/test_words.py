@@ -24,6 +24,12 @@ REMOVED = (
     ("$& [x](y)", "red, $& [x](y), blue", "red, blue"),
     ("кот", "синий кот, котёл", "синий, котёл"),
     ("cat", "dog,  spaced   text", "dog,  spaced   text"),
+    ("cat", "((cat:1.2), dog:1.1)", "(dog:1.1)"),
+    ("cat", "((cat:1.2):1.1), dog", "dog"),
+    ("cat", "a \\(cat\\) (cat:-0.5), dog", "a \\(\\), dog"),
+    ("cat", "<embedding:cat>, <embedding:zoo/cat.pt:0.8>, dog", "dog"),
+    ("cat", "<embedding:cats> embedding:cat, embedding:cats", "<embedding:cats>, embedding:cats"),
+    ("my cat", "red, <embedding:my cat:0.8>, blue", "red, blue"),
 )
 INSERTED = (
     ("cat", "", 0, "cat", 3),
@@ -65,3 +71,20 @@ def test_inserting_separates_the_word_from_its_neighbours(words: Page) -> None:
         for word, text, caret, _, _ in INSERTED
     ]
     assert [(made["text"], made["caret"]) for made in found] == [(text, caret) for _, _, _, text, caret in INSERTED]
+
+
+@pytest.mark.parametrize(
+    ("word", "weight", "form"),
+    [
+        ("cat", None, "cat"),
+        ("cat.v2-b", 1, "cat.v2-b"),
+        ("cat", 0.8, "(cat:0.8)"),
+        ("my cat", None, "<embedding:my cat>"),
+        ("cat (fate)", 1.2, "<embedding:cat (fate):1.2>"),
+        ("a<b", 0.5, "(a<b:0.5)"),
+    ],
+)
+def test_a_name_that_is_no_word_is_called_by_its_tag(words: Page, word: str, weight: float | None, form: str) -> None:
+    assert words.evaluate("([word, weight]) => words.promptForm(word, weight)", [word, weight]) == form
+    text = words.evaluate("form => words.insertWord('red, blue', form, 4).text", form)
+    assert words.evaluate("([text, word]) => words.removeWord(text, word)", [text, word]) in ("red, blue", "red blue")

@@ -38,10 +38,10 @@ class CardRow(BaseModel):
     step: int | None = None
     size: int
     """Bytes."""
-    modified: int
+    modified: float
     """Unix seconds, as the next two."""
-    created: int
-    used: int = 0
+    created: float
+    used: float = 0
     """0 where no use is known."""
     picture: str | None = None
     """The address of the small preview, relative to `/ti/`; it changes when the preview does."""
@@ -153,8 +153,8 @@ def row(full: FullCard) -> dict[str, Any]:
         "word": entry.word,
         "file": entry.relative,
         "size": entry.size,
-        "modified": int(entry.modified),
-        "created": int(created(entry)),
+        "modified": round(entry.modified, 3),
+        "created": round(created(entry), 3),
     }
     if entry.state is not State.USABLE:
         made |= {"state": entry.state.value, "reason": entry.reason}
@@ -163,7 +163,7 @@ def row(full: FullCard) -> dict[str, Any]:
         "vectors": entry.vectors_per_token,
         "family": entry.family,
         "step": entry.step,
-        "used": int(full.used),
+        "used": round(full.used, 3),
         "picture": full.picture and f"embeddings/{entry.id}/thumbnail?v={full.picture}",
         "description": card.description[:DESCRIPTION_CHARACTERS],
         "tags": list(card.tags[:MOST_TAGS]),

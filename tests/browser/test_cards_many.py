@@ -1,0 +1,208 @@
+"""The picker with more cards than a page can hold: what is in the page, how it is searched, sorted, walked through."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.pages import SOON, generate, open_cards, open_studio, prompt
+from tests.browser.studio import Studio
+from tests.browser.test_cards import drop
+
+MANY = 1500
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio with 1,500 embeddings in three folders, of different dates, and one that does not fit."""
+    studio = Studio(tmp_path_factory.mktemp("large"))
+    studio.embeddings.mkdir(parents=True)
+    content = drop(studio, "template").read_bytes()
+    now = time.time()
+    for number in range(MANY):
+        folder = studio.embeddings / ("birds", "birds/small", "trees")[number % 3]
+        folder.mkdir(exist_ok=True)
+        path = folder / f"word{number}.safetensors"
+        path.write_bytes(content)
+        os.utime(path, (now - number, now - number))
+    drop(studio, "misfit", width=768)
+    (studio.embeddings / "trees" / "word2.json").write_text('{"description": "a mossy trunk", "tags": ["green"]}')
+    studio.start()
+    yield studio
+    studio.end()
+
+
+@pytest.fixture(scope="module")
+def picker(browser: Browser, large: Studio) -> Iterator[Page]:
+    """The page with the picker open and complete; these tests share it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    open_studio(page, large)
+    open_cards(page)
+    expect(note(page)).to_have_text(f"{MANY + 2} of {MANY + 2}", timeout=SOON)
+    yield page
+    context.close()
+
+
+@pytest.fixture(autouse=True)
+def all_cards(picker: Page) -> None:
+    """Each test begins with all cards by path."""
+    picker.get_by_role("searchbox").fill("")
+    picker.get_by_label("Sort by").select_option("path")
+    if picker.locator(".ti-way").inner_text() == "↓":
+        picker.locator(".ti-way").click()
+    picker.locator(".ti-crumbs").get_by_role("button", name="All").click()
+
+
+def note(page: Page):  # type: ignore[no-untyped-def]
+    """What is said of the choice."""
+    return page.locator("#ti_cards .ti-note")
+
+
+def words(page: Page) -> list[str]:
+    """The cards in the page, in order."""
+    cells = page.locator("#ti_cards .ti-card-cell")
+    found = cells.evaluate_all(
+        "cells => cells.map(cell => [+cell.ariaPosInSet, cell.querySelector('strong').textContent])"
+    )
+    return [word for _, word in sorted(found)]
+
+
+def test_only_cards_that_are_nearly_in_sight_are_in_the_page_wherever_it_is_scrolled_to(picker: Page) -> None:
+    grid = picker.locator("#ti_cards .ti-cards")
+    assert words(picker)[:3] == ["word1", "word4", "word7"]
+    assert 10 < len(words(picker)) < 100
+    grid.evaluate("grid => { grid.scrollTop = grid.scrollHeight; }")
+    expect(picker.locator("#ti_cards").get_by_text("word1499", exact=True)).to_be_visible()
+    assert len(words(picker)) < 100
+    assert "word1" not in words(picker)
+    last = picker.locator("#ti_cards [aria-posinset]").last
+    assert last.get_attribute("aria-setsize") == str(MANY + 2)
+
+
+def test_cards_are_sorted_both_ways(picker: Page) -> None:
+    for sort, first, last in (
+        ("name", "misfit", "word1499"),
+        ("modified", "word1499", None),
+        ("created", "template", "misfit"),
+    ):
+        picker.get_by_label("Sort by").select_option(sort)
+        assert words(picker)[0] == first, sort
+        picker.locator(".ti-way").click()
+        assert last is None or words(picker)[0] == last, sort
+        picker.locator(".ti-way").click()
+
+
+def test_what_was_used_last_comes_first(picker: Page, large: Studio) -> None:
+    prompt(picker).fill("a word700, word20")
+    generate(picker)
+    picker.locator("#ti_cards").get_by_role("button", name="Refresh").click()
+    picker.get_by_label("Sort by").select_option("used")
+    picker.locator(".ti-way").click()
+    expect(picker.locator("[aria-posinset='1'] strong")).to_have_text("word20", timeout=SOON)
+    assert set(words(picker)[:2]) == {"word700", "word20"}
+    prompt(picker).fill("")
+
+
+def test_search_finds_by_name_folder_description_tags_family_and_nearly_right_words(picker: Page) -> None:
+    search = picker.get_by_role("searchbox")
+    for typed, first, count in (
+        ("word77", "word77", None),
+        ("mossy", "word2", 1),
+        ("GREEN trunk", "word2", 1),
+        ("trees word1", "word1", None),
+        ("small", "word1", 500),
+        ("sd word12", "word12", None),
+        ("wrod1234", "word1234", 1),
+        ("wod1234", "word1234", 1),
+        ("wordd1234", "word1234", 1),
+        ("misfti", "misfit", 1),
+        ("no such thing", None, 0),
+    ):
+        search.fill(typed)
+        shown = words(picker)
+        assert (shown[:1] or [None])[0] == first or typed == "trees word1", typed
+        assert count is None or note(picker).inner_text().startswith((f"{count} of", "None of")), typed
+
+
+def test_folders_are_chosen_in_the_tree_and_by_the_way_above_the_cards(picker: Page) -> None:
+    tree = picker.locator("#ti_cards .ti-tree")
+    expect(tree.get_by_role("button", name="birds 1000")).to_be_visible()
+    tree.get_by_role("button", name="Folders in birds").click()
+    tree.get_by_role("button", name="small 500").click()
+    expect(note(picker)).to_have_text(f"500 of {MANY + 2}")
+    assert words(picker)[0] == "word1"
+    crumbs = picker.locator("#ti_cards .ti-crumbs")
+    expect(crumbs).to_have_text("Allbirdssmall")
+    crumbs.get_by_role("button", name="birds").click()
+    expect(note(picker)).to_have_text(f"1000 of {MANY + 2}")
+
+
+def test_what_does_not_fit_is_left_out_if_asked(picker: Page) -> None:
+    picker.get_by_label("fits").check()
+    expect(note(picker)).to_have_text(f"{MANY + 1} of {MANY + 2}")
+    picker.get_by_label("fits").uncheck()
+    expect(note(picker)).to_have_text(f"{MANY + 2} of {MANY + 2}")
+
+
+def test_cards_are_walked_through_and_used_by_the_keyboard_alone(picker: Page) -> None:
+    picker.locator("body").press("/")
+    search = picker.get_by_role("searchbox")
+    expect(search).to_be_focused()
+    search.press_sequentially("word5")
+    search.press("Enter")
+    expect(prompt(picker)).to_have_value("word5")
+    search.press("Enter")
+    expect(prompt(picker)).to_have_value("")
+    search.press("Escape")
+    expect(search).to_have_value("")
+    search.press("ArrowDown")
+    focused = picker.locator("#ti_cards .ti-card:focus strong")
+    expect(focused).to_have_text("word1")
+    focused.press("ArrowRight")
+    expect(focused).to_have_text("word4")
+    focused.press("End")
+    expect(focused).to_have_text("word1499")
+    focused.press("PageUp")
+    focused.press("Home")
+    focused.press("ArrowRight")
+    focused.press("Enter")
+    expect(prompt(picker)).to_have_value("word4")
+    focused.press("Space")
+    expect(picker.locator("#ti_card_details")).to_contain_text("birds/small/word4.safetensors", timeout=SOON)
+    focused.press("Escape")
+    expect(search).to_be_focused()
+    prompt(picker).fill("")
+
+
+def test_choices_survive_a_reload_and_the_first_cards_come_without_the_rest(
+    open_page: Callable[..., Page], large: Studio
+) -> None:
+    page = open_page(width=1000)
+    open_studio(page, large)
+    open_cards(page)
+    page.get_by_label("Sort by").select_option("name")
+    page.locator(".ti-way").click()
+    page.get_by_label("Card size").select_option("large")
+    page.get_by_role("button", name="Folders", exact=True).click()
+    sizes: list[int] = []
+
+    def first_page_only(route) -> None:  # type: ignore[no-untyped-def]
+        if "limit=100000" in route.request.url:
+            return
+        answer = route.fetch()
+        sizes.append(len(answer.body()))
+        route.fulfill(response=answer)
+
+    page.route("**/ti/cards?**", first_page_only)
+    page.reload()
+    open_studio(page, large)
+    open_cards(page)
+    expect(page.locator("#ti_cards [aria-posinset='1'] strong")).to_have_text("word1499", timeout=SOON)
+    assert sizes[0] < 100_000
+    assert page.locator("#ti_cards .ti-card-cell").first.evaluate("cell => cell.clientWidth") > 180
+    expect(page.locator("#ti_cards .ti-tree")).to_be_hidden()
+    expect(note(page)).to_have_text(f"{MANY + 2} of {MANY + 2} …")
+    page.unroute_all(behavior="ignoreErrors")
