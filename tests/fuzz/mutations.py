@@ -139,6 +139,26 @@ def json_bytes() -> st.SearchStrategy[bytes]:
     return written | st.binary(max_size=100) | st.builds(lambda text, end: text[:-end], written, st.integers(1, 20))
 
 
+@st.composite
+def headers(draw: st.DrawFn) -> bytes:
+    """The header of a safetensors file, right or nearly so."""
+    names = draw(st.lists(st.sampled_from(["emb_params", "clip_l", "clip_g", "<x>", "<x>_1", "\ud800"]), max_size=3))
+    header: dict[str, Any] = {}
+    end = 0
+    for name in names:
+        shape = draw(st.lists(st.sampled_from([0, 1, 1, 2, 4, -1, 10**6, 1.5]), min_size=1, max_size=3))
+        start, size = end, draw(st.sampled_from([4, 8, 16, 32, 64]))
+        end = start + size
+        place = draw(st.sampled_from([[start, end]] * 6 + [[end, start], [0, end], [start], [True, end], [-1, end]]))
+        header[name] = {"dtype": draw(st.sampled_from(["F32", "F32", "F16", "I8", "f32"])), "shape": shape}
+        header[name]["data_offsets"] = place
+        if draw(st.integers(0, 9)) == 0:
+            header[name]["more"] = draw(VALUES)
+    if draw(st.booleans()):
+        header["__metadata__"] = draw(VALUES | st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=3))
+    return json.dumps(header, ensure_ascii=draw(st.booleans())).encode(errors="replace")
+
+
 def safetensors(header: bytes, tensors: int) -> bytes:
     """A file with this header and so many bytes of numbers."""
     return struct.pack("<Q", len(header)) + header + bytes(tensors)

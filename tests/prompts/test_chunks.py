@@ -6,8 +6,17 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from tests.checkpoints import DEMO
-from ti_studio.prompts.chunks import CHUNK_TOKENS, PLACEHOLDER, Chunk, Placement, WordIndex, chunk_prompt
-from ti_studio.prompts.grammar import parse_attention
+from ti_studio.prompts.chunks import (
+    CHUNK_TOKENS,
+    COMMA_PADDING_BACKTRACK,
+    PLACEHOLDER,
+    Chunk,
+    Placement,
+    Word,
+    WordIndex,
+    chunk_prompt,
+)
+from ti_studio.prompts.grammar import Break, Named, Part, Span, parse_attention
 from ti_studio.prompts.tokens import PromptTokenizer
 
 
@@ -99,3 +108,80 @@ def test_no_chunk_overflows_and_no_vector_is_lost(tokenizer: PromptTokenizer, pi
     for chunk in chunks:
         kept = {word.offset + vector for word in chunk.placements for vector in range(word.vectors)}
         assert kept == {index for index, token in enumerate(chunk.ids) if token == PLACEHOLDER}
+
+
+NAMES = ("zzzz1234", "zzzz1234-b", "yyyy5678", "red tree")
+SPANS = st.builds(
+    lambda pieces, weight: Span(" ".join(pieces), weight),
+    st.lists(st.sampled_from(["tree", ",", "a big cat", "tree " * 18, "!", *NAMES]), max_size=12),
+    st.sampled_from([1.0, 1.1, 0.5, -1.0]),
+)
+PARTS = st.lists(
+    SPANS | st.just(Break()) | st.builds(Named, st.sampled_from([*NAMES, "nobody"]), st.just(1.4)), max_size=12
+)
+Unit = tuple[int | str, float, int]
+"""A token's id or a learned word's name, its weight, and the places it takes; a Break takes none."""
+
+
+def units(tokenizer: PromptTokenizer, parts: list[Part], vectors: dict[str, int]) -> list[Unit]:
+    """What stands in a prompt, one after the other, whatever chunks it is cut into."""
+    spelled = sorted(((tokenizer.ids(name), name) for name in vectors), key=lambda pair: -len(pair[0]))
+    found: list[Unit] = []
+    for part in parts:
+        if isinstance(part, Break):
+            found.append(("BREAK", 1.0, 0))
+        elif isinstance(part, Named):
+            found += [(part.name, part.weight, vectors[part.name])] if part.name in vectors else []
+        else:
+            ids = tokenizer.ids(part.text)
+            while ids:
+                name = next((name for spelling, name in spelled if ids[: len(spelling)] == spelling), None)
+                found.append((ids[0], part.weight, 1) if name is None else (name, part.weight, vectors[name]))
+                ids = ids[1 if name is None else len(tokenizer.ids(name)) :]
+    return found
+
+
+def units_of(chunk: Chunk) -> list[Unit]:
+    """What stands in a chunk; a placeholder that belongs to no learned word is an exclamation mark, whose id it has."""
+    at = {placed.offset: placed for placed in chunk.placements}
+    found: list[Unit] = []
+    position = 0
+    while position < len(chunk.ids):
+        placed = at.get(position)
+        count = placed.vectors if placed else 1
+        (weight,) = set(chunk.weights[position : position + count])
+        found.append((placed.name if placed else chunk.ids[position], weight, count))
+        assert placed is None or chunk.ids[position : position + count] == (PLACEHOLDER,) * count
+        position += count
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(PARTS, st.lists(st.integers(1, CHUNK_TOKENS), min_size=len(NAMES), max_size=len(NAMES)))
+def test_any_prompt_is_cut_into_chunks_without_loss_and_only_where_it_has_to_be(
+    tokenizer: PromptTokenizer, parts: list[Part], counts: list[int]
+) -> None:
+    vectors = dict(zip(NAMES, counts, strict=True))
+    words = WordIndex.of(vectors, tokenizer)
+    named = {name: Word(name, (), count) for name, count in vectors.items()}
+    chunks = chunk_prompt(parts, tokenizer, words.with_named(named))
+    wanted = units(tokenizer, parts, vectors)
+
+    # Nothing is lost, added, split or out of order, and every weight stays with its token.
+    assert [unit for chunk in chunks for unit in units_of(chunk)] == [unit for unit in wanted if unit[2]]
+    assert all(len(chunk.ids) <= CHUNK_TOKENS for chunk in chunks)
+    assert all(len(tokenizer.framed(chunk.ids, CHUNK_TOKENS + 2)) == CHUNK_TOKENS + 2 for chunk in chunks)
+    assert len(chunks) >= 1 + sum(isinstance(part, Break) for part in parts[:-1])
+
+    # A chunk ends before its places are used up for one of three reasons.
+    ahead = iter(wanted)
+    for chunk in chunks[:-1]:
+        for _ in units_of(chunk):
+            while next(ahead)[2] == 0:
+                pass
+        rest = list(ahead)
+        ahead = iter(rest)
+        room = CHUNK_TOKENS - len(chunk.ids)
+        if room and rest and rest[0][2] <= room and rest[0][2]:
+            assert chunk.ids[-1] == tokenizer.comma
+            assert room <= COMMA_PADDING_BACKTRACK

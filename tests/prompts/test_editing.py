@@ -81,3 +81,46 @@ def test_ten_thousand_brackets_are_no_burden() -> None:
 
     assert edited(deep, STEPS)[-1].last_step == STEPS
     assert edited("[" * 50_000, STEPS) == ((STEPS, "[" * 50_000),)
+
+
+Plan = list["str | tuple[Plan, Plan, int] | list[Plan]"]
+"""Text; what is said before and after a step; what takes turns."""
+
+
+def plans() -> st.SearchStrategy[Plan]:
+    texts = st.text(alphabet="ab ,é", min_size=1, max_size=4)
+
+    def edits(inner: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
+        swaps = st.tuples(inner, inner, st.integers(0, 12))
+        return st.lists(texts | swaps | st.lists(inner, min_size=2, max_size=3), max_size=3)
+
+    return st.recursive(st.lists(texts, max_size=2), edits, max_leaves=10)
+
+
+def written(plan: Plan) -> str:
+    pieces = []
+    for node in plan:
+        if isinstance(node, tuple):
+            before, after, when = node
+            pieces.append(f"[{written(before)}:{written(after)}:{when}]")
+        else:
+            pieces.append(node if isinstance(node, str) else f"[{'|'.join(map(written, node))}]")
+    return "".join(pieces)
+
+
+def said(plan: Plan, step: int) -> str:
+    pieces = []
+    for node in plan:
+        if isinstance(node, tuple):
+            pieces.append(said(node[0] if step <= node[2] else node[1], step))
+        else:
+            pieces.append(node if isinstance(node, str) else said(node[(step - 1) % len(node)], step))
+    return "".join(pieces)
+
+
+@given(plans())
+def test_edits_in_edits_say_at_each_step_what_they_are_written_for(plan: Plan) -> None:
+    stages = edited(written(plan), STEPS)
+
+    for step in range(1, STEPS + 1):
+        assert next(stage.text for stage in stages if step <= stage.last_step) == said(plan, step)

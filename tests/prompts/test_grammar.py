@@ -1,5 +1,7 @@
 """A1111's emphasis and BREAK."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +69,53 @@ def test_every_text_has_a_reading_with_finite_weights(text: str) -> None:
 @given(st.text(alphabet="abc, 12é-_", max_size=40))
 def test_a_text_without_syntax_is_one_span_of_itself(text: str) -> None:
     assert parse_attention(text) == [Span(text)]
+
+
+Tree = list["str | tuple[str, float, Tree]"]
+"""Text, and brackets around more of the same: how each is written, what it multiplies by, and what is in it."""
+
+
+def trees() -> st.SearchStrategy[Tree]:
+    texts = st.text(alphabet="ab ,:.()[]\\-1é", min_size=1, max_size=6).filter(lambda text: "BREAK" not in text)
+    weights = st.sampled_from([0.5, 1.3, 2.0, -1.0, 0.0])
+
+    def bracketed(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+        brackets = st.one_of(
+            st.builds(lambda tree: ("()", 1.1, tree), inner),
+            st.builds(lambda tree: ("[]", 1 / 1.1, tree), inner),
+            st.builds(lambda weight, tree: (f"(:{weight})", weight, tree), weights, inner),
+        )
+        return st.lists(texts | brackets, max_size=4)
+
+    return st.recursive(st.lists(texts, max_size=2), bracketed, max_leaves=12)
+
+
+def written(tree: Tree) -> str:
+    """The tree as a prompt, every bracket in its texts escaped; a colon is followed by what can't be a weight."""
+    pieces = []
+    for node in tree:
+        if isinstance(node, str):
+            pieces.append("".join(f"\\{sign}" if sign in "()[]\\" else sign for sign in node.replace(":", ": x")))
+        else:
+            brackets, _, inner = node
+            pieces.append(f"{brackets[0]}{written(inner)}{brackets[1:]}")
+    return "".join(pieces)
+
+
+def weighed(tree: Tree) -> list[tuple[str, float]]:
+    """Each sign of the tree's text with its weight."""
+    signs: list[tuple[str, float]] = []
+    for node in tree:
+        if isinstance(node, str):
+            signs += [(sign, 1.0) for sign in node.replace(":", ": x")]
+        else:
+            signs += [(sign, weight * node[1]) for sign, weight in weighed(node[2])]
+    return signs
+
+
+@given(trees())
+def test_brackets_in_brackets_multiply_and_no_sign_of_the_text_is_lost(tree: Tree) -> None:
+    parts = [part for part in parse_attention(written(tree)) if isinstance(part, Span)]
+
+    assert [(sign, part.weight) for part in parts for sign in part.text] == weighed(tree)
+    assert all(one.weight != other.weight for one, other in pairwise(parts))
