@@ -57,6 +57,9 @@ def test_what_is_broken_is_named_and_no_text_of_it_is_markup(page: Page, extende
     expect(row(page, MARKUP)).to_contain_text("install.py ended with status 1: <b>nothing</b> can be installed")
     expect(row(page, MARKUP)).to_contain_text("ValueError: <img src=x onerror=window.hacked=1>")
     expect(row(page, "framer")).to_contain_text("on_cfg_denoiser has no effect")
+    expect(row(page, "framer").get_by_role("checkbox")).to_be_checked()
+    box = row(page, "framer").get_by_role("checkbox")
+    assert box.evaluate("box => getComputedStyle(box).appearance") == "auto", "a ticked box would look like any other"
     page.get_by_role("tab", name="Settings").click()
     page.get_by_role("tab", name="Broken").click()
     expect(control(page, "setting_broken_text")).to_have_value("fine")

@@ -35,7 +35,7 @@ def test_an_option_has_its_default_until_it_is_set(options: Options) -> None:
 def test_comments_are_added_as_in_a1111() -> None:
     info = OptionInfo(1, "x").info("px").needs_reload_ui().html("<b>!</b>").link("more", 'https://a/"b"')
 
-    assert info.comment_after == "<span class='info'>(px)</span><span class='info'>(requires restart)</span><b>!</b>"
+    assert info.comment_after == "<span class='info'>(px)</span> <span class='info'>(requires restart)</span><b>!</b>"
     assert info.comment_before == '[<a href="https://a/&quot;b&quot;" target="_blank">more</a>]'
 
 

@@ -168,6 +168,17 @@ def test_enabling_is_for_the_next_start_and_unknown_names_are_refused(
     assert not client.put("/ti/extensions", json={"enabled": {"greeter": True}}).json()["restart_needed"]
 
 
+def test_looking_at_the_list_does_not_log_its_failures_again(
+    add: Callable[..., None], extended: Extended, caplog: pytest.LogCaptureFixture
+) -> None:
+    add("broken")
+    client, _ = extended()
+    caplog.clear()
+
+    assert client.get("/ti/extensions").json()["extensions"][0]["problems"]
+    assert caplog.records == []
+
+
 def test_with_listen_extensions_are_only_shown(add: Callable[..., None], extended: Extended, folders: Folders) -> None:
     add("greeter")
     client, _ = extended(listen=True)

@@ -48,7 +48,7 @@ def find_extensions(folder: Path, disabled: Collection[str], boundary: Boundary)
         boundary: is told of broken metadata and of names that are taken.
     """
     found: list[Extension] = []
-    for path in _folders(folder):
+    for path in extension_folders(folder):
         enabled = path.name not in disabled
         tell = boundary.note if enabled else boundary.remark
         try:
@@ -79,6 +79,7 @@ def check_requirements(extensions: Iterable[Extension], boundary: Boundary) -> N
                 boundary.note(extension.name, f"It requires the extension {wanted!r}, which is {why}.")
 
 
-def _folders(folder: Path) -> Iterator[Path]:
+def extension_folders(folder: Path) -> Iterator[Path]:
+    """Yields the folders that are extensions, by name; there are none where the folder is missing."""
     if folder.is_dir():
         yield from sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))

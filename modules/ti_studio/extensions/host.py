@@ -13,7 +13,7 @@ from typing import Any
 from ti_studio.extensions.a1111 import Offer, offered
 from ti_studio.extensions.boundary import Boundary, Owner
 from ti_studio.extensions.callbacks import Callbacks
-from ti_studio.extensions.discovery import Extension, check_requirements, find_extensions
+from ti_studio.extensions.discovery import Extension, check_requirements, extension_folders, find_extensions
 from ti_studio.extensions.flags import command_line_options
 from ti_studio.extensions.installing import run_installers
 from ti_studio.extensions.options import DISABLE_ALL, DISABLED, PRIORITIES, Options
@@ -101,8 +101,7 @@ class ExtensionHost:
     def wanted(self) -> dict[str, bool]:
         """Whether the settings enable each extension that is there now, by its folder's name: for the next start."""
         disabled = self._disabled
-        there = find_extensions(self.folder, (), Boundary())
-        return {extension.name: extension.name not in disabled for extension in there}
+        return {path.name: path.name not in disabled for path in extension_folders(self.folder)}
 
     def want(self, enabled: dict[str, bool]) -> None:
         """Saves which extensions the next start loads; those that are not named stay as they are.

@@ -68,11 +68,11 @@ class OptionInfo:
 
     def needs_restart(self) -> "OptionInfo":
         """Says that a change shows after a restart."""
-        return self.info("requires restart")
+        return self.html(" <span class='info'>(requires restart)</span>")
 
     def needs_reload_ui(self) -> "OptionInfo":
         """Says that a change shows after a restart: the studio's page is built once."""
-        return self.info("requires restart")
+        return self.needs_restart()
 
 
 class OptionHTML(OptionInfo):

@@ -97,11 +97,11 @@ def _folder_name(address: str, name: str) -> str:
 
 
 def _run(arguments: list[str], seconds: int) -> str:
-    """Runs git, which must ask nobody for a password and start no helper that an address names."""
+    """Runs git, which must ask nobody for a password, and start nothing that an address or a repository names."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES)}
     try:
         result = subprocess.run(
-            ["git", *arguments],
+            ["git", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

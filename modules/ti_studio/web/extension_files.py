@@ -52,7 +52,9 @@ class ExtensionFiles:
             path = served.get(name)
             if path is None or not path.is_file():
                 raise NotFound(f"No extension has a file {name!r}.")
-            return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()])
+            # An extension may rewrite its style while the server runs, as themes do.
+            headers = {"Cache-Control": "no-cache"}
+            return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers=headers)
 
         return router
 

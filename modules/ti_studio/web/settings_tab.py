@@ -73,7 +73,7 @@ def _setting(extensions: ExtensionHost, key: str, info: OptionInfo) -> Shown | N
         live_text("", {"text": f"{info.label or key} can't be shown; see Extensions."}, PROBLEM)
         return None
     if info.comment_before or info.comment_after:
-        gr.HTML(f"{info.comment_before} {info.comment_after}", elem_classes="ti-note")
+        gr.HTML(f"{info.comment_before} {info.comment_after}", elem_classes="ti-note", padding=False)
     if info.refresh is not None:
         _refresh_button(extensions, owner, Shown(key, info, component))
     return Shown(key, info, component)
@@ -117,9 +117,9 @@ def _refresh_button(extensions: ExtensionHost, owner: Owner, shown: Shown) -> No
 def _wire(extensions: ExtensionHost, page: gr.Blocks, apply: gr.Button, result: gr.HTML, shown: list[Shown]) -> None:
     components: list[Component] = [setting.component for setting in shown]
 
-    def current() -> list[Any]:
+    def current() -> dict[Any, Any]:
         data = extensions.options.data
-        return [gr.update(value=data.get(setting.key, setting.info.default)) for setting in shown]
+        return {setting.component: gr.update(value=data.get(setting.key, setting.info.default)) for setting in shown}
 
     def save(*values: Any) -> dict[str, Any]:
         changed = extensions.options.apply({setting.key: value for setting, value in zip(shown, values, strict=True)})
