@@ -30,28 +30,34 @@ ONLY_SHOWN = (
 )
 
 
+ABSENT = "This studio loads no extensions: inside another WebUI they are that one's."
+
+
 class ExtensionHost:
     """What loads extensions and what they have registered; nothing is loaded before `loaded`."""
 
-    def __init__(self, data: Path, server: ServerOptions | None = None) -> None:
+    def __init__(self, data: Path, server: ServerOptions | None = None, *, is_absent: bool = False) -> None:
         """Reads the settings and finds the extensions.
 
         Args:
             data: the data folder, which holds `extensions/` and `config.json`.
             server: the server's flags.
+            is_absent: there are none and can be none: inside another WebUI, whose folder this may be, extensions and
+                settings are its own, and are neither read nor changed.
 
         Raises:
             SettingsUnreadable: the settings are there and may not be read.
         """
         self.server = server or ServerOptions()
+        self.is_absent = is_absent
         self.data = data
         self.boundary = Boundary()
-        self.options = Options(data / "config.json", self.boundary)
+        self.options = Options(None if is_absent else data / "config.json", self.boundary)
         self.callbacks = Callbacks(self.boundary, priorities=self._first)
         self.state = State()
         self.watcher = ExtensionWatcher(self.callbacks)
         self.cmd_opts = command_line_options(self.server)
-        self.extensions = find_extensions(self.folder, self._disabled, self.boundary)
+        self.extensions = [] if is_absent else find_extensions(self.folder, self._disabled, self.boundary)
         if self.options.trouble:
             logger.error(self.options.trouble)
         if not self.disabled_by:
@@ -89,6 +95,8 @@ class ExtensionHost:
     @property
     def only_shown(self) -> str:
         """Why extensions may not be changed from the page; empty if they may."""
+        if self.is_absent:
+            return ABSENT
         locked = self.server.listen and not self.server.enable_insecure_extension_access
         return ONLY_SHOWN if locked else ""
 
@@ -101,6 +109,8 @@ class ExtensionHost:
     def wanted(self) -> dict[str, bool]:
         """Whether the settings enable each extension that is there now, by its folder's name: for the next start."""
         disabled = self._disabled
+        if self.is_absent:
+            return {}
         return {path.name: path.name not in disabled for path in extension_folders(self.folder)}
 
     def want(self, enabled: dict[str, bool]) -> None:

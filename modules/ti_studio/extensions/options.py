@@ -97,11 +97,11 @@ class Options:
     data: dict[str, Any]
     data_labels: dict[str, OptionInfo]
 
-    def __init__(self, path: Path, boundary: Boundary) -> None:
+    def __init__(self, path: Path | None, boundary: Boundary) -> None:
         """Reads the file.
 
         Args:
-            path: `config.json`; a missing one is made when something is saved.
+            path: `config.json`; a missing one is made when something is saved. None: nothing is read or kept.
             boundary: through which what extensions declare is called.
 
         Raises:
@@ -109,7 +109,7 @@ class Options:
         """
         self._path, self._boundary = path, boundary
         self._owners: dict[str, Owner] = {}
-        self.data, self._trouble = read_settings(path)
+        self.data, self._trouble = read_settings(path) if path is not None else ({}, "")
         self.data_labels = {}
         self.add_option(DISABLED, OptionInfo([], "Disable these extensions", section=HIDDEN))
         self.add_option(DISABLE_ALL, OptionInfo("none", "Disable all extensions", section=HIDDEN))
@@ -180,12 +180,12 @@ class Options:
                 raise WrongSetting(f"{self.data_labels[key].label or key}: found {value!r}, expected {kind}.")
         before = dict(self.data)
         changed = [key for key, value in values.items() if before.get(key) != value]
-        write_settings(self._path, {**before, **values})
+        self._write({**before, **values})
         self.data.update(values)
         refused = [key for key in changed if not self._tell(key)]
         if refused:
             self.data.update({key: before.get(key) for key in refused})
-            write_settings(self._path, self.data)
+            self._write(self.data)
             raise WrongSetting(
                 f"The extension failed on the new value of {', '.join(refused)}, which is as it was. "
                 "The Extensions tab has its error."
@@ -194,7 +194,10 @@ class Options:
 
     def save(self, filename: str | Path | None = None) -> None:
         """Writes all settings, those of extensions that are not there included."""
-        write_settings(Path(filename) if filename else self._path, self.data)
+        if filename is not None:
+            write_settings(Path(filename), self.data)
+        else:
+            self._write(self.data)
 
     def onchange(self, key: str, func: Callable[[], Any], call: bool = True) -> None:
         """Sets what a change calls, and calls it now."""
@@ -222,6 +225,10 @@ class Options:
         if type(value) in numbers and type(default) in numbers:
             return True
         return type(value) is type(default)
+
+    def _write(self, data: dict[str, Any]) -> None:
+        if self._path is not None:
+            write_settings(self._path, data)
 
     def _tell(self, key: str) -> bool:
         onchange = self.data_labels[key].onchange

@@ -73,9 +73,9 @@ def create_app(
         auth: user names and passwords; None: no login is asked for.
         api_auth: further ones for programs, which `/sdapi/` asks for even if the page has no login.
         hosts: the names it answers to, which keeps other sites' pages out of a server on loopback; none: any name.
-        extensions: those that are loaded; None: none is loaded.
+        extensions: those that are loaded; None: there are none, and no tab of them.
     """
-    extensions = extensions or ExtensionHost(services.folders.data, ServerOptions(disable_all_extensions=True))
+    extensions = extensions or ExtensionHost(services.folders.data, is_absent=True)
     extensions.callbacks.call("before_ui")
     accounts = list(auth or ())
     app = FastAPI(

@@ -31,7 +31,8 @@ def build_page(services: Services, extensions: ExtensionHost) -> gr.Blocks:
                 place("ti_tools", "Embeddings")
             show_tabs(extensions, more_tabs)
             settings_tab(extensions, page)
-            extensions_tab(extensions)
+            if not extensions.is_absent:
+                extensions_tab(extensions)
     return page
 
 
