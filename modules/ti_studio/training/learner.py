@@ -81,7 +81,8 @@ class Learner:
             for gradient in gradients:
                 gradient.div_(self.loss_scale.factor)
         self._parametrization.before_step()
-        gradient_norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        norm = torch.linalg.vector_norm  # Tensor.norm's, without what that looks at first
+        gradient_norm = norm(torch.stack([norm(gradient) for gradient in gradients]))
         if self._options.max_grad_norm:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._options.max_grad_norm)
         for group in self._optimizer.param_groups:
@@ -92,7 +93,7 @@ class Learner:
         self.step += 1
         if self._average is not None:
             self._average.take_in(self.rows, self.step)
-        vector_norm = torch.stack([rows.detach().norm(dim=-1).mean() for rows in self.rows.values()]).mean()
+        vector_norm = torch.stack([norm(rows.detach(), dim=-1).mean() for rows in self.rows.values()]).mean()
         return torch.stack([gradient_norm, vector_norm])
 
     def gradients(self) -> list[Tensor]:

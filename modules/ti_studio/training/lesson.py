@@ -12,7 +12,7 @@ from ti_studio.prompts.conditioning import filled
 from ti_studio.prompts.transfer import sent
 from ti_studio.training.dataset import repeats_of
 from ti_studio.training.latents import Latents
-from ti_studio.training.noise import perturbation, shaped_noise
+from ti_studio.training.noise import is_shaped, perturbation, shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch
 from ti_studio.training.order import Order
 from ti_studio.training.prompts import PicturePrompts, Prompt
@@ -137,9 +137,12 @@ class Lesson:
         noise = torch.randn(shape, generator=drawn)
         timesteps = self._timesteps(len(pictures), drawn)
         # Generators of their own, so that an option changes nothing else that is drawn.
-        shaping = generator(self.request.seed, "shape of the noise", number)
-        noise = shaped_noise(sent(noise, device), found.latents, self.request, shaping)
-        more = perturbation(noise, self.request, generator(self.request.seed, "perturbation", number))
+        noise, more, seed = sent(noise, device), None, self.request.seed
+        if is_shaped(self.request):
+            shaping = generator(seed, "shape of the noise", number)
+            noise = shaped_noise(noise, found.latents, self.request, shaping)
+        if self.request.ip_noise_gamma:
+            more = perturbation(noise, self.request, generator(seed, "perturbation", number))
         noisy = self.noise.add_noise(found.latents, noise, sent(timesteps, device), more)
         return replace(noisy, mask=found.mask, sizes=found.sizes), timesteps.tolist()
 

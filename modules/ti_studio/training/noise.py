@@ -8,6 +8,11 @@ from ti_studio.prompts.transfer import sent
 from ti_studio.training.options import ObjectiveOptions
 
 
+def is_shaped(options: ObjectiveOptions) -> bool:
+    """Tells whether the options change the noise."""
+    return bool(options.antithetic_noise or options.noise_offset or options.multires_noise_iterations)
+
+
 def shaped_noise(noise: Tensor, latents: Tensor, options: ObjectiveOptions, drawn: torch.Generator) -> Tensor:
     """Returns noise changed as the options say: paired, offset, and coarser noise added.
 

@@ -85,7 +85,8 @@ class NoiseSchedule:
             perturbation: more noise, of which nothing is to be found.
         """
         added = noise if perturbation is None else noise + perturbation
-        noisy = self._scheduler.add_noise(latents, added, timesteps)
+        kept = self._scheduler.alphas_cumprod[timesteps].reshape(-1, 1, 1, 1)
+        noisy = kept**0.5 * latents + (1 - kept) ** 0.5 * added
         target = self._scheduler.get_velocity(latents, noise, timesteps) if self.predicts_velocity else noise
         return NoisyBatch(noisy, timesteps, target, self._weights(timesteps), self._huber_c(timesteps))
 
@@ -96,8 +97,11 @@ class NoiseSchedule:
 
     def _weights(self, timesteps: Tensor) -> Tensor | None:
         options = self.options
-        snr = self._snr(timesteps)
         weights: Tensor | None = None
+        by_snr = options.min_snr_gamma, options.v_pred_like_loss, options.debiased_estimation_loss
+        if not any((*by_snr, options.scale_v_pred_loss_like_noise_pred)):
+            return weights
+        snr = self._snr(timesteps)
         if options.min_snr_gamma:
             capped = snr.clamp(max=options.min_snr_gamma)
             # For noise min(snr, γ) / snr is 1 at pure noise, where snr is 0.

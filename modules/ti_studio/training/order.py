@@ -54,7 +54,7 @@ class Order:
         batches: list[list[int]] = []
         for which, group in enumerate(self.groups):
             drawn = generator(self.seed, f"order of size {which}", turn)
-            mixed = [group[int(index)] for index in torch.randperm(len(group), generator=drawn)]
+            mixed = [group[index] for index in torch.randperm(len(group), generator=drawn).tolist()]
             batches += [mixed[start : start + self.batch_size] for start in range(0, len(mixed), self.batch_size)]
         drawn = generator(self.seed, "order of batches", turn)
-        return [batches[int(index)] for index in torch.randperm(len(batches), generator=drawn)]
+        return [batches[index] for index in torch.randperm(len(batches), generator=drawn).tolist()]

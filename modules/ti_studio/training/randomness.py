@@ -17,4 +17,5 @@ def generator(seed: int, purpose: str, number: int) -> torch.Generator:
 
 def permutation(seed: int, epoch: int, count: int) -> list[int]:
     """Returns the order of an epoch: each of `count` pictures once."""
-    return [int(index) for index in torch.randperm(count, generator=generator(seed, "order", epoch))]
+    order: list[int] = torch.randperm(count, generator=generator(seed, "order", epoch)).tolist()
+    return order
