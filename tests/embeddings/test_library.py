@@ -474,12 +474,13 @@ def test_threads_that_ask_during_a_look_share_the_next_one(
 
 
 def test_the_library_keeps_little_metadata_and_reads_the_rest_on_demand(root: Path, library: Library) -> None:
-    metadata = {"ti_studio.trigger": "cat", "ti_studio.request": "{}", "modelspec.title": "x" * 1000, "other": "y"}
+    short = {"ti_studio.trigger": "cat", "ti_studio.checkpoint": "demo", "ti_studio.checkpoint_sha256": "a" * 64}
+    metadata = {**short, "ti_studio.request": "{}", "modelspec.title": "x" * 1000, "other": "y"}
     write_embedding(Embedding("cat", {"clip_l": torch.ones(1, 96)}, 5, metadata), root / "cat.safetensors")
     settle()
     library.refresh()
     (entry,) = library.entries()
-    assert entry.metadata == {"ti_studio.trigger": "cat"}
+    assert entry.metadata == short
     assert metadata.items() <= library.metadata(entry).items()
     (root / "cat.safetensors").unlink()
     with pytest.raises(UnreadableEmbedding, match="can't be read any more"):

@@ -23,6 +23,7 @@ VERSIONS = "ti_studio.versions"
 SHORT = (
     TRIGGER,
     CHECKPOINT,
+    CHECKPOINT_SHA256,
     INITIALIZATION_TEXT,
     "sd_checkpoint",
     "sd_checkpoint_name",
