@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +16,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
+from ti_studio.embeddings.errors import NoEmbedding
 from ti_studio.embeddings.export import export
 from ti_studio.embeddings.files import read_embedding
-from ti_studio.embeddings.pictures import CHUNK, picture_with, read_picture
+from ti_studio.embeddings.pictures import CHUNK, has_jxl_plugin, picture_with, read_picture
 
 ROWS = torch.arange(16, dtype=torch.float32).reshape(2, 8) / 64 - 0.1
 DATA = {"string_to_token": {"*": 265}, "string_to_param": {"*": ROWS}, "name": "cat", "step": 7}
@@ -150,3 +152,37 @@ def test_damaged_pictures_are_refused_and_nothing_else_happens(noise: bytes, at:
         read_picture(bytes(content))
     except UnreadableEmbedding as error:
         assert str(error)
+
+
+_PLUGIN = """
+from io import BytesIO
+from PIL import Image, PngImagePlugin
+
+class Jxl(PngImagePlugin.PngImageFile):
+    format = "JXL"
+
+    def _open(self):
+        self.fp.seek(3)
+        self.fp = BytesIO(self.fp.read())
+        super()._open()
+
+Image.register_open("JXL", Jxl, lambda prefix: prefix[:3] == b"jxl")
+"""
+
+
+@pytest.mark.skipif(has_jxl_plugin(), reason="the real plug-in is installed, and knows no file made up here")
+def test_a_format_of_a_plug_in_is_read_where_the_plug_in_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cat.jxl"
+    path.write_bytes(b"jxl" + picture(keep_chunk=False))
+    with pytest.raises(NoEmbedding, match="is no picture that can be read"):
+        read_embedding(path)
+    (tmp_path / "pillow_jxl.py").write_text(_PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert torch.equal(read_embedding(path).vectors["clip_l"], ROWS)
+    finally:
+        Image.OPEN.pop("JXL", None)
+        Image.ID.remove("JXL")
+        del sys.modules["pillow_jxl"]

@@ -75,17 +75,39 @@ def misfit(entry: Entry, widths: Mapping[str, int], checkpoint_family: str | Non
     return f"its vectors are {found} wide; the checkpoint needs {needed}"
 
 
-def judge(
-    entries: Iterable[Entry], widths: Mapping[str, int] | None, checkpoint_family: str | None = None
-) -> tuple[Entry, ...]:
-    """Returns the entries with their state for this checkpoint, and with the winner of each word that several have.
+class Fitting:
+    """Says which of a library's entries fit one kind of checkpoint, and keeps what it said of those that have not
+    changed: thousands may be made for another kind."""
 
-    The first file by path wins, among those that are usable if any is: a broken or foreign file takes no word away.
-    """
-    judged = [entry if widths is None else _for_checkpoint(entry, widths, checkpoint_family) for entry in entries]
+    def __init__(self, widths: Mapping[str, int], checkpoint_family: str | None = None) -> None:
+        """Takes the checkpoint's widths by text encoder, and what the reasons call it."""
+        self._widths, self._family = widths, checkpoint_family
+        self._misfits: dict[str, tuple[Entry, Entry]] = {}
+
+    def judge(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+        """Returns the entries with their state for this checkpoint, and with the winner of each word that several have.
+
+        The first file by path wins, among those that are usable if any is: a broken or foreign file takes no word away.
+        """
+        judged: list[Entry] = []
+        misfits: dict[str, tuple[Entry, Entry]] = {}
+        for entry in entries:
+            known = self._misfits.get(entry.id)
+            if known is None or known[0] is not entry:
+                known = (entry, _for_checkpoint(entry, self._widths, self._family))
+            if known[1] is not entry:
+                misfits[entry.id] = known
+            judged.append(known[1])
+        self._misfits = misfits
+        return with_winners(judged)
+
+
+def with_winners(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Returns the entries with the winner of each word that several have, whatever the checkpoint."""
+    judged = tuple(entries)
     words = [entry.word.lower() for entry in judged]
     if len(set(words)) == len(words):
-        return tuple(judged)
+        return judged
     winners: dict[str, Entry] = {}
     for word, entry in sorted(zip(words, judged, strict=True), key=lambda pair: pair[1].state is not State.USABLE):
         winners.setdefault(word, entry)

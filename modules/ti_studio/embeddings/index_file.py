@@ -15,6 +15,7 @@ from typing import Any
 import PIL
 
 from ti_studio.embeddings.outlines import Outline
+from ti_studio.embeddings.pictures import has_jxl_plugin
 from ti_studio.embeddings.verdicts import MOST_CHARACTERS, Verdict
 from ti_studio.embeddings.walk import FileState
 from ti_studio.folders import WriteFailed, atomic_write
@@ -64,7 +65,7 @@ def _readers() -> str:
     """Returns what changes when the code does that looks into files: what an older one said may be wrong."""
     code = sorted(Path(__file__).parent.glob("*.py"))
     facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in code]
-    return hashlib.sha256(repr((PIL.__version__, facts)).encode()).hexdigest()
+    return hashlib.sha256(repr((PIL.__version__, has_jxl_plugin(), facts)).encode()).hexdigest()
 
 
 def _said(verdict: Verdict) -> object:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.entries import Entry, Identity, State, judge
+from ti_studio.embeddings.entries import Entry, Fitting, Identity, State, with_winners
 from ti_studio.embeddings.errors import UnreadableEmbedding
 from ti_studio.embeddings.files import file_sha256, outline_embedding, read_embedding
 from ti_studio.embeddings.names import displayed
@@ -51,7 +51,8 @@ class Library:
         self._records: dict[str, Entry] = {}
         self._positions: dict[str, int] = {}
         self._judged: tuple[Entry, ...] = ()
-        self._fitted: OrderedDict[object, tuple[Entry, ...]] = OrderedDict()
+        self._fittings: OrderedDict[object, Fitting] = OrderedDict()
+        self._fitted: dict[object, tuple[Entry, ...]] = {}
         self._rows: OrderedDict[Identity, Embedding] = OrderedDict()
         self._hashes: dict[Identity, str] = {}
         self._version = 0
@@ -88,13 +89,14 @@ class Library:
         asked = (frozenset(widths.items()), checkpoint_family)
         with self._lock:
             if asked not in self._fitted:
-                self._fitted[asked] = judge(self._records.values(), widths, checkpoint_family)
+                fitting = self._fittings.setdefault(asked, Fitting(widths, checkpoint_family))
+                self._fitted[asked] = fitting.judge(self._records.values())
                 misfits = [entry.word for entry in self._fitted[asked] if entry.state is State.INCOMPATIBLE]
                 if misfits:
                     log.info("Embeddings that don't fit the checkpoint: %s", _counted(misfits))
-            self._fitted.move_to_end(asked)
-            if len(self._fitted) > _MOST_CHECKPOINTS:
-                self._fitted.popitem(last=False)
+            self._fittings.move_to_end(asked)
+            if len(self._fittings) > _MOST_CHECKPOINTS:
+                self._fitted.pop(self._fittings.popitem(last=False)[0], None)
             return self._fitted[asked]
 
     def usable(self, widths: Mapping[str, int], checkpoint_family: str | None = None) -> dict[str, Entry]:
@@ -182,7 +184,7 @@ class Library:
         changed = [entry for relative, entry in records.items() if entry is not self._records.get(relative)]
         gone = self._records.keys() - records.keys()
         log.info("Embeddings: %d files, %d new or changed, %d gone", len(records), len(changed), len(gone))
-        judged = judge(records.values(), None)
+        judged = with_winners(records.values())
         told = {_told(entry) for entry in self._judged if entry.reason or entry.conflict}
         for entry in judged:
             if (entry.reason or entry.conflict) and _told(entry) not in told:

@@ -6,6 +6,8 @@ The format is that of A1111's `modules/textual_inversion/image_embedding.py`, wr
 
 import base64
 import binascii
+import importlib
+import importlib.util
 import json
 import struct
 import zlib
@@ -23,6 +25,8 @@ from ti_studio.embeddings.errors import NoEmbedding, UnreadableEmbedding
 
 PICTURE_ENDINGS = (".png", ".webp", ".avif", ".jxl")
 _FORMATS = ("PNG", "WEBP", "AVIF", "JXL")
+
+_JXL_PLUGIN = "pillow_jxl"
 
 CHUNK = "sd-ti-embedding"
 MAX_PIXELS = 50_000_000
@@ -77,7 +81,14 @@ def read_picture(content: bytes) -> dict[str, object]:
 def known_formats(wanted: Sequence[str]) -> list[str]:
     """Returns those of the formats that Pillow can read here. Left to itself it would try any: EPS starts a program."""
     Image.init()
+    if "JXL" in wanted and has_jxl_plugin():
+        importlib.import_module(_JXL_PLUGIN)
     return [name for name in wanted if name in Image.OPEN]
+
+
+def has_jxl_plugin() -> bool:
+    """Tells whether the package is installed that lets Pillow read JPEG XL, which it can't by itself."""
+    return importlib.util.find_spec(_JXL_PLUGIN) is not None
 
 
 def picture_with(data: Mapping[str, object], image: Image.Image) -> bytes:
