@@ -2,6 +2,7 @@
 
 const ENOUGH = 40; // with so many cards found, none is looked for that is only much like what was typed
 const LEAST_FOR_A_SLIP = 4;
+const MOST_FOR_A_SLIP = 24; // letters; longer ones are pasted, not typed
 
 /** Returns a card with what it is searched and sorted by. */
 function prepared(card) {
@@ -108,7 +109,7 @@ function strictly({ word, tags, place, about }, term) {
 /** A pattern for a term with a letter too many, left out, wrong or swapped, or with letters skipped between its own. */
 function likeness(term) {
   const letters = [...term];
-  if (letters.length < 2) return null;
+  if (letters.length < 2 || letters.length > MOST_FOR_A_SLIP) return null;
   const part = (from, to) => letters.slice(from, to).map(escaped).join("");
   const ways = [letters.map(escaped).join("[^\\s]{0,2}")];
   if (letters.length >= LEAST_FOR_A_SLIP) {

@@ -37,6 +37,7 @@ async function start() {
     count();
   };
   window.addEventListener("focus", refresh);
+  document.addEventListener("ti:checkpoint", refresh);
 
   embeddingTools(await whenThere("ti_tools"), { onMade: refresh });
   const [monitor, actions] = await Promise.all(["ti_monitor", "ti_job_actions"].map(whenThere));

@@ -147,6 +147,12 @@ def test_what_does_not_fit_is_left_out_if_asked(picker: Page) -> None:
     expect(note(picker)).to_have_text(f"{MANY + 2} of {MANY + 2}")
 
 
+def test_another_checkpoint_is_another_question_of_what_fits(picker: Page) -> None:
+    with picker.expect_request("**/ti/cards?limit=100000", timeout=SOON):
+        picker.locator("#ti_checkpoint input").click()
+        picker.get_by_role("option", name="demo").click()
+
+
 def test_cards_are_walked_through_and_used_by_the_keyboard_alone(picker: Page) -> None:
     picker.locator("body").press("/")
     search = picker.get_by_role("searchbox")

@@ -198,6 +198,23 @@ def test_a_use_is_shown(client: Client, services: Services, add_embedding: Add) 
     assert studio.get(f"/ti/embeddings/{card['id']}").json()["used"] >= card["used"]
 
 
+def test_half_a_character_an_old_lock_and_a_name_that_is_too_long_for_one_break_nothing(
+    client: Client, folders: Folders, add_embedding: Add
+) -> None:
+    halves = '{"description": "\\ud800", "tags": ["\\udc00", "b"], "notes": "\\ud83d"}'
+    add_embedding("cat").with_suffix(".json").write_text(halves)
+    name_lock(folders.embeddings, "cat").touch()
+    long = add_embedding("long").rename(folders.embeddings / f"{'x' * 243}.safetensors")
+    studio = client()
+    cat, other = studio.get("/ti/cards").json()["cards"]
+    assert other["word"] == long.stem
+    found = studio.get(f"/ti/embeddings/{cat['id']}").json()
+    assert (found["description"], found["tags"], found["in_training"]) == ("?", ["?", "b"], False)
+    assert studio.get(f"/ti/embeddings/{other['id']}").status_code == 200
+    assert studio.delete(f"/ti/embeddings/{other['id']}").json()["name"] == long.name
+    assert studio.delete(f"/ti/embeddings/{cat['id']}").status_code == 200
+
+
 def test_other_sites_pages_change_nothing(client: Client, add_embedding: Add) -> None:
     add_embedding("cat")
     studio = client()

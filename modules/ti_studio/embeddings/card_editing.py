@@ -1,6 +1,7 @@
 """Writes what people say about an embedding into A1111's file beside it, and leaves what others wrote there."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def write_card(embedding_path: Path, change: CardChange, family: str | None = No
 def rename_in_card(embedding_path: Path, old_word: str) -> None:
     """Lets the file beside a renamed embedding call it by its new name, where it stood for a whole text."""
     path = json_path(embedding_path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         return
     written = read_json_object(path, [])
     calling = [key for key in (POSITIVE_TEXT, NEGATIVE_TEXT) if written.get(key) == old_word]

@@ -79,7 +79,7 @@ def read_card(embedding_path: Path) -> Card:
         paths = (embedding_path.with_name(f"{embedding_path.stem}{ending}") for ending in TEXT_ENDINGS[1:])
         description = next(filter(None, (_read_text(path, problems) for path in paths)), "")
     return Card(
-        description=description,
+        description=_text(description),
         notes=_text(written.get(NOTES)),
         problem="; ".join(problems) or None,
         tags=_tags(written.get(TAGS)),
@@ -108,7 +108,7 @@ def read_json_object(path: Path, problems: list[str]) -> dict[str, object]:
 
 
 def _read_text(path: Path, problems: list[str]) -> str:
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike `Path.is_file` it says so of a name that is too long
         return ""
     try:
         with path.open("rb") as file:
@@ -123,13 +123,14 @@ def _read_text(path: Path, problems: list[str]) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """Returns a text that can be sent anywhere: JSON may hold halves of characters."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def _tags(value: object) -> tuple[str, ...]:
     """Takes a list, or one text with commas."""
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
-    return tuple(dict.fromkeys(part.strip() for part in parts if isinstance(part, str) and part.strip()))
+    return tuple(dict.fromkeys(tag for tag in (_text(part).strip() for part in parts) if tag))
 
 
 def _weight(value: object) -> float | None:

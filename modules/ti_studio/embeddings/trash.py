@@ -34,6 +34,9 @@ class Trashed:
     """Where it was, relative to the library."""
     deleted: float
     """Unix seconds."""
+    files: tuple[str, ...]
+    """Names of all files, in the order of the numbers that they lie under here: a name with an ending more may be too
+    long."""
 
 
 class Trash:
@@ -53,13 +56,14 @@ class Trash:
         now = time.time()
         identity = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{uuid.uuid4().hex[:8]}"
         folder = files[0].parent.relative_to(self._root).as_posix()
-        item = Trashed(identity, files[0].name, "" if folder == "." else folder, now)
+        names = tuple(path.name for path in files)
+        item = Trashed(identity, names[0], "" if folder == "." else folder, now, names)
         place = inside(self._root, FOLDER) / identity
         place.mkdir(parents=True)
         try:
             atomic_write(place / _ABOUT, json.dumps(asdict(item)).encode())
             # The first file goes last: the library misses an embedding only when all of it is gone.
-            move_files([(path, place / f"{path.name}{ENDING}") for path in reversed(files)])
+            move_files([(path, place / f"{number}{ENDING}") for number, path in reversed(list(enumerate(files)))])
         except BaseException:
             shutil.rmtree(place)
             raise
@@ -83,10 +87,10 @@ class Trash:
         item, place = self._find(identity)
         folder = inside(self._root, item.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        kept = sorted(place.glob(f"*{ENDING}"), key=lambda path: path.name == f"{item.name}{ENDING}")
-        move_files([(path, folder / path.name.removesuffix(ENDING)) for path in kept])
+        kept = reversed(list(enumerate(item.files)))
+        move_files([(place / f"{number}{ENDING}", inside(folder, name)) for number, name in kept])
         shutil.rmtree(place)
-        return folder / item.name
+        return self._root.joinpath(item.folder, item.name)
 
     def empty(self) -> int:
         """Deletes everything in it for good, and returns how many items there were."""
@@ -104,7 +108,8 @@ class Trash:
 
 def _read(place: Path) -> Trashed | None:
     try:
-        item = Trashed(**json.loads((place / _ABOUT).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        about = json.loads((place / _ABOUT).read_bytes())
+        item = Trashed(**{**about, "files": tuple(map(str, about["files"]))})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return item if item.id == place.name else None
+    return item if item.id == place.name and item.files[:1] == (item.name,) else None

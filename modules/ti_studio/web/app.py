@@ -9,6 +9,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import gradio as gr
 import uvicorn
@@ -24,13 +25,12 @@ from ti_studio.errors import StudioError
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders, repository_root
 from ti_studio.generation.service import Txt2ImgService
-from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.jobs.queue import Jobs
 from ti_studio.server_options import ServerOptions
 from ti_studio.web.assets import Assets
 from ti_studio.web.card_edits_routes import card_edits_routes
 from ti_studio.web.cards_routes import cards_routes
-from ti_studio.web.embeddings_routes import embeddings_routes
+from ti_studio.web.embeddings_routes import check_not_in_training, embeddings_routes
 from ti_studio.web.errors import answer_errors
 from ti_studio.web.extension_files import ExtensionFiles
 from ti_studio.web.extensions_routes import extensions_routes
@@ -127,10 +127,11 @@ def _let_extensions_add_routes(app: FastAPI, mount: Mount, page: gr.Blocks, exte
 
 def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> None:
     turns = Turns()
+    shelf = Shelf(services.library, services.txt2img.last_used, partial(check_not_in_training, services))
     for routes in (
         embeddings_routes(services),
         cards_routes(services, CardIndex(services.txt2img.last_used)),
-        card_edits_routes(services, _shelf(services)),
+        card_edits_routes(services, shelf),
         jobs_routes(services),
         painting_routes(services, turns),
         presets_routes(),
@@ -162,6 +163,8 @@ def serve(options: ServerOptions, extensions: ExtensionHost) -> None:
         )
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
         server = _Server(config, lambda: _announce(address, options), services.txt2img.interrupt)
+        # The first look at thousands of files takes seconds; it need not wait for the first picture.
+        threading.Thread(target=services.library.refresh, name="first-look", daemon=True).start()
         with _tending(services.jobs), contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     sys.stdout.write("Stopped.\n")
@@ -183,13 +186,6 @@ def build_services(options: ServerOptions, extensions: ExtensionHost) -> Service
     txt2img = Txt2ImgService(folders, library, checkpoint, extensions.watcher)
     extensions.state.attach(txt2img)
     return Services(folders, library, Jobs(folders, checkpoint, make_room=txt2img.release), txt2img)
-
-
-def _shelf(services: Services) -> Shelf:
-    def check(word: str) -> None:
-        check_not_held(name_lock(services.folders.embeddings, word), word)
-
-    return Shelf(services.library, services.txt2img.last_used, check)
 
 
 class _Server(uvicorn.Server):

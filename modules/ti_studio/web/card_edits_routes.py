@@ -163,11 +163,10 @@ def _add_previews(router: APIRouter, services: Services, shelf: Shelf) -> None:
     async def replace_preview(embedding_id: str, request: Request) -> PreviewChanged:
         """Makes the picture in the body (PNG, JPEG, WebP or GIF) an embedding's preview; the old one goes to the
         trash."""
-        entry = library.by_id(embedding_id)
         content = await _read(request)
 
         def replace() -> PreviewChanged:
-            old = shelf.set_preview(entry, preview_png(content, "The picture"))
+            old = shelf.set_preview(library.by_id(embedding_id), preview_png(content, "The picture"))
             return PreviewChanged(embedding=described(services, embedding_id), trash=old.id if old else None)
 
         return await run_in_threadpool(replace)

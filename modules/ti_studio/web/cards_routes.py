@@ -18,7 +18,8 @@ from ti_studio.web.services import Services
 FIRST_PAGE = 100
 MOST = 100_000
 DESCRIPTION_CHARACTERS = 200
-MOST_TAGS = 16
+MOST_TAGS = 8
+TAG_CHARACTERS = 40
 LEAST_BYTES_TO_PACK = 1000
 GZIP_LEVEL = 4
 
@@ -166,7 +167,7 @@ def row(full: FullCard) -> dict[str, Any]:
         "used": round(full.used, 3),
         "picture": full.picture and f"embeddings/{entry.id}/thumbnail?v={full.picture}",
         "description": card.description[:DESCRIPTION_CHARACTERS],
-        "tags": list(card.tags[:MOST_TAGS]),
+        "tags": [tag[:TAG_CHARACTERS] for tag in card.tags[:MOST_TAGS]],
         "weight": card.weight,
         "negative": card.negative,
     }

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from pydantic import BaseModel
 
 from ti_studio.embeddings.card_index import created
 from ti_studio.embeddings.cards import read_card
-from ti_studio.embeddings.errors import UnreadableEmbedding
+from ti_studio.embeddings.errors import BadName, UnreadableEmbedding
 from ti_studio.embeddings.library import Entry, Library, State
 from ti_studio.embeddings.metadata import CHECKPOINT, INITIALIZATION_TEXT, TRIGGER
+from ti_studio.embeddings.names import check_name, displayed
 from ti_studio.embeddings.thumbnails import Thumbnails
 from ti_studio.errors import NotFound, StudioError
-from ti_studio.jobs.name_lock import name_lock
+from ti_studio.jobs.name_lock import NameHeld, check_not_held, name_lock
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.pictures import PICTURE_ANSWERS, send_picture, version_of
 from ti_studio.web.services import Services
@@ -100,7 +102,7 @@ class EmbeddingDetails(EmbeddingView):
             folder=entry.folder,
             created=created(entry),
             used=services.txt2img.last_used.times().get(entry.relative),
-            in_training=name_lock(services.folders.embeddings, entry.path.stem).exists(),
+            in_training=_is_in_training(services, entry.path.stem),
             description=card.description,
             notes=card.notes,
             tags=list(card.tags),
@@ -141,6 +143,17 @@ def looked_at(services: Services) -> tuple[str | None, tuple[Entry, ...]]:
     except StudioError:
         return None, services.library.entries()
     return checkpoint.title, services.library.entries(checkpoint.widths, checkpoint.family.name)
+
+
+def check_not_in_training(services: Services, word: str) -> None:
+    """Checks that no process trains a word now.
+
+    Raises:
+        NameHeld: one does.
+    """
+    with suppress(BadName):  # a word that can't be trained is not
+        check_name(word)
+        check_not_held(name_lock(services.folders.embeddings, word), word)
 
 
 def described(services: Services, embedding_id: str) -> EmbeddingDetails:
@@ -185,12 +198,15 @@ def _add_files(router: APIRouter, services: Services) -> None:
     async def thumbnail(embedding_id: str, request: Request, v: str = "") -> Response:
         """Sends an embedding's preview picture in the size of a card. `v` names the picture's version: an answer to the
         present one may be kept for good."""
-        picture = _preview(services.library, embedding_id)
-        small = await asyncio.get_running_loop().run_in_executor(workers, thumbnails.path, picture)
-        answer = send_picture(small, request)
-        if v == version_of(picture):
-            answer.headers["Cache-Control"] = FOREVER
-        return answer
+
+        def made() -> Response:
+            picture = _preview(services.library, embedding_id)
+            answer = send_picture(thumbnails.path(picture), request)
+            if v == version_of(picture):
+                answer.headers["Cache-Control"] = FOREVER
+            return answer
+
+        return await asyncio.get_running_loop().run_in_executor(workers, made)
 
     @router.get(
         "/{embedding_id}/file",
@@ -204,7 +220,7 @@ def _add_files(router: APIRouter, services: Services) -> None:
         """Sends an embedding's file."""
         entry = services.library.by_id(embedding_id)
         path = _real(entry.path, services.library.root)
-        return FileResponse(path, filename=entry.path.name, media_type="application/octet-stream")
+        return FileResponse(path, filename=displayed(entry.path.name), media_type="application/octet-stream")
 
 
 def _preview(library: Library, embedding_id: str) -> Path:
@@ -222,6 +238,14 @@ def _real(path: Path, root: Path) -> Path:
     if not own or not real.is_file():
         raise NotFound(f"{path.name!r} is gone, or a link to a file that is not in the library.")
     return real
+
+
+def _is_in_training(services: Services, word: str) -> bool:
+    try:
+        check_not_in_training(services, word)
+    except NameHeld:
+        return True
+    return False
 
 
 def _sha256(library: Library, entry: Entry) -> str | None:

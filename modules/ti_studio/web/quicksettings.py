@@ -13,6 +13,9 @@ from ti_studio.web.errors import shows_errors
 from ti_studio.web.pieces import AT_ONCE, QUIET, live_text
 from ti_studio.web.services import Services
 
+TELL_CARDS = "() => { document.dispatchEvent(new Event('ti:checkpoint')); }"
+"""What fits is another question with another checkpoint."""
+
 
 @dataclass(frozen=True)
 class Quicksettings:
@@ -64,7 +67,8 @@ def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksetti
         outputs=[checkpoint],
         **AT_ONCE,
     )
-    checkpoint.input(shows_errors(select), inputs=[checkpoint], **QUIET)
+    selected = checkpoint.input(shows_errors(select), inputs=[checkpoint], **QUIET)
+    selected.then(None, js=TELL_CARDS, **AT_ONCE)
     return Quicksettings(page, services, checkpoint)
 
 
