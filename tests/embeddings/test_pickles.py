@@ -4,9 +4,11 @@ import builtins
 import io
 import os
 import pickle
+import pickletools
 import struct
 import threading
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,3 +173,22 @@ def test_several_threads_leave_torchs_list_of_allowed_globals_as_it_was() -> Non
         thread.join()
     assert not failures
     assert set(torch.serialization.get_safe_globals()) == before
+
+
+@pytest.mark.parametrize("listed", [[], ["0"], ()])
+def test_a_file_that_leaves_numbers_out_does_not_get_whatever_was_in_memory(listed: object) -> None:
+    content = saved({"emb_params": torch.ones(4, 8)}, as_zip=False)
+    file = io.BytesIO(content)
+    for _ in range(4):
+        list(pickletools.genops(file))
+    with pytest.raises(UnreadableEmbedding, match="speaks of 1 blocks of numbers and leaves out 1 of them"):
+        load_pickle(content[: file.tell()] + pickle.dumps(listed, 2) + bytes(200))
+
+
+def test_tensors_that_share_their_numbers_are_still_read_from_torchs_older_form() -> None:
+    shared = torch.ones(4, 8)
+    whole = {"a": shared, "b": shared[1:], "c": torch.nn.Parameter(torch.zeros(2)), "d": OrderedDict(e=torch.zeros(0))}
+    loaded = load_pickle(saved([whole, shared], as_zip=False))
+    assert isinstance(loaded, list)
+    assert torch.equal(loaded[0]["b"], shared[1:])
+    assert loaded[0]["d"]["e"].shape == (0,)

@@ -16,13 +16,14 @@ import torch
 
 from ti_studio.embeddings.errors import UnreadableEmbedding
 from ti_studio.embeddings.instructions import check_instructions
+from ti_studio.embeddings.legacy_storages import check_storages
 
 MAX_BYTES = 256 * 2**20
 MAX_ZIP_MEMBERS = 1000
 
 ZIP_START = b"PK\x03\x04"
 ZIP_MEMBER = b"PK\x01\x02"
-_LEGACY_PICKLES = 5
+_LEGACY_PICKLES, _LEGACY_OBJECT = 5, 3
 """torch's older form: magic number, protocol, system, the object, names of the storages; then the storages' bytes."""
 
 # torch's list of allowed globals belongs to the process: two threads that changed it at once would leave it changed.
@@ -86,8 +87,12 @@ def load_pickle(data: bytes) -> object:
 
 def _checked_legacy(data: bytes) -> io.BytesIO:
     file = io.BytesIO(data)
+    beginnings: list[int] = []
     for _ in range(_LEGACY_PICKLES):
+        beginnings.append(file.tell())
         check_instructions(file)
+    file.seek(beginnings[_LEGACY_OBJECT])
+    check_storages(file)
     file.seek(0)
     return file
 
