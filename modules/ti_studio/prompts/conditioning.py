@@ -90,10 +90,14 @@ class EncodedChunks:
         """Returns prompts for the UNet. One with fewer chunks than the longest is filled up with empty ones."""
         chunks = filled(prompts)
         hidden, pooled = self.outputs.context, self.outputs.pooled
-        index = sent(torch.tensor([self.places[chunk] for chunk in chunks]), hidden.device)
         length = len(chunks) // len(prompts)
-        context = hidden[index].reshape(len(prompts), length * POSITIONS, hidden.shape[-1])
-        return Conditioning(context, None if pooled is None else pooled[index[::length]])
+        places = [self.places[chunk] for chunk in chunks]
+        if places != list(range(len(hidden))):
+            index = sent(torch.tensor(places), hidden.device)
+            hidden = hidden[index]
+            pooled = None if pooled is None else pooled[index]
+        context = hidden.reshape(len(prompts), length * POSITIONS, hidden.shape[-1])
+        return Conditioning(context, None if pooled is None else pooled[::length])
 
     def detached(self) -> "EncodedChunks":
         """Returns a float32 copy that collects the gradients of everything that is made of it."""

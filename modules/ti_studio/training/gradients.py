@@ -35,7 +35,9 @@ def sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> 
     told = _Told.of(model, batches, (rows, learner.initial), request)
     sums = torch.zeros(2, device=model.hardware.device)
     for batch in batches:
-        losses = torch.stack(_losses(model, batch, told, request)) / parts
+        losses = torch.stack(_losses(model, batch, told, request))
+        if parts > 1:
+            losses = losses / parts
         if batch.share != 1:
             losses = losses * batch.share
         if losses.requires_grad:  # else no prompt of the batch holds a word
