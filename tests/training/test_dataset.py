@@ -36,6 +36,8 @@ def test_usable_pictures_are_found_in_the_order_of_their_names(pictures: Path) -
 
 def test_every_other_file_is_reported_with_its_reason_and_the_rest_used(pictures: Path) -> None:
     (pictures / "notes.pdf").write_bytes(b"%PDF-1.4")
+    # Pillow goes by the content, and would start Ghostscript for this one.
+    (pictures / "program.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n")
     (pictures / "orphan.txt").write_text("no picture of this name")
     (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
     (pictures / ".hidden").write_bytes(b"")
@@ -48,9 +50,10 @@ def test_every_other_file_is_reported_with_its_reason_and_the_rest_used(pictures
     told = "\n".join(dataset.rejected)
     assert "notes.pdf: is not a picture" in told
     assert "orphan.txt: is not a picture" in told
+    assert "program.png: is not a picture" in told
     assert "broken.jpg" in told
     assert "thin.png: is too small (5×90 pixels; expected at least 8 for training at 32×32)" in told
-    assert len(dataset.rejected) == 4
+    assert len(dataset.rejected) == 5
 
 
 @pytest.mark.parametrize("cached", [True, False])

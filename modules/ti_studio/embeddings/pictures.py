@@ -25,6 +25,7 @@ from ti_studio.embeddings.errors import NoEmbedding, UnreadableEmbedding
 
 PICTURE_ENDINGS = (".png", ".webp", ".avif", ".jxl")
 _FORMATS = ("PNG", "WEBP", "AVIF", "JXL")
+_RUNS_A_PROGRAM = "EPS"
 
 _JXL_PLUGIN = "pillow_jxl"
 
@@ -78,12 +79,15 @@ def read_picture(content: bytes) -> dict[str, object]:
     return _parsed(_from_pixels(pixels))
 
 
-def known_formats(wanted: Sequence[str]) -> list[str]:
-    """Returns those of the formats that Pillow can read here. Left to itself it would try any: EPS starts a program."""
+def known_formats(wanted: Sequence[str] | None = None) -> list[str]:
+    """Returns those of the formats that Pillow can read here; None: all that it reads by itself.
+
+    Left to itself it goes by the content, whatever the file's name: for EPS it starts Ghostscript.
+    """
     Image.init()
-    if "JXL" in wanted and has_jxl_plugin():
+    if wanted is not None and "JXL" in wanted and has_jxl_plugin():
         importlib.import_module(_JXL_PLUGIN)
-    return [name for name in wanted if name in Image.OPEN]
+    return [name for name in wanted or Image.OPEN if name in Image.OPEN and name != _RUNS_A_PROGRAM]
 
 
 def has_jxl_plugin() -> bool:

@@ -10,6 +10,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from ti_studio.embeddings.pictures import known_formats
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.training.augmentation import Variation
 from ti_studio.training.buckets import Size, bucket_of
@@ -146,7 +147,7 @@ def _sample(path: Path, size: Size, options: DatasetFolder) -> Sample:
         BadCaption: the caption is no text.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=known_formats()) as image:
             found = _turned_size(image)
     except UnidentifiedImageError as error:
         raise _Unusable("is not a picture") from error
@@ -200,12 +201,12 @@ def load_picture(sample: Sample, variation: Variation | None = None) -> Look:
         values = values.unsqueeze(0) if values.ndim == _GREY else values.permute(2, 0, 1)
         return values.flip(-1) if variation.mirrored else values
 
-    with Image.open(sample.path) as opened:
+    with Image.open(sample.path, formats=known_formats()) as opened:
         image = ImageOps.exif_transpose(opened)
     pixels = fitted(variation.colour(_over_white(image))) / 127.5 - 1
     mask = None
     if sample.mask is not None:
-        with Image.open(sample.mask) as opened:
+        with Image.open(sample.mask, formats=known_formats()) as opened:
             mask = fitted(ImageOps.exif_transpose(opened).convert("L")) / 255
     elif sample.options.alpha_mask and _is_transparent(image):
         mask = fitted(image.convert("RGBA").getchannel("A")) / 255

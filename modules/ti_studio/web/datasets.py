@@ -11,6 +11,7 @@ from gradio.events import Dependency
 from PIL import Image, ImageOps
 
 from ti_studio.embeddings.names import check_name
+from ti_studio.embeddings.pictures import known_formats
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, inside
 from ti_studio.web.errors import shows_errors
@@ -134,7 +135,7 @@ def dataset_folder(folders: Folders, directory: str) -> Path:
 def thumbnail(path: Path) -> Image.Image | None:
     """Returns a small upright copy of a picture, or None for one that is damaged."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=known_formats()) as image:
             image.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
             small = ImageOps.exif_transpose(image)
             small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))

@@ -200,5 +200,11 @@ def test_png_info_refuses_what_is_no_picture(client: Client) -> None:
     Image.new("RGB", (4, 4)).save(plain, "PNG")
     told = studio.post("/sdapi/v1/png-info", json={"image": base64.b64encode(plain.getvalue()).decode()}).json()
     assert told == {"info": "", "items": {}, "parameters": {}}
-    for wrong in ("http://127.0.0.1/a.png", "%%%", base64.b64encode(b"GIF89a").decode(), ""):
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
+    for wrong in (
+        "http://127.0.0.1/a.png",
+        "%%%",
+        *(base64.b64encode(bad).decode() for bad in (b"GIF89a", program)),
+        "",
+    ):
         assert studio.post("/sdapi/v1/png-info", json={"image": wrong}).status_code == 422, wrong

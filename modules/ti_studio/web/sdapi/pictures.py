@@ -5,9 +5,10 @@ import binascii
 from io import BytesIO
 
 from fastapi import APIRouter
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
+from ti_studio.embeddings.pictures import PICTURE_DAMAGE, known_formats
 from ti_studio.generation.restoring import Infotext, NoInfotext, infotext_of, read_infotext
 from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
 from ti_studio.web.views import View
@@ -75,9 +76,9 @@ def _texts(data: bytes) -> dict[str, str]:
         NotPossibleHere: it is no picture.
     """
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data), formats=known_formats()) as image:
             return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except PICTURE_DAMAGE as error:
         raise NotPossibleHere(f"The file is no picture that can be read: {error}") from error
 
 
