@@ -1,5 +1,6 @@
 """Learned rows in encoded prompts."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -7,6 +8,7 @@ from ti_studio.models.loading import Model
 from ti_studio.prompts.chunks import WordIndex, chunk_prompt
 from ti_studio.prompts.conditioning import ConditioningCache, encode
 from ti_studio.prompts.grammar import parse_attention
+from ti_studio.prompts.layers import TooFewLayers
 
 
 def encoded(model: Model, text: str, rows: dict[str, Tensor] | None = None, clip_skip: int = 1) -> Tensor:
@@ -74,6 +76,8 @@ def test_emphasis_changes_the_weighted_token_and_keeps_the_chunks_mean(tiny_mode
 
 def test_clip_skip_takes_an_earlier_layer(tiny_model: Model) -> None:
     assert not torch.allclose(encoded(tiny_model, "a tree"), encoded(tiny_model, "a tree", clip_skip=2))
+    with pytest.raises(TooFewLayers, match="Clip skip 3: the checkpoint's text encoder has 2 layers"):
+        encoded(tiny_model, "a tree", clip_skip=3)
 
 
 def test_the_cache_answers_a_changed_word_with_its_new_meaning(tiny_model: Model) -> None:

@@ -203,7 +203,7 @@ class Shelf:
     def _folder(self, folder: str) -> Path:
         parts = [part for part in folder.replace("\\", "/").split("/") if part]
         place = self._library.root.joinpath(*parts)
-        if not place.is_dir() or any(part.startswith(".") for part in parts):
+        if not os.path.isdir(place) or any(part.startswith(".") for part in parts):
             for part in parts:
                 check_name(part)
         if len(parts) > MAX_DEPTH:

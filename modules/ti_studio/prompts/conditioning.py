@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from ti_studio.prompts.chunks import CHUNK_TOKENS, Chunk
-from ti_studio.prompts.layers import Layer
+from ti_studio.prompts.layers import Layer, TooFewLayers
 from ti_studio.prompts.tokens import PromptTokenizer
 from ti_studio.prompts.transfer import sent
 
@@ -167,6 +167,8 @@ def _encode_chunks(encoder: TextEncoder, chunks: Sequence[Chunk], rows: Rows, cl
     framed = torch.tensor([encoder.tokenizer.framed(chunk.ids, POSITIONS) for chunk in chunks])
     ids = sent(framed, table.weight.device)
     back = {Layer.CHOSEN: clip_skip, Layer.LAST: 1, Layer.PENULTIMATE: 2}[encoder.layer]
+    if back > (layers := encoder.model.config.num_hidden_layers):
+        raise TooFewLayers(f"Clip skip {back}: the checkpoint's text encoder has {layers} layers; expected no more.")
     with spliced(table, chunks, rows):
         output = encoder.model(input_ids=ids, output_hidden_states=back > 1)
     hidden: Tensor = output.last_hidden_state if back == 1 else output.hidden_states[-back]

@@ -2,6 +2,12 @@
 
 from enum import Enum
 
+from ti_studio.errors import StudioError
+
+
+class TooFewLayers(StudioError):
+    """Clip skip goes back further than the text encoder has layers."""
+
 
 class Layer(Enum):
     """The layer that the UNet was trained on, and whether the encoder's final normalisation follows it."""

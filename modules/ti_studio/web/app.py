@@ -31,7 +31,7 @@ from ti_studio.web.assets import Assets
 from ti_studio.web.card_edits_routes import card_edits_routes
 from ti_studio.web.cards_routes import cards_routes
 from ti_studio.web.embeddings_routes import check_not_in_training, embeddings_routes
-from ti_studio.web.errors import answer_errors
+from ti_studio.web.errors import ErrorView, answer_errors
 from ti_studio.web.extension_files import ExtensionFiles
 from ti_studio.web.extensions_routes import extensions_routes
 from ti_studio.web.guard import Guard
@@ -87,6 +87,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
+        responses={status: {"model": ErrorView} for status in (400, 401, 403, 422)},
     )
     app.add_middleware(Guard, accounts=accounts, hosts=list(hosts), api_accounts=list(api_auth))
     answer_errors(app)
@@ -122,7 +123,7 @@ def _let_extensions_add_routes(app: FastAPI, mount: Mount, page: gr.Blocks, exte
     extensions.callbacks.call("app_started", page, app)
     app.state.extension_routes = [route for route in routes if route not in before]
     routes.remove(mount)
-    routes += [Unmatched(routes, "/ti/", "/sdapi/"), mount]
+    routes += [Unmatched(app, "/ti/", "/sdapi/"), mount]
 
 
 def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> None:

@@ -1,5 +1,6 @@
 """The two places where an error becomes something a person reads: a REST answer, and a message on the page."""
 
+import errno
 import functools
 import html
 import inspect
@@ -12,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 
 from ti_studio.errors import StudioError
 
@@ -19,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 UNEXPECTED = "Something went wrong inside the studio ({kind}). The server's log has the details; nothing else is known."
+TOO_LONG = "A name or path in the request is longer than this system's files can have."
 LONGEST_VALUE = 80
 
 
@@ -40,6 +43,16 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         return _answer(request, error, sentences(error.errors()), 422)
+
+    @app.exception_handler(HTTPException)
+    def unreadable(request: Request, error: HTTPException) -> JSONResponse:
+        return _answer(request, error, str(error.detail), error.status_code)
+
+    @app.exception_handler(OSError)
+    def too_long(request: Request, error: OSError) -> JSONResponse:
+        if error.errno != errno.ENAMETOOLONG:
+            return unexpected(request, error)
+        return _answer(request, error, TOO_LONG, 422)
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:

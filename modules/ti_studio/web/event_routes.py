@@ -23,13 +23,18 @@ SIGN_OF_LIFE = 15.0
 
 After = Annotated[int, Query(ge=0, description="Only events after this id.")]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="So many at most.")]
-LastEventId = Annotated[int | None, Header(ge=0, description="What a browser that connects again has read already.")]
+LastEventId = Annotated[int, Header(ge=0, description="What a browser that connects again has read already.")]
 
+_MESSAGE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"id": {"type": "string"}, "event": {"const": "message"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Messages whose data is an event's JSON and whose id is the event's. The stream ends with the "
         "training.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _MESSAGE}},
     },
     204: {"description": "The training is over and there is nothing after this id; a browser asks no more."},
 }
@@ -47,10 +52,10 @@ def add_events(router: APIRouter, jobs: Jobs) -> None:
         return EventsView(events=events, last=last, ended=is_over(job) and len(events) < limit)
 
     @router.get("/{job_id}/events/stream", response_class=StreamingResponse, responses=_STREAM)
-    async def stream_events(job_id: str, after: After = 0, last_event_id: LastEventId = None) -> Response:
+    async def stream_events(job_id: str, after: After = 0, last_event_id: LastEventId = 0) -> Response:
         """Streams what happens in a training, from the first event or the one after the last that was read."""
         job = await run_in_threadpool(jobs.get, job_id)
-        log = EventLog(job.files.events_path, after if last_event_id is None else last_event_id)
+        log = EventLog(job.files.events_path, max(after, last_event_id))
         messages = await run_in_threadpool(_messages, log)
         if is_over(job) and not messages:
             return Response(status_code=204)

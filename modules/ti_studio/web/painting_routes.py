@@ -79,7 +79,7 @@ def painting_routes(services: Services, turns: Turns) -> APIRouter:
 
         def painted() -> PaintedView:
             canvas = Canvas(request)
-            for event in txt2img.generate(request, checkpoint=checkpoint, save=save):
+            for event in txt2img.generate(request, checkpoint=checkpoint or None, save=save):
                 canvas.take(event)
             return PaintedView(
                 pictures=[PictureView.of(picture) for picture in canvas.pictures], notices=list(canvas.notices)

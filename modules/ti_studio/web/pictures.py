@@ -16,7 +16,10 @@ MEDIA_TYPES = {
     ".gif": "image/gif",
 }
 PICTURE_ANSWERS: dict[int | str, dict[str, object]] = {
-    200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "The picture."},
+    200: {
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
+        "description": "The picture.",
+    },
     304: {"description": "The browser's copy is still right."},
 }
 

@@ -20,12 +20,16 @@ TAGS: list[dict[str, Any]] = [
     {"name": "txt2img", "description": "Pictures from prompts."},
     {"name": "embeddings", "description": "The library."},
     {"name": "presets", "description": "Ready-made ways to train."},
+    {"name": "tools", "description": "Conversion, inspection and arithmetic of embeddings."},
+    {"name": "extensions", "description": "A1111's extensions in `extensions/`."},
     {"name": "prompts", "description": "What a prompt amounts to."},
     {"name": "extensions", "description": "A1111's extensions in this server."},
     {"name": "tools", "description": "Embeddings looked into, converted and merged."},
     {"name": "sdapi", "description": "AUTOMATIC1111's routes."},
 ]
 
+OTHERS = "others"
+"""Where routes without a tag are shown: those of extensions, as a rule."""
 _SCHEMAS = "#/components/schemas/"
 _BOUNDS = {
     "minimum": "≥",
@@ -70,10 +74,11 @@ def reference_page(specification: Schema) -> str:
         f"<p>{_text(specification['info'].get('description', ''))}",
         "<p>The same for programs: <a href=openapi.json>openapi.json</a>.",
     ]
-    operations = list(_operations(specification))
-    for tag in specification.get("tags", []):
-        parts.append(f"<h2>{html.escape(tag['name'])}</h2><p>{_text(tag.get('description', ''))}")
-        parts += [text for name, text in operations if name == tag["name"]]
+    groups = {tag["name"]: [_text(tag.get("description", ""))] for tag in specification.get("tags", [])}
+    for tag, text in _operations(specification):
+        groups.setdefault(tag, []).append(text)
+    for tag, texts in groups.items():
+        parts += [f"<h2>{html.escape(tag)}</h2>", "<p>", *texts]
     parts.append("<h2>Models</h2>")
     parts += [_model(name, schema) for name, schema in specification["components"]["schemas"].items()]
     return "\n".join(parts)
@@ -83,7 +88,7 @@ def _operations(specification: Schema) -> Iterator[tuple[str, str]]:
     """Yields the tag and the HTML of every operation."""
     for path, methods in specification["paths"].items():
         for method, operation in methods.items():
-            yield operation["tags"][0], "\n".join(_operation(path, method, operation))
+            yield operation.get("tags", [OTHERS])[0], "\n".join(_operation(path, method, operation))
 
 
 def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
@@ -92,7 +97,8 @@ def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
     parameters = operation.get("parameters", [])
     if parameters:
         rows = [
-            (each["name"], f"{each['in']}, {_type(each['schema'])}", _said(each["schema"], each)) for each in parameters
+            (each["name"], f"{each['in']}, {_type(each.get('schema', {}))}", _said(each.get("schema", {}), each))
+            for each in parameters
         ]
         yield _table("Parameter", rows)
     if "requestBody" in operation:

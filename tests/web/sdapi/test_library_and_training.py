@@ -118,7 +118,7 @@ WRONG = (
     ({"data_root": "/no/such/folder"}, 404, "There is no folder /no/such/folder"),
     ({"data_root": None}, 422, "Data root: field required"),
     ({"learn_rate": "0.005:nope"}, 422, "'nope' is not a whole number of steps"),
-    ({"clip_grad_mode": "value"}, 422, "clip_grad_mode value is not here"),
+    ({"clip_grad_mode": "value"}, 422, "Clip grad mode: input should be 'disabled' or 'norm'; found 'value'."),
     ({"clip_grad_mode": "norm", "clip_grad_value": "0.1:10, 0.2"}, 422, "schedules of it are not here"),
     ({"batch_size": 0}, 422, "Batch size"),
     ({"optimizer": "lion"}, 422, "extra inputs are not permitted"),

@@ -85,7 +85,7 @@ class Settings:
         """
         check_others(options.model_extra or {})
         given: dict[str, Any] = {
-            "checkpoint": options.sd_model_checkpoint and without_hash(options.sd_model_checkpoint),
+            "checkpoint": without_hash(options.sd_model_checkpoint or "") or None,
             "clip_skip": options.CLIP_stop_at_last_layers,
             "emphasis": options.emphasis,
         }

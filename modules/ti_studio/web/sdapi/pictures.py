@@ -5,7 +5,7 @@ import binascii
 from io import BytesIO
 
 from fastapi import APIRouter
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict
 
 from ti_studio.embeddings.pictures import PICTURE_DAMAGE, known_formats
@@ -78,6 +78,8 @@ def _texts(data: bytes) -> dict[str, str]:
     try:
         with Image.open(BytesIO(data), formats=known_formats()) as image:
             return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+    except UnidentifiedImageError as error:
+        raise NotPossibleHere(f"The {len(data):,} bytes are no picture that can be read.") from error
     except PICTURE_DAMAGE as error:
         raise NotPossibleHere(f"The file is no picture that can be read: {error}") from error
 

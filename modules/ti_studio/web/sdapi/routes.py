@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from ti_studio.web.sdapi.absent import absent_routes
 from ti_studio.web.sdapi.embeddings import embeddings_routes
+from ti_studio.web.sdapi.errors import refusals
 from ti_studio.web.sdapi.models import models_routes
 from ti_studio.web.sdapi.options import Options, options_routes
 from ti_studio.web.sdapi.pictures import pictures_routes
@@ -23,7 +24,7 @@ def sdapi_routes(services: Services, turns: Turns) -> APIRouter:
         services: what they serve.
         turns: the queue of long work.
     """
-    router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
+    router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], responses=refusals(400, 401, 403, 422))
     options, trainings = Options(services.txt2img), Trainings(services.jobs)
     for routes in (
         txt2img_routes(services, options, turns),

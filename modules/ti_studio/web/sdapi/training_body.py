@@ -74,8 +74,8 @@ class TrainBody(BaseModel):
     training_height: Side | None = None
     varsize: bool = False
     """Pictures keep their shape and near their size: buckets without enlarging."""
-    clip_grad_mode: Literal["disabled", "norm", "value"] = "disabled"
-    """`value` is refused."""
+    clip_grad_mode: Literal["disabled", "norm"] = "disabled"
+    """A1111's `value` is refused."""
     clip_grad_value: str | float = "0.1"
     """One number, the norm."""
     shuffle_tags: bool | None = None
@@ -157,8 +157,6 @@ class TrainBody(BaseModel):
     def _most_norm(self) -> float:
         if self.clip_grad_mode == "disabled":
             return 0.0
-        if self.clip_grad_mode == "value":
-            raise NotPossibleHere("clip_grad_mode value is not here; expected norm or disabled.")
         try:
             return float(self.clip_grad_value)
         except ValueError as error:
