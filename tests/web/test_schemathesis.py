@@ -43,12 +43,20 @@ SAYS_MORE_THAN_A_SCHEMA_CAN = {
     "embeddings_duplicate_embedding": "names",
     "embeddings_move_embedding": "names of folders",
     "embeddings_replace_preview": "what is a picture",
+    "tools_convert": "names",
+    "tools_convert_for_download": "names",
+    "tools_merge": "names, weights",
 }
 """Operations that may answer 422 to what their schema allows, and what about. All others must take it."""
 CONFIGURATION = f"""
 [checks]
 # pydantic reads 1 from "1" and false from 0, which A1111's clients and hand-written requests count on.
 negative_data_rejection.enabled = false
+
+[[operations]]
+# It fetches from the network, whatever address it is given.
+include-operation-id = "extensions_install"
+enabled = false
 
 [[operations]]
 include-operation-id = {json.dumps(list(SAYS_MORE_THAN_A_SCHEMA_CAN))}

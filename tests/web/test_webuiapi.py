@@ -41,7 +41,10 @@ def test_it_paints_and_reads_its_pictures(api: Any, studio: Studio) -> None:
 
 def test_it_creates_a_word_and_uses_it(api: Any, studio: Studio) -> None:
     body = {"name": "zzzz1234", "num_vectors_per_token": 2, "overwrite_old": False, "init_text": "red"}
-    assert Path(api.custom_post("create/embedding", body).info.rpartition(": ")[2]).parent == studio.embeddings
+    assert (
+        Path(api.custom_post("create/embedding", body, baseurl=True).info.rpartition(": ")[2]).parent
+        == studio.embeddings
+    )
     assert api.get_embeddings()["loaded"]["zzzz1234"]["vectors"] == 2
     result = api.txt2img(prompt="a zzzz1234 circle", width=64, height=64)
     assert result.info["extra_generation_params"]["TI hashes"].startswith("zzzz1234: ")
@@ -65,7 +68,7 @@ def test_it_sees_what_there_is(api: Any) -> None:
 
 
 def test_it_is_told_what_can_not_be_done(api: Any, studio: Studio) -> None:
-    with pytest.raises(RuntimeError, match="enable_hr can't be obeyed here"):
+    with pytest.raises(RuntimeError, match=r"enable_hr can.*t be obeyed here"):
         api.txt2img(prompt="a red circle", enable_hr=True)
     with pytest.raises(RuntimeError, match="no img2img"):
         api.img2img(images=[])

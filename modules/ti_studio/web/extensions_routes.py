@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.extensions.repositories import clone, version_of
+from ti_studio.web.errors import ErrorView
 from ti_studio.web.views import View
 
 
@@ -74,7 +75,9 @@ class Installing(BaseModel):
 
 def extensions_routes(extensions: ExtensionHost) -> APIRouter:
     """Returns the routes."""
-    router = APIRouter(prefix="/ti", tags=["extensions"])
+    router = APIRouter(
+        prefix="/ti", tags=["extensions"], responses={status: {"model": ErrorView} for status in (403, 404, 409, 422)}
+    )
 
     @router.get("/extensions")
     def list_extensions() -> ExtensionsView:
