@@ -73,8 +73,14 @@ def test_an_embedding_of_a_newer_model_is_read_for_inspection_and_fits_no_checkp
 
 def test_every_golden_file_is_tested_above() -> None:
     tested = {case[0] for case in test_a_file_of_another_tool_is_read.pytestmark[0].args[1]}
-    others = {"README.md", "make.py", "lora_bundle.safetensors"}
+    others = {"README.md", "make.py", "lora_bundle.safetensors", "sd_scripts_xti.safetensors"}
     assert tested | others == {path.name for path in GOLDEN.iterdir() if path.is_file()}
+
+
+def test_rows_for_each_layer_of_the_unet_are_refused_with_the_reason() -> None:
+    for read in (read_embedding, outline_embedding):
+        with pytest.raises(UnreadableEmbedding, match=r"^sd_scripts_xti\.safetensors is an XTI embedding, which can't"):
+            read(GOLDEN / "sd_scripts_xti.safetensors")
 
 
 def test_the_checkpoint_that_a1111_notes_is_kept() -> None:

@@ -200,6 +200,12 @@ def a1111_card_stripped(path: Path) -> None:
     a1111_pixels().save(path, lossless=True)
 
 
+def sd_scripts_xti(path: Path) -> None:
+    """kohya-ss/sd-scripts `train_textual_inversion_XTI.py`, `save_weights`, with `XTI_layers` of its `library`."""
+    layers = ("IN01 IN02 IN04 IN05 IN07 IN08 MID OUT03 OUT04 OUT05 OUT06 OUT07 OUT08 OUT09 OUT10 OUT11").split()
+    save_file({layer: rows(1, 8) + number for number, layer in enumerate(layers)}, path)
+
+
 FILES: dict[str, Callable[[Path], None]] = {
     "a1111_zip.pt": a1111_zip,
     "a1111_legacy.pt": a1111_legacy,
@@ -217,6 +223,7 @@ FILES: dict[str, Callable[[Path], None]] = {
     "sd3.safetensors": sd3,
     "comfyui_flux.safetensors": comfyui_flux,
     "lora_bundle.safetensors": lora_bundle,
+    "sd_scripts_xti.safetensors": sd_scripts_xti,
     "a1111_card.png": a1111_card,
     "a1111_card_stripped.webp": a1111_card_stripped,
 }

@@ -34,6 +34,7 @@ _FOREIGN_ENCODERS = frozenset({"t5xxl", "t5", "t5xl", "llama", "qwen25_7b", "qwe
 _OUTPUT = "_out"
 """OneTrainer's ending for what it adds to an encoder's output, beside the rows of the same name."""
 _NUMBERED = re.compile(r"(?P<token>.+)_(?P<number>[1-9]\d{0,2})")
+_UNET_LAYER = re.compile(r"(IN|OUT)\d\d|MID")
 _ENCODER_OF_WIDTH = {1024: "clip_h", 1280: "clip_g"}
 _KEYS_SHOWN = 4
 _SIZES_SHOWN = 4
@@ -204,6 +205,19 @@ def _from_encoders(data: Data, family: str | None) -> dict[str, Parts]:
     return rows
 
 
+def _is_xti(data: Data) -> bool:
+    """sd-scripts' `train_textual_inversion_XTI.py`: rows for each layer of the UNet that listens to the prompt."""
+    keys = _tensors(data).keys()
+    return len(keys) > 1 and all(_UNET_LAYER.fullmatch(key) for key in keys)
+
+
+def _from_xti(data: Data, family: str | None) -> dict[str, Parts]:
+    raise UnreadableEmbedding(
+        f"is an XTI embedding, which can't be used here: it has rows of their own for each of {len(_tensors(data))} "
+        "layers of the UNet; expected the same for all"
+    )
+
+
 def _is_single_tensor(data: Data) -> bool:
     return len(_tensors(data)) == 1
 
@@ -272,6 +286,7 @@ def _described(data: Data) -> str:
 LAYOUTS: tuple[tuple[Callable[[Data], bool], Callable[[Data, str | None], dict[str, Parts]]], ...] = (
     (_is_a1111, _from_a1111),
     (_is_by_encoder, _from_encoders),
+    (_is_xti, _from_xti),
     (_is_single_tensor, _from_single_tensor),
     (_is_numbered, _from_numbered),
 )
