@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ti_studio_bridge import shared_torch
+
 ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 10)
 STUDIO, TOOLS = "studio", "test tools"
@@ -82,7 +84,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dev", action="store_true", help="install the test tools and linters too")
     parser.add_argument("--reinstall-torch", action="store_true", help="install torch anew, by TORCH_COMMAND")
     options = parser.parse_args(arguments)
+    if called_by_a_webui():
+        if needed():
+            say(
+                f"Textual Inversion Studio makes an environment of its own in {OWN_VENV.folder}; its tab shows how far."
+            )
+        return 0
     return reported(lambda: install(dev=options.dev, reinstall_torch=options.reinstall_torch))
+
+
+def called_by_a_webui() -> bool:
+    """Tells whether A1111, Forge or reForge has called this while it starts.
+
+    They wait for every extension's installer, and show nothing meanwhile; `ti_studio_bridge` runs it in the background.
+    """
+    first = os.environ.get("PYTHONPATH", "").split(os.pathsep)[0]
+    return bool(first) and (Path(first) / "modules" / "script_callbacks.py").is_file()
 
 
 def reported(work: Callable[[], None]) -> int:
@@ -127,7 +144,10 @@ def needed(venv: Venv = OWN_VENV, *, dev: bool = False) -> list[str]:
         file = venv.stamp_file(part)
         return file.is_file() and file.read_text(encoding="utf-8") == stamp(part, venv.version)
 
-    return [part for part in (STUDIO, *([TOOLS] if dev else [])) if not is_current(part)]
+    torch = shared_torch.linked(venv.folder)
+    torch_is_gone = torch is not None and not torch.is_there
+    parts = (STUDIO, *([TOOLS] if dev else []))
+    return [part for part in parts if not is_current(part) or (part == STUDIO and torch_is_gone)]
 
 
 def stamp(part: str, python_version: str, root: Path = ROOT) -> str:
@@ -193,6 +213,9 @@ def install_torch(venv: Venv) -> None:
     """Installs torch, unless the right one is there: the pinned release, or any when TORCH_COMMAND chose it."""
     chosen = os.environ.get("TORCH_COMMAND", "").strip()
     release = torch_release()
+    if not chosen and share_torch(venv):
+        return
+    shared_torch.unlink(venv.folder)
     present = torch_version(venv)
     if present and (chosen or present.partition("+")[0] == release):
         say(f"torch {present} is there already.")
@@ -208,6 +231,26 @@ def install_torch(venv: Venv) -> None:
     run(command)
     if not torch_version(venv):
         raise InstallError(f"The command ended well, but there is no torch in {venv.folder}:\n  {shlex.join(command)}")
+
+
+def share_torch(venv: Venv) -> bool:
+    """Uses the torch of the WebUI whose extension this is, if that saves a download and will do; returns whether."""
+    linked = shared_torch.linked(venv.folder)
+    if linked is not None and linked.fits:
+        return True
+    torch = shared_torch.torch_of_this_python() if shared_torch.is_extension(ROOT) else None
+    same_python = venv.version.split(".")[:2] == [str(part) for part in sys.version_info[:2]]
+    if torch is None or not same_python or (linked is None and torch_version(venv)):
+        return False
+    if not torch.fits:
+        oldest = ".".join(map(str, shared_torch.OLDEST))
+        say(f"The WebUI's torch {torch.version} is too old to be shared; the studio needs {oldest} or newer.")
+        return False
+    shared_torch.link(venv.folder, torch)
+    say(f"Using the WebUI's torch {torch.version}.")
+    # It is there; this installs what it requires.
+    run_pip(venv, ["install", "--quiet", f"torch=={torch.version}", "-c", str(ROOT / "constraints.txt")])
+    return True
 
 
 def torch_release() -> str:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 import install  # noqa: E402
 from tests import chromium  # noqa: E402
+from tests.hosts import environments as hosts  # noqa: E402
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,11 +27,14 @@ def main(arguments: Sequence[str]) -> int:
     problem = chromium.provide(install.say)
     if problem:
         install.say(f"Browser tests will be skipped: {problem}")
+    hosts_problem = hosts.provide(install.say, str(install.OWN_VENV.python))
+    if hosts_problem:
+        install.say(f"Host tests will be skipped: {hosts_problem}")
     command = [str(install.OWN_VENV.python), "-m", "pytest", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(problem), check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=environment(problem, hosts_problem), check=False).returncode
 
 
-def environment(browser_problem: str) -> dict[str, str]:
+def environment(browser_problem: str, hosts_problem: str) -> dict[str, str]:
     """Returns this process's environment with what keeps the tests quick, repeatable and off the network."""
     threads = str(min(2, os.cpu_count() or 1))
     defaults = {
@@ -39,6 +43,7 @@ def environment(browser_problem: str) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "GRADIO_ANALYTICS_ENABLED": "False",
         chromium.PROBLEM: browser_problem,
+        hosts.PROBLEM: hosts_problem,
     }
     return {**defaults, **os.environ}
 

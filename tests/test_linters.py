@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("modules", "tests", "tools")
+SOURCES = ("modules", "scripts", "tests", "ti_studio_bridge", "tools")
 
 
 def test_ruff_looks_at_every_python_file() -> None:

@@ -239,7 +239,12 @@ def test_a_python_that_is_too_old_is_told_which_one_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["launch.py", "install.py", "tests/__main__.py", "tests/__init__.py", "tests/chromium.py"]
+    "name",
+    [
+        *("launch.py", "install.py", "tests/__main__.py", "tests/__init__.py", "tests/chromium.py"),
+        *("tests/hosts/__init__.py", "tests/hosts/environments.py"),
+        *("ti_studio_bridge/__init__.py", "ti_studio_bridge/shared_torch.py"),
+    ],
 )
 def test_an_old_python_can_read_what_tells_it_that_it_is_too_old(name: str) -> None:
     source = (ROOT / name).read_text(encoding="utf-8")

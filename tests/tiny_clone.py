@@ -15,6 +15,8 @@ COPIED = (
     "launch.py",
     "modules/ti_studio/__init__.py",
     "modules/ti_studio/server_options.py",
+    "ti_studio_bridge/__init__.py",
+    "ti_studio_bridge/shared_torch.py",
 )
 STUDIO = "import json, sys; print(json.dumps({'arguments': sys.argv[1:], 'prefix': sys.prefix}))\n"
 BACKEND = """

@@ -10,6 +10,7 @@ import { cardGrid } from "./cards_grid.js";
 import { searchable } from "./cards_search.js";
 import { trashDialog } from "./cards_trash.js";
 import { folderTree } from "./cards_tree.js";
+import { cardsInHost } from "./cards_host.js";
 import { markUsed, toggleCard } from "./cards_use.js";
 import { element, setText } from "./dom.js";
 import { tell } from "./toast.js";
@@ -23,7 +24,13 @@ export function cardPicker(section, library) {
     trash: () => trash.open(),
   });
   const tree = folderTree({ onChoose: (folder) => bar.choose({ folder }) });
-  const grid = cardGrid({ make: cardCell, onDraw: markUsed });
+  const outside = cardsInHost();
+  const mark = (cells) => {
+    markUsed(cells);
+    outside?.mark(cells);
+  };
+  const make = (card) => (outside ? outside.add(cardCell(card), card) : cardCell(card));
+  const grid = cardGrid({ make, onDraw: mark });
   const cardOf = (target) => {
     const id = target.closest?.(".ti-card-cell")?.dataset.id;
     return id ? grid.cells().find(({ card }) => card.id === id)?.card : null;
@@ -94,13 +101,21 @@ export function cardPicker(section, library) {
   grid.root.addEventListener("click", ({ target }) => {
     const card = cardOf(target);
     if (!card) return;
+    const box = target.closest("button[data-outside]")?.dataset.outside;
     if (target.closest(".ti-card-edit")) edit(card);
+    else if (box) outside.toggle(card, box, grid.cells());
     else if (target.closest("button.ti-card")) toggleCard(card);
   });
   grid.root.addEventListener("keydown", (event) => {
     const card = cardOf(event.target);
     if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys = { e: () => edit(card), Delete: () => discard(card), Escape: () => bar.search.focus() };
+    const use = (box) => outside.toggle(card, box, grid.cells());
+    const keys = {
+      e: () => edit(card),
+      Delete: () => discard(card),
+      Escape: () => bar.search.focus(),
+      ...(outside && { t: () => use("prompt"), n: () => use("negative") }),
+    };
     if (!Object.hasOwn(keys, event.key)) return;
     event.preventDefault();
     if (event.key === "Escape") event.stopPropagation(); // it interrupts pictures elsewhere
@@ -126,7 +141,8 @@ export function cardPicker(section, library) {
     event.preventDefault();
     bar.search.focus();
   });
-  document.addEventListener("input", () => markUsed(grid.cells()));
+  document.addEventListener("input", () => mark(grid.cells()));
+  if (outside) window.addEventListener("focus", () => mark(grid.cells()));
   dragCards(grid.root, cardOf);
   grid.resize(bar.choice.size);
   tree.choose(bar.choice.folder);

@@ -9,8 +9,9 @@ import { completions, typedName } from "./words.js";
 const MOST = 12;
 const LIST = "ti_completions";
 
-/** Watches the prompt boxes and offers what is in the library; returns `{ refresh }`, which looks for new embeddings. */
-export function completeWords(library) {
+/** Watches prompt boxes and offers what is in the library; returns `{ refresh }`, which looks for new embeddings. `plain` is
+ *  for prompts that know no tags. */
+export function completeWords(library, { boxes = promptBoxes(), plain = false } = {}) {
   const list = element("ul", { className: "ti-completions", id: LIST, role: "listbox", hidden: true, "aria-label": "Embeddings" });
   document.body.append(list);
   let words = null;
@@ -53,7 +54,7 @@ export function completeWords(library) {
   };
   const accept = (index) => {
     const { box, typed, found } = open;
-    const { text, caret } = typed.replacedBy(found[index].word);
+    const { text, caret } = typed.replacedBy(found[index].word, plain);
     close();
     setPrompt(box, text, caret);
     close();
@@ -77,7 +78,7 @@ export function completeWords(library) {
     },
     true,
   );
-  for (const box of promptBoxes()) {
+  for (const box of boxes) {
     box.setAttribute("aria-autocomplete", "list");
     box.setAttribute("aria-controls", LIST);
     box.addEventListener("input", (event) => {

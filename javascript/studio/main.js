@@ -1,11 +1,13 @@
 // main.js – finds the places that the page leaves for these modules, and joins them.
 
 import { cardPicker } from "./cards.js";
+import { useWord } from "./cards_use.js";
 import { completeWords } from "./completion.js";
 import { whenThere } from "./dom.js";
 import { readDroppedPictures } from "./dropping.js";
 import { extensionList } from "./extensions.js";
 import { trainForm } from "./form.js";
+import { hostPage } from "./host.js";
 import { watchKeys } from "./keys.js";
 import { cardLibrary } from "./library.js";
 import { trainingMonitor } from "./monitor.js";
@@ -41,11 +43,13 @@ async function start() {
 
   embeddingTools(await whenThere("ti_tools"), { onMade: refresh });
   const [monitor, actions] = await Promise.all(["ti_monitor", "ti_job_actions"].map(whenThere));
-  trainingMonitor(monitor, actions, { onFinished: refresh, openTxt2img });
+  const host = hostPage();
+  trainingMonitor(monitor, actions, { onFinished: refresh, onUse: host ? (word) => host.use(word) : openTxt2img });
 }
 
-function openTxt2img() {
+function openTxt2img(word) {
   document.getElementById("ti_txt2img-button")?.click();
+  useWord(word);
 }
 
 /** Tools show an icon; their name is a tooltip. */

@@ -1,10 +1,10 @@
 // monitor.js – the live view of a training: it only reads /ti/jobs, so that a reload or a second browser shows the same.
 
 import { call } from "./api.js";
-import { useWord } from "./cards_use.js";
 import { element, setText } from "./dom.js";
 import { duration, number } from "./format.js";
 import { jobHistory } from "./history.js";
+import { hostPage } from "./host.js";
 import { lossPlot } from "./plot.js";
 import { previewGrid } from "./previews.js";
 
@@ -14,7 +14,7 @@ const IDLE_MS = 5000;
 const OF_VALIDATIONS = ["Validation loss", "Best step"];
 
 /** Fills the monitor's section and the place of the Stop and Resume buttons. */
-export function trainingMonitor(section, actions, { onFinished, openTxt2img }) {
+export function trainingMonitor(section, actions, { onFinished, onUse }) {
   const view = build(section, actions);
   const plot = lossPlot();
   const previews = previewGrid();
@@ -25,6 +25,7 @@ export function trainingMonitor(section, actions, { onFinished, openTxt2img }) {
   let job = null;
   let curve = new Map();
   let timer = null;
+  const host = hostPage();
 
   const complain = (error) => setText(view.problem, error?.message ?? "");
   const forget = () => {
@@ -67,6 +68,10 @@ export function trainingMonitor(section, actions, { onFinished, openTxt2img }) {
       complain(null);
     } catch (error) {
       complain(error);
+      if (error.cause && host) {
+        host.lost();
+        return;
+      }
     }
     clearTimeout(timer);
     timer = setTimeout(poll, job && ACTIVE.has(job.status) ? BUSY_MS : IDLE_MS);
@@ -83,10 +88,7 @@ export function trainingMonitor(section, actions, { onFinished, openTxt2img }) {
 
   view.stop.addEventListener("click", () => order("stop"));
   view.resume.addEventListener("click", () => order("resume"));
-  view.use.addEventListener("click", () => {
-    openTxt2img();
-    useWord(job.name);
-  });
+  view.use.addEventListener("click", () => onUse(job.name));
   document.addEventListener("visibilitychange", poll);
   document.addEventListener("ti:job", () => follow(null));
   poll();

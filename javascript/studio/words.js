@@ -83,8 +83,9 @@ export function typedName(text, caret) {
   const found = tag ?? comfy ?? bare;
   if (!found || /^[\p{L}\p{N}_-]/u.test(after)) return null;
   const query = tag || comfy ? found[1] : found[0];
-  const replacedBy = (word) => {
-    const named = tag ? `<embedding:${word}>` : spelled(word, Boolean(comfy));
+  const replacedBy = (word, plain = false) => {
+    const tagged = tag ? `<embedding:${word}>` : spelled(word, Boolean(comfy));
+    const named = plain ? word : tagged;
     const rest = tag ? after.replace(/^>/, "") : after;
     return { text: before.slice(0, found.index) + named + rest, caret: found.index + named.length };
   };

@@ -8,6 +8,7 @@ from ti_studio import __version__
 from ti_studio.cli.convert import add_convert
 from ti_studio.cli.create import add_create
 from ti_studio.cli.generate import add_generate
+from ti_studio.cli.hosted import add_hosted
 from ti_studio.cli.inspect import add_inspect
 from ti_studio.cli.merge import add_merge
 from ti_studio.cli.serve import add_serve
@@ -43,6 +44,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"Textual Inversion Studio {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (add_train, add_resume, add_generate, add_create, add_inspect, add_convert, add_merge, add_serve):
+    makers = (
+        add_train,
+        add_resume,
+        add_generate,
+        add_create,
+        add_inspect,
+        add_convert,
+        add_merge,
+        add_serve,
+        add_hosted,
+    )
+    for add in makers:
         add(commands)
     return parser

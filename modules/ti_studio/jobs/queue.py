@@ -57,14 +57,15 @@ class Jobs:
     """The queue of trainings below `outputs/train/`."""
 
     def __init__(
-        self, folders: Folders, checkpoint: str | None = None, make_room: Callable[[], None] = lambda: None
+        self, folders: Folders, checkpoint: str | None = None, make_room: Callable[[], str | None] = lambda: None
     ) -> None:
         """Knows the jobs below `folders.outputs`.
 
         Args:
             folders: where everything lies.
             checkpoint: for requests that name none; None is the first one found.
-            make_room: called before a training starts, to free the memory of what this process has loaded.
+            make_room: called before a training starts, to free the memory of what this process has loaded; may return
+                a sentence for those who watch the training.
         """
         self._folders = folders
         self._checkpoint = checkpoint
@@ -175,7 +176,9 @@ class Jobs:
                 return
             waiting = [job for job in jobs if job.status is JobStatus.QUEUED]
             if waiting:
-                self._make_room()
+                told = self._make_room()
+                if told:
+                    waiting[-1].files.append({"event": "warned", "text": told})
                 self._workers.append(_start_worker(waiting[-1].files))
 
     def _check(self, request: TrainRequest, job: Path | None = None) -> JobPlace:

@@ -1,18 +1,14 @@
 """The web server: the REST routes and the page behind one guard, on a port, with the queue of trainings kept going."""
 
 import contextlib
-import errno
-import logging
-import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
 import gradio as gr
-import uvicorn
 from fastapi import FastAPI
 from gradio.routes import App
 from starlette.routing import Mount
@@ -21,7 +17,6 @@ from ti_studio import __version__
 from ti_studio.embeddings.card_index import CardIndex
 from ti_studio.embeddings.library import Library
 from ti_studio.embeddings.shelf import Shelf
-from ti_studio.errors import StudioError
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders, repository_root
 from ti_studio.generation.service import Txt2ImgService
@@ -41,21 +36,16 @@ from ti_studio.web.painting_routes import painting_routes
 from ti_studio.web.presets_routes import presets_routes
 from ti_studio.web.prompts_routes import prompts_routes
 from ti_studio.web.reference import DESCRIPTION, TAGS, operation_id, serve_reference
+from ti_studio.web.running import Server, listen, tending
 from ti_studio.web.sdapi.routes import sdapi_routes
 from ti_studio.web.services import Services
 from ti_studio.web.tools_routes import tools_routes
 from ti_studio.web.turns import Turns
 from ti_studio.web.unmatched import Unmatched
 
-logger = logging.getLogger(__name__)
-
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-TEND_SECONDS = 1.0
-LAST_ANSWERS_SECONDS = 2
-
-
-class PortTaken(StudioError):
-    """The port can't be listened on."""
+INSIDE = '<meta name="ti-host" content="webui">'
+"""By this the page's modules know that they are inside another WebUI's page."""
 
 
 def create_app(
@@ -65,6 +55,7 @@ def create_app(
     api_auth: Iterable[tuple[str, str]] = (),
     hosts: Iterable[str] = LOOPBACK,
     extensions: ExtensionHost | None = None,
+    below: str = "",
 ) -> FastAPI:
     """Returns the server: REST under `/ti/` and, in A1111's shapes, `/sdapi/`; the page everywhere else.
 
@@ -74,6 +65,7 @@ def create_app(
         api_auth: further ones for programs, which `/sdapi/` asks for even if the page has no login.
         hosts: the names it answers to, which keeps other sites' pages out of a server on loopback; none: any name.
         extensions: those that are loaded; None: there are none, and no tab of them.
+        below: where another WebUI's proxy shows it, `/ti-studio`; it is asked without that. Empty: it stands alone.
     """
     extensions = extensions or ExtensionHost(services.folders.data, is_absent=True)
     extensions.callbacks.call("before_ui")
@@ -102,7 +94,8 @@ def create_app(
         path="/",
         auth=accounts or None,
         theme=theme(),
-        head=assets.head() + files.head(),
+        head=(INSIDE if below else "") + assets.head() + files.head(),
+        root_path=below or None,
         show_error=True,
         footer_links=[],
         run_history=False,
@@ -152,7 +145,7 @@ def serve(options: ServerOptions, extensions: ExtensionHost) -> None:
         PortTaken: another program listens on the port.
     """
     services = build_services(options, extensions)
-    listener = _listen(options)
+    listener = listen(options.host, options.port, "Choose another with --port.")
     address = f"http://127.0.0.1:{options.port}/"
     with extensions.loaded():
         app = create_app(
@@ -162,11 +155,10 @@ def serve(options: ServerOptions, extensions: ExtensionHost) -> None:
             hosts=() if options.listen else LOOPBACK,
             extensions=extensions,
         )
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
-        server = _Server(config, lambda: _announce(address, options), services.txt2img.interrupt)
+        server = Server(app, lambda: _announce(address, options), services.txt2img.interrupt)
         # The first look at thousands of files takes seconds; it need not wait for the first picture.
         threading.Thread(target=services.library.refresh, name="first-look", daemon=True).start()
-        with _tending(services.jobs), contextlib.suppress(KeyboardInterrupt):
+        with tending(services.jobs), contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     sys.stdout.write("Stopped.\n")
 
@@ -189,40 +181,6 @@ def build_services(options: ServerOptions, extensions: ExtensionHost) -> Service
     return Services(folders, library, Jobs(folders, checkpoint, make_room=txt2img.release), txt2img)
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens and when it ends."""
-
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None], on_ending: Callable[[], None]) -> None:
-        super().__init__(config)
-        self.on_started = on_started
-        self.on_ending = on_ending
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self.on_started()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.on_ending()  # a thread that paints for REST would keep the process until it is done
-        await super().shutdown(sockets)
-
-
-def _listen(options: ServerOptions) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if sys.platform != "win32":  # there it would let two servers share a port
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((options.host, options.port))
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
-        raise PortTaken(
-            f"Port {options.port} on {options.host} can't be used: {why}. Choose another with --port."
-        ) from error
-    return listener
-
-
 def _announce(address: str, options: ServerOptions) -> None:
     sys.stdout.write(f"Textual Inversion Studio listens on {address}\n")
     if options.listen:
@@ -230,24 +188,3 @@ def _announce(address: str, options: ServerOptions) -> None:
     sys.stdout.flush()
     if not options.no_browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-
-
-@contextlib.contextmanager
-def _tending(jobs: Jobs) -> Iterator[None]:
-    """Starts queued trainings for as long as the block runs."""
-    over = threading.Event()
-
-    def tend() -> None:
-        while not over.wait(TEND_SECONDS):
-            try:
-                jobs.tend()
-            except (StudioError, OSError):
-                logger.exception("The next training could not be started")
-
-    thread = threading.Thread(target=tend, name="tend-jobs", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(timeout=5)

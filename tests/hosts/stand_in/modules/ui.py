@@ -1,0 +1,59 @@
+"""The page: txt2img, the extensions' tabs, the settings."""
+
+import os
+
+import gradio as gr
+
+from modules import call_queue, script_callbacks, scripts, sd_models, shared
+
+
+def txt2img(prompt, negative_prompt):
+    """Tells which words the prompt knows; fails, as A1111 does, where the model is not on the device."""
+    with call_queue.queue_lock:
+        scripts.before_process(prompt)
+        if sd_models.FORGE:
+            sd_models.memory_management.loaded = True
+        if sd_models.model_data.sd_model.device != "cuda":
+            raise gr.Error("Expected all tensors to be on the same device")
+        known = sd_models.database().word_embeddings
+        return f"used: {', '.join(word for word in known if word in prompt.split())}"
+
+
+def create_ui():
+    with gr.Blocks(analytics_enabled=False) as txt2img_interface:
+        prompt = gr.Textbox(label="Prompt", elem_id="txt2img_prompt", lines=3)
+        negative = gr.Textbox(label="Negative prompt", elem_id="txt2img_neg_prompt", lines=3)
+        generate = gr.Button("Generate", elem_id="txt2img_generate", variant="primary")
+        made = gr.Textbox(label="Infotext", elem_id="html_info_txt2img")
+        generate.click(txt2img, inputs=[prompt, negative], outputs=[made])
+    script_callbacks.ui_settings_callback()
+    with gr.Blocks(analytics_enabled=False) as settings_interface:
+        for key, info in shared.opts.data_labels.items():
+            kind = {bool: gr.Checkbox, str: gr.Textbox}.get(type(info.default), gr.Number)
+            (info.component or kind)(
+                label=info.label, value=shared.opts.data[key], elem_id=f"setting_{key}", **(info.component_args or {})
+            )
+        restart = gr.Button("Reload UI", elem_id="settings_restart_gradio")
+        restart.click(shared.state.request_restart)
+    interfaces = [(txt2img_interface, "txt2img", "txt2img"), *script_callbacks.ui_tabs_callback()]
+    interfaces.append((settings_interface, "Settings", "settings"))
+    with gr.Blocks(analytics_enabled=False, title="Stable Diffusion") as demo:
+        with gr.Tabs(elem_id="tabs"):
+            for interface, label, elem_id in interfaces:
+                with gr.TabItem(label, id=elem_id, elem_id=f"tab_{elem_id}"):
+                    interface.render()
+    return demo
+
+
+def setup_ui_api(app):
+    """Adds what a test asks the host."""
+
+    def state():
+        model, database = sd_models.model_data.sd_model, sd_models.database()
+        memory = {"device": model.device}
+        if sd_models.FORGE:
+            memory = {"device": "cuda" if sd_models.memory_management.loaded else "cpu"}
+        words = sorted(database.word_embeddings)
+        return {"pid": os.getpid(), "words": words, "reloads": database.reloads, **memory}
+
+    app.add_api_route("/stand-in/state", state, methods=["GET"])

@@ -1,0 +1,228 @@
+"""The extension inside A1111's and Forge's real stacks: its tab in a real browser, and both sides' crashes."""
+
+import os
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import psutil
+import pytest
+import torch
+from playwright.sync_api import FrameLocator, Page, expect
+
+from tests.browser.pages import PATIENCE, SOON
+from tests.hosts.environments import KINDS
+from tests.hosts.host import Host
+from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.files import write_embedding
+
+MakeHost = Callable[..., Host]
+GONE_SECONDS = 30
+
+
+def open_tab(page: Page, host: Host) -> FrameLocator:
+    """Opens the studio's tab in the host's page and returns the studio's own."""
+    page.goto(host.url)
+    show_tab(page, "Textual Inversion Studio")
+    studio = page.frame_locator("#ti_studio_place iframe")
+    expect(studio.locator("#ti_cards input[type=search]")).to_be_attached(timeout=PATIENCE)
+    return studio
+
+
+def show_tab(page: Page, name: str) -> None:
+    """Shows one of the host's own tabs; in Gradio 3 they are plain buttons."""
+    page.locator("#tabs button").filter(has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
+
+
+def fill(studio: FrameLocator, elem_id: str, text: str) -> None:
+    """Types into a control of the studio."""
+    box = studio.locator(f"#{elem_id}").locator("textarea, input[type=text], input[type=number]").first
+    box.fill(text)
+    box.blur()
+
+
+def begin_training(studio: FrameLocator, name: str, dataset: Path, *, max_steps: int) -> None:
+    """Fills in the Train tab as a person does, and presses Train."""
+    studio.get_by_role("tab", name="Train").click()
+    expect(studio.locator("#ti_job_actions button").first).to_be_visible(timeout=SOON)
+    fill(studio, "ti_name", name)
+    fill(studio, "ti_initialization_text", "circle")
+    fill(studio, "ti_dataset_directory", str(dataset))
+    fill(studio, "ti_batch_size", "1")
+    fill(studio, "ti_max_steps", str(max_steps))
+    fill(studio, "ti_save_every", "0")
+    fill(studio, "ti_preview_every", "0")
+    studio.locator("#ti_advanced > button").click()
+    for field in ("validation_every", "patience"):
+        expect(studio.locator(f"#ti_{field} input").first).to_be_visible(timeout=SOON)
+        fill(studio, f"ti_{field}", "0")
+    studio.locator("#ti_keep_best input").uncheck()
+    studio.get_by_role("button", name="Train Embedding").click()
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    """Waits for something that another process does."""
+    end = time.monotonic() + GONE_SECONDS
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def is_free(port: int) -> bool:
+    """Tells whether nothing listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def first_event(host: Host) -> bytes:
+    """Returns the first event of a stream of the studio's that goes on; a compressing middleware would keep it back."""
+    address = f"{host.url}ti-studio/gradio_api/heartbeat/some-session"
+    with httpx.stream("GET", address, headers={"Accept-Encoding": "gzip"}, timeout=20) as answer:
+        return next(answer.iter_raw())
+
+
+def listening_port(process: psutil.Process) -> int:
+    """Returns the port that a process listens on, and that nobody but this machine reaches."""
+    (connection,) = [made for made in process.net_connections("tcp") if made.status == psutil.CONN_LISTEN]
+    assert connection.laddr.ip == "127.0.0.1"
+    return int(connection.laddr.port)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_next_prompt(
+    kind: str, make_host: MakeHost, page: Page, drawings: Path
+) -> None:
+    host = make_host(kind)
+    host.start()
+    assert host.wait_until_ready()["state"] == "ready"
+    (studio_process,) = host.studios()
+
+    assert first_event(host).startswith(b"data:")
+    studio = open_tab(page, host)
+    expect(studio.locator("#ti_checkpoint input")).to_have_value("demo", timeout=SOON)
+    begin_training(studio, "bluetent7", drawings, max_steps=60)
+    badge = studio.locator("#ti_monitor .ti-head .ti-badge")
+    expect(badge).to_have_text("running", timeout=PATIENCE)
+    expect(studio.locator("#ti_monitor .ti-notices")).to_contain_text("The WebUI freed its memory for this training")
+    assert host.get("stand-in/state")["device"] == "cpu"
+    studio.get_by_role("button", name="Stop", exact=True).click()
+    expect(badge).to_have_text("stopped", timeout=PATIENCE)
+    assert not list(host.embeddings.iterdir())
+
+    page.locator("#settings_restart_gradio").evaluate("button => button.click()")
+    host.wait_for("Startup time: ready", times=2)
+    assert host.studios() == [studio_process]
+
+    studio = open_tab(page, host)
+    studio.get_by_role("tab", name="Train").click()
+    studio.get_by_role("button", name="Resume").click()
+    expect(badge).to_have_text("finished", timeout=PATIENCE)
+    assert (host.embeddings / "bluetent7.safetensors").is_file()
+    wait_until(lambda: host.get("stand-in/state")["words"] == ["bluetent7"], "the host knows the word")
+
+    studio.locator("#ti_monitor").get_by_role("button", name="Use in txt2img").click()
+    expect(page.locator("#txt2img_prompt textarea")).to_have_value("bluetent7")
+    page.locator("#txt2img_generate").click()
+    expect(page.locator("#html_info_txt2img textarea")).to_have_value("used: bluetent7", timeout=SOON)
+    assert host.get("stand-in/state")["device"] == "cuda"
+
+    port = listening_port(studio_process)
+    host.kill()
+    wait_until(lambda: not studio_process.is_running(), "the studio ends with its host")
+    assert is_free(port)
+    expect(page.locator("#ti_studio_place")).to_contain_text("The WebUI does not answer", timeout=SOON)
+
+
+def test_the_hosts_login_guards_the_studio_and_its_cards_and_completion_write_into_the_hosts_prompts(
+    make_host: MakeHost, page: Page
+) -> None:
+    host = make_host("a1111", "--gradio-auth", "ann:secret", ti_studio_completion=True)
+    rows = torch.randn(2, 96, generator=torch.Generator().manual_seed(1)) * 0.02
+    for word in ("quietowl", "grimfog"):
+        write_embedding(Embedding(name=word, vectors={"clip_l": rows}), host.embeddings / f"{word}.safetensors")
+    host.start()
+    for path in ("ti-studio/", "ti-studio/ti/embeddings", "ti-studio-bridge/status"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            host.get(path)
+        assert refused.value.code == 401
+
+    page.goto(host.url)
+    page.get_by_label("username").fill("ann")
+    page.get_by_label("password").fill("secret")
+    page.get_by_role("button", name="Login").click()
+    expect(page.locator("#txt2img_prompt textarea")).to_be_visible(timeout=SOON)
+    studio = open_tab(page, host)
+    expect(studio.locator("body")).not_to_have_class(re.compile("dark"))
+    page.evaluate("document.body.classList.add('dark')")
+    expect(studio.locator("body")).to_have_class(re.compile("dark"))
+    studio.get_by_role("button", name="Extra networks").click()
+    owl = studio.locator(".ti-card-cell").filter(has_text="quietowl")
+    owl.get_by_role("button", name="Use in txt2img").click()
+    fog = studio.locator(".ti-card-cell").filter(has_text="grimfog")
+    fog.get_by_role("button", name="Use as negative").click()
+    expect(page.locator("#txt2img_prompt textarea")).to_have_value("quietowl")
+    expect(page.locator("#txt2img_neg_prompt textarea")).to_have_value("grimfog")
+    expect(owl.get_by_role("button", name="Use in txt2img")).to_have_attribute("aria-pressed", "true")
+
+    show_tab(page, "txt2img")
+    prompt = page.locator("#txt2img_prompt textarea")
+    prompt.fill("")
+    prompt.press_sequentially("a gri")
+    expect(page.locator("#ti_completions li")).to_contain_text("grimfog", timeout=SOON)
+    prompt.press("Enter")
+    expect(prompt).to_have_value("a grimfog")
+
+
+def test_the_studio_answers_the_proxy_alone_below_any_path_and_comes_back_after_a_crash(make_host: MakeHost) -> None:
+    host = make_host("forge", "--subpath", "sd")
+    host.start()
+    host.wait_until_ready()
+    (studio,) = host.studios()
+
+    behind_another = {"X-Forwarded-Host": "pictures.example", "X-Forwarded-Proto": "https"}
+    assert host.get("ti-studio/config", behind_another)["root"] == "https://pictures.example/sd/ti-studio"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://127.0.0.1:{listening_port(studio)}/ti/embeddings", timeout=10)
+    assert refused.value.code == 403
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        foreign = urllib.request.Request(f"{host.url}ti-studio-bridge/start", method="POST")
+        foreign.add_header("Sec-Fetch-Site", "cross-site")
+        urllib.request.urlopen(foreign, timeout=10)
+    assert refused.value.code == 403
+
+    sent = os.urandom(20_000_000)
+    with httpx.Client(base_url=host.url, timeout=60) as client:
+        uploaded = client.post("ti-studio/gradio_api/upload", files={"files": ("great file.bin", sent)})
+        (path,) = uploaded.json()
+        assert client.get(f"ti-studio/gradio_api/file={quote(path)}").content == sent
+
+    studio.kill()
+    wait_until(lambda: bool(host.studios()) and host.studios() != [studio], "another studio is started")
+    assert host.wait_until_ready()["state"] == "ready"
+
+
+def test_a_studio_that_can_not_start_says_why_and_the_host_works(make_host: MakeHost, page: Page) -> None:
+    host = make_host("forge", ti_studio_environment="/no/such/environment", ti_studio_autostart=False)
+    host.start()
+
+    page.goto(host.url)
+    show_tab(page, "Textual Inversion Studio")
+    place = page.locator("#ti_studio_place")
+    expect(place).to_contain_text("The studio is not running.", timeout=SOON)
+    place.get_by_role("button", name="Start the studio").click()
+    expect(place).to_contain_text("There is no Python at /no/such/environment/bin/python", timeout=SOON)
+    expect(place.get_by_role("button", name="Try again")).to_be_visible()
+    show_tab(page, "Settings")
+    for label in (
+        "Start the studio together",
+        "Complete embeddings' names",
+        "Port of the studio",
+        "Folder of a Python",
+    ):
+        expect(page.get_by_label(label)).to_be_visible()
