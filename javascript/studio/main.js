@@ -41,7 +41,7 @@ async function start() {
   window.addEventListener("focus", refresh);
   document.addEventListener("ti:checkpoint", refresh);
 
-  embeddingTools(await whenThere("ti_tools"), { onMade: refresh });
+  whenThere("ti_tools").then((place) => embeddingTools(place, { onMade: refresh })); // its tab may not be drawn yet
   const [monitor, actions] = await Promise.all(["ti_monitor", "ti_job_actions"].map(whenThere));
   const host = hostPage();
   trainingMonitor(monitor, actions, { onFinished: refresh, onUse: host ? (word) => host.use(word) : openTxt2img });
