@@ -61,7 +61,7 @@ export function cardEditor({ folders, onChange }) {
       const { now, undo } = await write(was, form.values());
       root.close();
       if (now === was) return;
-      if (now.word !== was.word) renameInPrompts(was.word, { word: now.word, weight: now.preferred_weight });
+      if (now.word !== was.word) renameInPrompts(was.word, now.word);
       tell(`${now.word} was saved.`, undoing(undo));
       await onChange();
     });

@@ -2,7 +2,7 @@
 
 import { setText } from "./dom.js";
 import { caretOf, lastPrompt, negativePrompt, promptBoxes, setPrompt } from "./prompts.js";
-import { hasWord, insertWord, promptForm, removeWord } from "./words.js";
+import { hasWord, insertWord, promptForm, removeWord, replaceWord } from "./words.js";
 
 /** Puts the word into the prompt that was used last, or into the negative one if it belongs there; or takes it out. */
 export function toggleCard(card) {
@@ -23,11 +23,8 @@ export function useWord(word) {
 }
 
 /** Lets the prompts call an embedding by its new name. */
-export function renameInPrompts(old, { word, weight }) {
-  for (const box of promptBoxes().filter(({ value }) => hasWord(value, old))) {
-    const { text } = insertWord(removeWord(box.value, old), promptForm(word, weight));
-    setPrompt(box, text);
-  }
+export function renameInPrompts(old, word) {
+  for (const box of promptBoxes().filter(({ value }) => hasWord(value, old))) setPrompt(box, replaceWord(box.value, old, word));
 }
 
 /** Marks the cards whose words stand in the prompts; cells are `{ card, cell }`. */

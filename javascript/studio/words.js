@@ -61,6 +61,15 @@ export function removeWord(text, word) {
   return result + rest;
 }
 
+/** Returns the text with the word called by another name wherever it stood, its weights and tags as they were. */
+export function replaceWord(text, old, word) {
+  return text.replace(pattern(old), (found) => {
+    if (!found.startsWith("<")) return /^embedding:/i.test(found) ? spelled(word, true) : promptForm(word);
+    const weight = /^<[^<>:]*:[^<>:]*(:[^<>:]*)>$/.exec(found)?.[1] ?? "";
+    return `<embedding:${word}${weight}>`;
+  });
+}
+
 function closeGap(before, after) {
   let left = before.replace(/[ \t]+$/, "");
   let right = after.replace(/^[ \t]+/, "");

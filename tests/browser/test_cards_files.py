@@ -136,7 +136,7 @@ def test_a_renamed_embedding_is_called_so_in_the_prompt_and_undo_takes_it_back(s
     expect(editor).to_be_hidden(timeout=SOON)
     moved = studio.embeddings / "moved" / "here"
     assert sorted(each.name for each in moved.iterdir()) == ["newname.json", "newname.safetensors", "newname.txt"]
-    expect(prompt(shelf)).to_have_value("an here, newname")
+    expect(prompt(shelf)).to_have_value("an newname here")
     undo(shelf)
     assert (path.exists(), list(moved.iterdir())) == (True, [])
     prompt(shelf).fill("")

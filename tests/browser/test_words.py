@@ -88,3 +88,16 @@ def test_a_name_that_is_no_word_is_called_by_its_tag(words: Page, word: str, wei
     assert words.evaluate("([word, weight]) => words.promptForm(word, weight)", [word, weight]) == form
     text = words.evaluate("form => words.insertWord('red, blue', form, 4).text", form)
     assert words.evaluate("([text, word]) => words.removeWord(text, word)", [text, word]) in ("red, blue", "red blue")
+
+
+@pytest.mark.parametrize(
+    ("text", "new", "renamed"),
+    [
+        ("a cat, (cat:0.8) and cats", "tom", "a tom, (tom:0.8) and cats"),
+        ("<embedding:zoo/cat.pt:0.8>, <embedding:cat>", "my tom", "<embedding:my tom:0.8>, <embedding:my tom>"),
+        ("embedding:cat, cat", "tom", "embedding:tom, tom"),
+        ("(cat:1.2)", "my $& tom", "(<embedding:my $& tom>:1.2)"),
+    ],
+)
+def test_a_word_that_is_renamed_keeps_its_place_and_weight(words: Page, text: str, new: str, renamed: str) -> None:
+    assert words.evaluate("([text, new_]) => words.replaceWord(text, 'cat', new_)", [text, new]) == renamed
