@@ -25,7 +25,7 @@ _STEADY = {
     "max_steps": 300,
 }
 """Each row moves by the rate and no more, which means the same for every encoder's width, and less and less."""
-_OF_A_THING = {**_STEADY, "template": "object_filewords.txt", "context_weight": 0.002}
+_OF_A_THING = {**_STEADY, "optimizer": "natural", "template": "object_filewords.txt", "context_weight": 0.002}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ PRESETS: Mapping[PresetName, Preset] = {
     ),
     "thorough": Preset(
         "Nearest to the pictures: longer steps, and nothing but the template keeps the rest of the prompt.",
-        {**_OF_A_THING, "learning_rate": "0.15", "context_weight": 0.0},
+        {**_OF_A_THING, "optimizer": "rsgd", "learning_rate": "0.15", "context_weight": 0.0},
     ),
 }
 """What was tried on the demo checkpoint, and what was not, is in docs/log.md."""
