@@ -69,6 +69,8 @@ def test_the_page_of_the_description_is_complete_and_asks_no_other_machine(clien
     links = {address for address in page.addresses if address.startswith("#")}
     assert {address[1:] for address in links} <= page.ids
     assert page.addresses - links == {"openapi.json"}
+    assert "&quot;embedding_name&quot;: &quot;trizebra&quot;" in source  # a model's example
+    assert "With A1111&#x27;s learning-rate schedule" in source  # a route's
     assert not page.tags & {"script", "link", "img", "iframe"}
 
 

@@ -114,8 +114,12 @@ def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
 
 def _examples(content: Schema) -> Iterator[str]:
     for example in content.get("examples", {}).values():
-        value = json.dumps(example["value"], indent=2, ensure_ascii=False)
-        yield f"<p>{html.escape(example.get('summary', 'Example'))}:<pre>{html.escape(value)}</pre>"
+        yield _example(example.get("summary", "Example"), example["value"])
+
+
+def _example(heading: str, value: Any) -> str:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return f"<p>{html.escape(heading)}:<pre>{html.escape(text)}</pre>"
 
 
 def _content(kind: str, body: Schema) -> str:
@@ -137,7 +141,8 @@ def _model(name: str, schema: Schema) -> str:
         (field, _type(each) + (", required" if field in required else ""), _said(each, each))
         for field, each in schema.get("properties", {}).items()
     ]
-    return heading + _table("Field", rows)
+    examples = "".join(_example("Example", value) for value in schema.get("examples", []))
+    return heading + _table("Field", rows) + examples
 
 
 def _table(heading: str, rows: list[tuple[str, str, str]]) -> str:
