@@ -77,6 +77,8 @@ def in_legacy(top: bytes) -> bytes:
         (b"\x83\x01\x00.", "EXT2"),
         (b"\x84\x01\x00\x00\x00.", "EXT4"),
         (b"Pid\n.", "PERSID"),
+        (b"P\\K\n.", "PERSID"),
+        (b"S'\\K'\n.", "STRING"),
         (b"(cbuiltins\nset\no.", "OBJ"),
         (b"(ibuiltins\nset\n.", "INST"),
         (b"cbuiltins\nset\n)}\x92.", "NEWOBJ_EX"),

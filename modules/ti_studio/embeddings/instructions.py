@@ -32,6 +32,8 @@ ALLOWED_GLOBALS = frozenset(
 )
 
 _GLOBALS = frozenset({"GLOBAL", "INST", "STACK_GLOBAL"})
+_ESCAPED = frozenset({"STRING", "PERSID"})
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 _TUPLES = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
 _PUTS = frozenset({"BINPUT", "LONG_BINPUT"})
 _GETS = frozenset({"BINGET", "LONG_BINGET"})
@@ -80,10 +82,10 @@ def _unneeded(name: str, argument: object) -> list[str]:
 def _instructions(file: BinaryIO) -> Iterator[tuple[str, object]]:
     """Yields name and argument of each instruction, up to the first that asks for a global which is not allowed."""
     texts: list[str] = []
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+    for count, (name, argument) in enumerate(_decoded(file)):
         if isinstance(argument, str):
             texts = [*texts[-1:], argument]
-        if opcode.name in _GLOBALS:
+        if name in _GLOBALS:
             asked_for = str(argument).replace(" ", ".") if argument else ".".join(texts)
             if asked_for not in ALLOWED_GLOBALS:
                 raise UnreadableEmbedding(
@@ -93,4 +95,19 @@ def _instructions(file: BinaryIO) -> Iterator[tuple[str, object]]:
             raise UnreadableEmbedding(
                 f"has more than {MAX_INSTRUCTIONS:,} pickle instructions; an embedding has about 100"
             )
-        yield opcode.name, argument
+        yield name, argument
+
+
+def _decoded(file: BinaryIO) -> Iterator[tuple[str, object]]:
+    """Yields what `pickletools.genops` does, which warns of strange escapes in texts that nobody needs."""
+    while code := file.read(1):
+        opcode = _OPCODES.get(code)
+        if opcode is None:
+            raise ValueError(f"{code!r} is no instruction")
+        if opcode.name in _ESCAPED:
+            yield opcode.name, file.readline().strip(b"'\"\n").decode("latin-1")
+        else:
+            yield opcode.name, opcode.arg.reader(file) if opcode.arg else None
+        if opcode.name == "STOP":
+            return
+    raise ValueError("the pickle breaks off")
