@@ -7,6 +7,7 @@ Standard library only, and in a syntax that a Python which is too old still read
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -14,10 +15,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ti_studio_bridge import shared_torch
 
@@ -122,6 +125,43 @@ def install(venv: Venv = OWN_VENV, *, dev: bool = False, reinstall_torch: bool =
         InstallError: the installation can't go on.
     """
     require_python(sys.version_info[:2])
+    with alone(venv):
+        bring_up_to_date(venv, dev=dev, reinstall_torch=reinstall_torch)
+
+
+@contextlib.contextmanager
+def alone(venv: Venv) -> Iterator[None]:
+    """Waits for others that install into the same environment, such as a process that a crashed WebUI has left.
+
+    The lock is the operating system's, and goes with its process.
+    """
+    name = hashlib.sha256(str(venv.folder).encode()).hexdigest()[:16]
+    with open(os.path.join(tempfile.gettempdir(), f"ti-studio-install-{name}.lock"), "ab") as file:
+        if not locked(file, wait=False):
+            say("Another process installs into the same environment; waiting for it …")
+            locked(file, wait=True)
+        yield
+
+
+def locked(file: IO[bytes], *, wait: bool) -> bool:
+    """Takes a file's lock, which is given back when the file is closed; returns whether it has it."""
+    try:
+        if os.name == "nt":
+            import msvcrt  # noqa: PLC0415 - there only
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
+
+
+def bring_up_to_date(venv: Venv, *, dev: bool, reinstall_torch: bool) -> None:
+    """Does what `install` says, with nobody beside it."""
     if not venv.exists:
         create(venv)
     require_python(tuple(int(part) for part in venv.version.split(".")[:2]), f" in {venv.folder}")

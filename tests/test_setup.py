@@ -136,6 +136,25 @@ def test_an_interrupted_installation_says_how_to_go_on_and_leaves_no_stamp(insta
     assert installed.run("install.py").returncode == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the test takes the lock as it is taken elsewhere")
+def test_two_installations_into_one_environment_wait_for_each_other(installed: TinyClone) -> None:
+    holder = "import install, sys\nwith install.alone(install.OWN_VENV): print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holder], cwd=installed.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as first:
+        assert first.stdout and first.stdin
+        first.stdout.readline()
+        second = subprocess.Popen(
+            [sys.executable, "install.py"], cwd=installed.folder, env=installed.environment(), stdout=subprocess.PIPE
+        )
+        assert second.stdout
+        assert "waiting for it" in second.stdout.readline().decode()
+        assert second.poll() is None
+        first.stdin.close()
+        with second:
+            assert second.wait(60) == 0
+
+
 def test_changed_requirements_are_installed_at_the_next_start(installed: TinyClone) -> None:
     tiny_clone.write_wheel(installed.folder / "index", "brush", "2.0", {"brush/__init__.py": ""})
     (installed.folder / "requirements.txt").write_text("brush==2.0\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ class Installation:
                 stderr=subprocess.STDOUT,
                 env=clean_environment(),
                 cwd=plan.folder,
+                start_new_session=os.name != "nt",
             )
 
     def wait(self, seconds: float | None = None) -> bool | None:
@@ -40,8 +42,11 @@ class Installation:
             return None
 
     def stop(self) -> None:
-        """Ends it; the next run goes on where it was."""
-        self._process.terminate()
+        """Ends it, and the pip that it runs; the next run goes on where it was."""
+        if os.name == "nt":
+            self._process.terminate()
+        elif self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait()
 
 
