@@ -15,9 +15,10 @@ export function cardCell(card) {
   ];
   if (card.negative) content.push(element("span", { className: "ti-card-mark", textContent: "negative" }));
   if (problem) content.push(element("span", { className: "ti-card-problem", textContent: problem }));
-  const main = problem
+  const usable = (card.state ?? "usable") === "usable"; // though another file may have its word
+  const main = !usable
     ? element("div", { className: "ti-card ti-card-greyed" }, ...content)
-    : element("button", { type: "button", className: "ti-card", draggable: true, "aria-pressed": "false" }, ...content);
+    : element("button", { type: "button", className: `ti-card${problem ? " ti-card-second" : ""}`, draggable: true, "aria-pressed": "false" }, ...content);
   const edit = element("button", {
     type: "button",
     className: "ti-card-edit",

@@ -1,6 +1,7 @@
 // cards_drag.js – a card that is dragged onto a prompt leaves its word where it was dropped.
 
 import { insertCard } from "./cards_use.js";
+import { callOf } from "./library.js";
 import { promptBoxes } from "./prompts.js";
 import { promptForm } from "./words.js";
 
@@ -13,7 +14,7 @@ export function dragCards(root, cardOf) {
     dragged = cardOf(event.target);
     if (!dragged) return;
     event.dataTransfer.setData(KIND, dragged.id);
-    event.dataTransfer.setData("text/plain", promptForm(dragged.word, dragged.weight)); // for other programs
+    event.dataTransfer.setData("text/plain", promptForm(callOf(dragged), dragged.weight)); // for other programs
     event.dataTransfer.effectAllowed = "copy";
   });
   root.addEventListener("dragend", () => (dragged = null));

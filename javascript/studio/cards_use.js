@@ -1,19 +1,21 @@
 // cards_use.js – puts a card's word into a prompt, takes it out again, and marks the cards that the prompts use.
 
 import { setText } from "./dom.js";
+import { callOf } from "./library.js";
 import { caretOf, lastPrompt, negativePrompt, promptBoxes, setPrompt } from "./prompts.js";
 import { hasWord, insertWord, promptForm, removeWord, replaceWord } from "./words.js";
 
 /** Puts the word into the prompt that was used last, or into the negative one if it belongs there; or takes it out. */
 export function toggleCard(card) {
   const box = card.negative ? negativePrompt() : lastPrompt();
-  if (hasWord(box.value, card.word)) setPrompt(box, removeWord(box.value, card.word));
+  const name = callOf(card);
+  if (hasWord(box.value, name)) setPrompt(box, removeWord(box.value, name));
   else insertCard(card, box, caretOf(box));
 }
 
 /** Puts the word at a place of a prompt, with the weight that is preferred for it. */
 export function insertCard(card, box, caret) {
-  const { text, caret: after } = insertWord(box.value, promptForm(card.word, card.weight), caret);
+  const { text, caret: after } = insertWord(box.value, promptForm(callOf(card), card.weight), caret);
   setPrompt(box, text, after);
 }
 
@@ -34,8 +36,9 @@ export function markUsed(cells) {
     const main = cell.firstElementChild;
     if (main.tagName !== "BUTTON") continue;
     const places = [];
-    if (hasWord(prompt ?? "", card.word)) places.push("in the prompt");
-    if (hasWord(negative ?? "", card.word)) places.push("in the negative prompt");
+    const name = callOf(card);
+    if (hasWord(prompt ?? "", name)) places.push("in the prompt");
+    if (hasWord(negative ?? "", name)) places.push("in the negative prompt");
     main.setAttribute("aria-pressed", String(places.length > 0));
     setText(main.querySelector(".ti-card-use"), places.join(" and "));
   }

@@ -50,6 +50,11 @@ export function cardLibrary() {
   return { watch: (listener) => listeners.add(listener), load, loadFirst, get: () => library };
 }
 
+/** Returns what prompts call a card's embedding: its word, or its file where another one has that word. */
+export function callOf({ word, conflict, file }) {
+  return conflict ? file : word;
+}
+
 /** Returns why a card's embedding can't be used, or null if it can. */
 export function problemOf({ state, reason, conflict }) {
   if (state === "unreadable") return `Unreadable: ${reason}`;

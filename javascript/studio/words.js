@@ -13,7 +13,7 @@ function escaped(word) {
 /** A pattern for the word on its own, and for the tags that name it, `<embedding:word:1.2>` and `embedding:word`. */
 function pattern(word) {
   const name = escaped(word);
-  const tag = String.raw`<\s*embedding\s*:\s*(?:[^<>:\n]*\/)?${name}(?:\.(?:safetensors|pt|bin))?\s*(?::[^<>\n]*)?>`;
+  const tag = String.raw`<\s*embedding\s*:\s*(?:[^<>:\n]*\/)?${name}\s*(?::[^<>\n]*)?>`;
   return new RegExp(`${tag}|${BEFORE}(?:embedding:)?${name}${AFTER}`, "giu");
 }
 
@@ -102,11 +102,13 @@ export function typedName(text, caret) {
 }
 
 const UNTAGGABLE = /[<>:\n]/;
+const FILE = /\.(?:safetensors|pt|bin)$/i;
 
-/** Returns how a prompt calls an embedding with a weight: a name that is no single word by its tag, if one can hold it. */
+/** Returns how a prompt calls an embedding with a weight: a name that is no single word, or a file's, by its tag, if one
+ *  can hold it. */
 export function promptForm(word, weight = null) {
   const weighted = Boolean(weight) && weight !== 1;
-  if (PLAIN_WORD.test(word) || UNTAGGABLE.test(word)) return weighted ? `(${word}:${weight})` : word;
+  if ((PLAIN_WORD.test(word) && !FILE.test(word)) || UNTAGGABLE.test(word)) return weighted ? `(${word}:${weight})` : word;
   return weighted ? `<embedding:${word}:${weight}>` : `<embedding:${word}>`;
 }
 

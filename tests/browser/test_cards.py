@@ -1,5 +1,6 @@
 """The extra-networks picker in a real browser."""
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -92,16 +93,35 @@ def test_the_word_goes_to_the_caret_of_the_prompt_that_had_the_focus_last(page: 
 def test_what_can_not_be_used_is_greyed_with_its_reason_and_can_not_be_clicked(page: Page, studio: Studio) -> None:
     drop(studio, "toowide", width=768)
     (studio.embeddings / "broken-one.safetensors").write_bytes(b"no embedding")
-    (studio.embeddings / "sub").mkdir(exist_ok=True)
-    shutil.copy(drop(studio, "twice"), studio.embeddings / "sub" / "twice.safetensors")
     open_studio(page, studio)
     open_cards(page)
     greyed = page.locator("#ti_cards div.ti-card")
-    for word, reason in (("toowide", "768"), ("broken-one", "Unreadable"), ("twice", "taken by")):
+    for word, reason in (("toowide", "768"), ("broken-one", "Unreadable")):
         page.get_by_role("searchbox").fill(word)
         expect(greyed.filter(has_text=word)).to_contain_text(reason, timeout=SOON)
     page.get_by_role("searchbox").fill("toowide")
     greyed.filter(has_text="toowide").click()
+    expect(prompt(page)).to_have_value("")
+
+
+def test_the_second_of_two_files_with_one_word_is_called_by_its_path(page: Page, studio: Studio) -> None:
+    (studio.embeddings / "sub").mkdir(exist_ok=True)
+    shutil.move(drop(studio, "twice"), studio.embeddings / "sub" / "twice.safetensors")
+    drop(studio, "twice", vectors=2)
+    open_studio(page, studio)
+    open_cards(page)
+    page.get_by_role("searchbox").fill("twice")
+    second = page.locator("#ti_cards button.ti-card-second")
+    expect(second).to_contain_text("taken by sub/twice.safetensors", timeout=SOON)
+    second.click()
+    expect(prompt(page)).to_have_value("<embedding:twice.safetensors>")
+    expect(second).to_have_attribute("aria-pressed", "true")
+    first = page.locator("#ti_cards button.ti-card:not(.ti-card-second)")
+    expect(first).to_have_attribute("aria-pressed", "false")
+    generate(page)
+    digest = hashlib.sha256((studio.embeddings / "twice.safetensors").read_bytes()).hexdigest()
+    expect(infotext(page)).to_have_value(_has_text(digest[:12]))
+    second.click()
     expect(prompt(page)).to_have_value("")
 
 

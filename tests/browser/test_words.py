@@ -27,9 +27,11 @@ REMOVED = (
     ("cat", "((cat:1.2), dog:1.1)", "(dog:1.1)"),
     ("cat", "((cat:1.2):1.1), dog", "dog"),
     ("cat", "a \\(cat\\) (cat:-0.5), dog", "a \\(\\), dog"),
-    ("cat", "<embedding:cat>, <embedding:zoo/cat.pt:0.8>, dog", "dog"),
+    ("cat", "<embedding:cat>, <embedding:zoo/cat:0.8>, dog", "dog"),
     ("cat", "<embedding:cats> embedding:cat, embedding:cats", "<embedding:cats>, embedding:cats"),
     ("my cat", "red, <embedding:my cat:0.8>, blue", "red, blue"),
+    ("cat", "red, <embedding:cat.pt>, cat", "red, <embedding:cat.pt>"),
+    ("cat.pt", "red, <embedding:cat.pt>, cat", "red, cat"),
 )
 INSERTED = (
     ("cat", "", 0, "cat", 3),
@@ -82,6 +84,8 @@ def test_inserting_separates_the_word_from_its_neighbours(words: Page) -> None:
         ("my cat", None, "<embedding:my cat>"),
         ("cat (fate)", 1.2, "<embedding:cat (fate):1.2>"),
         ("a<b", 0.5, "(a<b:0.5)"),
+        ("zoo/cat.pt", None, "<embedding:zoo/cat.pt>"),
+        ("cat.safetensors", 0.5, "<embedding:cat.safetensors:0.5>"),
     ],
 )
 def test_a_name_that_is_no_word_is_called_by_its_tag(words: Page, word: str, weight: float | None, form: str) -> None:
@@ -94,7 +98,7 @@ def test_a_name_that_is_no_word_is_called_by_its_tag(words: Page, word: str, wei
     ("text", "new", "renamed"),
     [
         ("a cat, (cat:0.8) and cats", "tom", "a tom, (tom:0.8) and cats"),
-        ("<embedding:zoo/cat.pt:0.8>, <embedding:cat>", "my tom", "<embedding:my tom:0.8>, <embedding:my tom>"),
+        ("<embedding:zoo/cat:0.8>, <embedding:cat>", "my tom", "<embedding:my tom:0.8>, <embedding:my tom>"),
         ("embedding:cat, cat", "tom", "embedding:tom, tom"),
         ("(cat:1.2)", "my $& tom", "(<embedding:my $& tom>:1.2)"),
     ],
