@@ -19,7 +19,6 @@ from ti_studio.models.frozen_resnet import freeze_resnets
 from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load, load_as_it_is
-from ti_studio.models.packed_linear import PackedLinear, pack_linears
 from ti_studio.models.quickening import quicken
 from ti_studio.prompts.conditioning import Conditioning
 
@@ -39,7 +38,6 @@ def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets tiny models compute as those of real shapes do."""
     monkeypatch.setattr(frozen_convolution, "_SMALL", 0)
     monkeypatch.setattr(quickening, "SMALL", 0)
-    monkeypatch.setattr(quickening, "_INNERMOST_PACKED_FROM", 1)
 
 
 def kept_by(compute: Callable[..., Tensor], inputs: list[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
@@ -86,16 +84,17 @@ def test_attention_without_gradients_is_pytorchs_own() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (1, 1, 0), (3, 2, 1)])
 def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
-    nothing_is_small: None, dtype: torch.dtype, kernel: int, stride: int, padding: int
+    monkeypatch: pytest.MonkeyPatch, nothing_is_small: None, dtype: torch.dtype, kernel: int, stride: int, padding: int
 ) -> None:
+    monkeypatch.setattr(frozen_convolution, "_PACKED_FROM", 1)
     plain = nn.Conv2d(16, 32, kernel, stride, padding).to(dtype).requires_grad_(False)
     layers = nn.Sequential(plain, nn.SiLU())
     features = numbers(2, 16, 8, 8).to(dtype).contiguous(memory_format=torch.channels_last)
     expected = there_and_back(layers[0], [features])
 
-    freeze_convolutions(layers, packed_from=1)
+    freeze_convolutions(layers)
 
-    packs = dtype == torch.bfloat16 and stride == 1 and kernel > 1
+    packs = dtype == torch.bfloat16 and stride == 1
     assert type(layers[0]) is (PackedConvolution if packs else FrozenConvolution)
     kept, found = kept_by(layers[0], [features])
     assert not kept
@@ -120,24 +119,6 @@ def test_a_frugal_gate_is_diffusers_and_keeps_one_tensor(
     assert [tensor.shape[-1] for tensor in kept if tensor.shape[0] == 2] == [48]
     for ours, theirs in zip(found, expected, strict=True):
         assert distance(ours, theirs) < most
-
-
-def test_a_packed_linear_layer_is_the_same_to_the_last_bit() -> None:
-    plain = nn.Linear(48, 80).to(torch.bfloat16).requires_grad_(False)
-    layers = nn.Sequential(nn.Sequential(plain, nn.SiLU()), nn.Linear(48, 80))
-    features = numbers(2, 30, 48).to(torch.bfloat16)
-    expected = there_and_back(plain, [features])
-
-    pack_linears(layers)
-
-    packed = layers[0][0]
-    assert type(packed) is PackedLinear and type(layers[1]) is nn.Linear
-    kept, found = kept_by(packed, [features])
-    assert not kept
-    for ours, theirs in zip(found, expected, strict=True):
-        assert torch.equal(ours, theirs)
-    with torch.no_grad():
-        assert torch.equal(packed(features), expected[0])
 
 
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last], ids=["first", "last"])
@@ -200,12 +181,7 @@ def test_a_quickened_unet_predicts_the_same_with_the_same_gradient(
         layer for layer in quick.unet.modules() if isinstance(layer, ResnetBlock2D | Transformer2DModel | nn.Conv2d)
     ]
     assert not left
-    packed = {type(layer) for layer in quick.unet.modules()} & {PackedLinear, PackedConvolution}
-    assert packed == (
-        set() if dtype == torch.float32 else {PackedLinear, PackedConvolution} if large else {PackedLinear}
-    )
-    if dtype == torch.float32:
-        assert quick.unet.state_dict().keys() == plain.unet.state_dict().keys()
+    assert quick.unet.state_dict().keys() == plain.unet.state_dict().keys()
     for ours, theirs in zip(found, expected, strict=True):
         assert distance(ours, theirs) < most
 

@@ -72,12 +72,11 @@ class PackedConvolution(nn.Module):
         self._back = self._pack(weight.flip(2, 3).transpose(0, 1).contiguous())
 
     @staticmethod
-    def fits(layer: nn.Conv2d, packed_from: int) -> bool:
-        """Tells whether a layer's weight is so large, of more than one pixel, and can be turned round: padding on each
-        side is half of the kernel."""
+    def fits(layer: nn.Conv2d) -> bool:
+        """Tells whether a layer gains by it, and can be turned round: padding on each side is half of the kernel."""
         same = layer.padding == tuple(size // 2 for size in layer.kernel_size)
-        large = layer.weight.numel() >= packed_from and layer.weight.dtype == torch.bfloat16
-        return large and same and layer.kernel_size != (1, 1) and layer.stride == layer.dilation == (1, 1)
+        large = layer.weight.numel() >= _PACKED_FROM and layer.weight.dtype == torch.bfloat16
+        return large and same and layer.stride == layer.dilation == (1, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns the convolution of features [n, channels, h, w]."""
@@ -117,16 +116,12 @@ class _Convolve(torch.autograd.Function):
         return ctx.layer.back(gradient, ctx.shape), None
 
 
-def freeze_convolutions(module: nn.Module, packed_from: int = _PACKED_FROM) -> None:
-    """Replaces the convolutions within a module, whose weights must not learn any more.
-
-    Args:
-        module: the module.
-        packed_from: numbers in a weight from which it is packed, in bfloat16.
-    """
+def freeze_convolutions(module: nn.Module) -> None:
+    """Replaces the convolutions within a module, whose weights must not learn any more."""
     for name, child in module.named_children():
         if type(child) is nn.Conv2d and child.groups == 1 and child.padding_mode == "zeros":
-            packs = PackedConvolution.fits(child, packed_from)
-            setattr(module, name, PackedConvolution(child) if packs else FrozenConvolution(child))
+            setattr(
+                module, name, PackedConvolution(child) if PackedConvolution.fits(child) else FrozenConvolution(child)
+            )
         else:
-            freeze_convolutions(child, packed_from)
+            freeze_convolutions(child)

@@ -87,7 +87,7 @@ def _through(block: Any, features: Tensor, context: Tensor) -> Tensor:
     features = features + _attended(block.attn1, normed, normed)
     features = features + _attended(block.attn2, _normed(block.norm2, features), context)
     gate, _, out = block.ff.net
-    return features + _linear(out, gate(_normed(block.norm3, features)))
+    return features + F.linear(gate(_normed(block.norm3, features)), out.weight, out.bias)
 
 
 def _normed(norm: Any, features: Tensor) -> Tensor:
@@ -96,17 +96,11 @@ def _normed(norm: Any, features: Tensor) -> Tensor:
 
 def _attended(layer: Any, features: Tensor, context: Tensor) -> Tensor:
     """Returns what features find in the context, [n, positions, channels]."""
-    query = _by_head(_linear(layer.to_q, features), layer.heads)
-    key, value = (_by_head(_linear(of, context), layer.heads) for of in (layer.to_k, layer.to_v))
-    return _linear(layer.to_out[0], attention(query, key, value).transpose(1, 2).flatten(2))
-
-
-def _linear(layer: Any, features: Tensor) -> Tensor:
-    """Calls a linear layer, an unpacked one without what a module's call does around it."""
-    if type(layer) is nn.Linear:
-        return F.linear(features, layer.weight, layer.bias)
-    found: Tensor = layer(features)
-    return found
+    query = _by_head(F.linear(features, layer.to_q.weight), layer.heads)
+    key = _by_head(F.linear(context, layer.to_k.weight), layer.heads)
+    value = _by_head(F.linear(context, layer.to_v.weight), layer.heads)
+    out = layer.to_out[0]
+    return F.linear(attention(query, key, value).transpose(1, 2).flatten(2), out.weight, out.bias)
 
 
 def _by_head(tensor: Tensor, heads: int) -> Tensor:

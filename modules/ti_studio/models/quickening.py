@@ -6,14 +6,9 @@ import torch
 
 from ti_studio.models.frozen_convolution import freeze_convolutions
 from ti_studio.models.frozen_resnet import freeze_resnets
-from ti_studio.models.frozen_transformer import FrozenTransformer, freeze_transformers
+from ti_studio.models.frozen_transformer import freeze_transformers
 from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import SMALL, Hardware
-from ti_studio.models.packed_linear import pack_linears
-
-_INNERMOST_PACKED_FROM = 10_000_000
-"""Numbers in a weight from which a convolution of the innermost blocks is packed: those of SD 1's 1280 → 1280 channels,
-which see only 8×8 positions there."""
 
 
 def quicken(unet: Any, hardware: Hardware) -> None:
@@ -27,12 +22,7 @@ def quicken(unet: Any, hardware: Hardware) -> None:
         unet.to(memory_format=torch.channels_last)
     if not on_cpu:
         return
-    for innermost in (unet.down_blocks[-1], unet.mid_block, unet.up_blocks[0]):
-        freeze_convolutions(innermost, packed_from=_INNERMOST_PACKED_FROM)
     freeze_convolutions(unet)
     freeze_resnets(unet)
     make_gates_frugal(unet)
     freeze_transformers(unet)
-    for layer in unet.modules():
-        if isinstance(layer, FrozenTransformer):
-            pack_linears(layer.transformer_blocks)
