@@ -1,7 +1,10 @@
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -87,8 +90,27 @@ def test_walking_again_gives_the_same_objects_for_what_is_as_it_was(tmp_path: Pa
     assert again.files["sub/c.pt"] != first.files["sub/c.pt"]
 
 
+def test_a_drive_that_keeps_no_times_of_folders_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = os.stat
+
+    def without_times(path: str, **options: bool) -> os.stat_result:
+        about = asked(path, **options)
+        if stat.S_ISDIR(about.st_mode):
+            known = {"st_mode": about.st_mode, "st_dev": 1, "st_ino": about.st_ino, "st_mtime_ns": 0, "st_ctime_ns": 0}
+            return cast(os.stat_result, SimpleNamespace(**known))
+        return about
+
+    monkeypatch.setattr(os, "stat", without_times)
+    touched(tmp_path, "sub/a.pt", "sub/b.pt")
+    walker = Walker(str(tmp_path))
+    assert walker.walk().files.keys() == {"sub/a.pt", "sub/b.pt"}
+    touched(tmp_path, "sub/c.pt", "new/d.pt")
+    (tmp_path / "sub" / "a.pt").rename(tmp_path / "sub" / "A.pt")
+    (tmp_path / "sub" / "b.pt").unlink()
+    assert walker.walk().files.keys() == {"sub/A.pt", "sub/c.pt", "new/d.pt"}
+
+
 def test_walking_again_sees_all_that_a_fresh_walk_sees(tmp_path: Path) -> None:
-    """Folders whose times are kept are no different: names are always listed."""
     touched(tmp_path, "a.pt", "sub/b.pt", "sub/deeper/c.pt", "other/d.pt", "x")
     (tmp_path / "link").symlink_to(tmp_path / "later")
     walker = Walker(str(tmp_path))
