@@ -64,7 +64,7 @@ def repository(tmp_path: Path) -> Path:
     (folder / "scripts").mkdir(parents=True)
     (folder / "scripts" / "a.py").write_text("")
     who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false"]
-    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "first"], ["branch", "other"]):
+    for command in (["init", "-qb", "main"], ["add", "."], [*who, "commit", "-qm", "first"], ["branch", "other"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
 
@@ -79,6 +79,8 @@ def test_an_extension_is_got_as_a_whole_and_its_version_known(repository: Path, 
     assert (got.name, (got / "scripts" / "a.py").is_file(), named.name) == ("my-extension", True, "another")
     version = version_of(got)
     assert (len(version.commit), version.date[:2], version.remote) == (7, "20", address)
+    assert version.commit_hash.startswith(version.commit)
+    assert (len(version.commit_hash), version.timestamp > 0, version.branch) == (40, True, "main")
     with pytest.raises(NameTaken, match="an extension 'my-extension' already"):
         clone(address, data / "extensions")
 

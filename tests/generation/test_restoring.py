@@ -50,6 +50,23 @@ def test_what_it_says_becomes_the_request_and_the_rest_stays() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("sampler", "ours"),
+    [
+        ("DPM++ 2M, Schedule type: Automatic", "DPM++ 2M Karras"),
+        ("DPM++ 2M, Schedule type: Uniform", "DPM++ 2M"),
+        ("DPM++ 2M", "DPM++ 2M"),
+        ("DPM++ 2M Karras", "DPM++ 2M Karras"),
+        ("Euler, Schedule type: Automatic", "Euler"),
+        ("DDIM, Schedule type: Automatic", "DDIM"),
+    ],
+)
+def test_a_samplers_automatic_schedule_is_the_one_that_a1111_means(sampler: str, ours: str) -> None:
+    was = restored(read_infotext(f"a\nSteps: 5, Sampler: {sampler}, CFG scale: 7, Seed: 1"), GenerateRequest())
+
+    assert was.request.sampler == ours
+
+
 def test_a_text_without_settings_is_a_prompt() -> None:
     was = restored(read_infotext("a cat\nNegative prompt: blur"), GenerateRequest(steps=7, count=3))
 

@@ -74,6 +74,10 @@ def test_tabs_settings_and_routes_are_there_and_failures_are_named(
     assert {"Framer", "Broken <img src=x onerror=window.hacked=1>", "Extensions (1 failed)"} <= set(tabs)
     assert client.get("/greeter/hello?name=Ann").json()["greeting"] == "Good day, Ann!"
     assert client.get("/").status_code == 200
+    as_in_a1111 = client.get("/sdapi/v1/extensions").json()
+    assert [(each["name"], each["enabled"]) for each in as_in_a1111] == [
+        (MARKUP, True), ("framer", True), ("greeter", True)
+    ]  # fmt: skip
     listed = {extension["name"]: extension for extension in client.get("/ti/extensions").json()["extensions"]}
     assert listed["framer"]["problems"] == listed["greeter"]["problems"] == []
     told = "\n".join(listed[MARKUP]["problems"])

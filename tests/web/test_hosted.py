@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ def test_what_making_room_says_is_told_in_the_training(services: Services, folde
 def test_the_host_is_told_of_files_that_trainings_have_made_since(
     host: Host, services: Services, finished_job: JobFolder
 ) -> None:
-    news = News(services.jobs, host.channel)
+    news = News(services.jobs, services.library, host.channel)
     news.look()
     assert host.told == []
 
@@ -133,6 +133,25 @@ def test_the_host_is_told_of_files_that_trainings_have_made_since(
     news.look()
     news.look()
     host.channel.ask("nothing", 0.2)  # what was told before has arrived by then
+    assert [message for message in host.told if "event" in message] == [{"event": "embeddings"}]
+
+
+def test_the_host_is_told_of_words_that_come_into_the_library_after_the_first_look(
+    host: Host, services: Services, add_embedding: Callable[..., Path]
+) -> None:
+    add_embedding("there-before", width=16)
+    news = News(services.jobs, services.library, host.channel)
+    news.look()
+    news.first_look()
+    news.look()
+    host.channel.ask("nothing", 0.2)  # what was told before has arrived by then
+    assert [message for message in host.told if "event" in message] == []
+
+    add_embedding("merged", width=16)
+    services.library.refresh()
+    news.look()
+    news.look()
+    host.channel.ask("nothing", 0.2)
     assert [message for message in host.told if "event" in message] == [{"event": "embeddings"}]
 
 

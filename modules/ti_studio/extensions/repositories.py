@@ -36,14 +36,19 @@ class Version:
     commit: str = ""
     date: str = ""
     remote: str = ""
+    commit_hash: str = ""
+    timestamp: int = 0
+    """When it was committed, in Unix seconds."""
+    branch: str = ""
 
 
 def version_of(folder: Path) -> Version:
     """Returns an extension's version; an empty one where there is no git, or the folder is no repository."""
     if not (folder / ".git").exists() or shutil.which("git") is None:
         return Version()
-    commit, _, date = _ask(folder, "log", "-1", "--format=%h %cs").partition(" ")
-    return Version(commit, date, _without_password(_ask(folder, "config", "--get", "remote.origin.url")))
+    commit, date, whole, at = (_ask(folder, "log", "-1", "--format=%h %cs %H %ct").split() or [""] * 4)[:4]
+    remote = _without_password(_ask(folder, "config", "--get", "remote.origin.url"))
+    return Version(commit, date, remote, whole, int(at or 0), _ask(folder, "branch", "--show-current"))
 
 
 def clone(address: str, folder: Path, name: str = "", branch: str = "") -> Path:

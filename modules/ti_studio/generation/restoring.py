@@ -14,7 +14,7 @@ from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_form
 from ti_studio.errors import StudioError
 from ti_studio.generation.infotext import SHORT_HASH, plain_name
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.generation.samplers import SAMPLERS
+from ti_studio.generation.samplers import SAMPLERS, automatic_sampler
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.prompts.grammar import Emphasis
 
@@ -183,9 +183,8 @@ def _sampler(name: str, schedule_type: str | None) -> str | None:
     for known in _SCHEDULE_TYPES:
         if schedule_type is None and name.endswith(f" {known}"):
             name, schedule_type = name.removesuffix(f" {known}"), known
-    for sampler in SAMPLERS:
-        plain = sampler.name.removesuffix(" Karras")
-        wanted = "Uniform" if schedule_type in (None, "Automatic") else schedule_type
-        if plain.lower() == name.lower() and (sampler.schedule_type or wanted) == wanted:
-            return sampler.name
-    return None
+    same_name = [sampler for sampler in SAMPLERS if sampler.plain_name.lower() == name.lower()]
+    if same_name and schedule_type == "Automatic":
+        return automatic_sampler(same_name).name
+    wanted = schedule_type or "Uniform"
+    return next((sampler.name for sampler in same_name if (sampler.schedule_type or wanted) == wanted), None)

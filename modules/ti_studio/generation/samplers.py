@@ -1,7 +1,7 @@
 """A1111's sampler names, and the diffusers scheduler that each one is."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,11 @@ class Sampler:
     schedule_type: str | None = None
     """A1111's name of the sigma schedule, which its infotext states beside the sampler."""
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def plain_name(self) -> str:
+        """Its name without the schedule, as A1111 lists it."""
+        return self.name.removesuffix(f" {self.schedule_type}")
 
     def build(self, scheduler_config: Mapping[str, Any]) -> Any:
         """Returns the scheduler for a checkpoint's noise schedule and prediction type."""
@@ -46,6 +51,17 @@ SAMPLERS = (
     Sampler("UniPC", "UniPCMultistepScheduler"),
     Sampler("DDIM", "DDIMScheduler", None, {"clip_sample": False, "set_alpha_to_one": False}),
 )
+
+
+_AUTOMATICALLY_KARRAS = frozenset({"DPM++ 2M", "DPM2", "DPM2 a"})
+"""A1111's samplers whose automatic schedule is Karras's."""
+
+
+def automatic_sampler(same_name: Sequence[Sampler]) -> Sampler:
+    """Returns which of the samplers of one plain name A1111's schedule "Automatic" means; the first, if it is
+    not here."""
+    wanted = "Karras" if same_name[0].plain_name in _AUTOMATICALLY_KARRAS else "Uniform"
+    return next((sampler for sampler in same_name if sampler.schedule_type == wanted), same_name[0])
 
 
 def sampler_names() -> list[str]:

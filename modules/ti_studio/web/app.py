@@ -130,7 +130,7 @@ def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> 
         painting_routes(services, turns),
         presets_routes(),
         prompts_routes(services),
-        sdapi_routes(services, turns),
+        sdapi_routes(services, turns, extensions),
         extensions_routes(extensions),
         tools_routes(services),
     ):

@@ -49,13 +49,14 @@ def serve_hosted() -> None:
     port = listener.getsockname()[1]
     modules = f"ti/static/{Assets.shipped().version}/studio/"
     server = Server(app, lambda: channel.tell(listening=port, modules=modules), services.txt2img.interrupt)
-    news = News(services.jobs, channel)
+    news = News(services.jobs, services.library, channel)
 
     def end() -> None:
         server.should_exit = True
         threading.Timer(END_SECONDS, os._exit, (1,)).start()
 
     channel.follow(end)
+    threading.Thread(target=news.first_look, name="first-look", daemon=True).start()
     with tending(services.jobs, news.look), contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     os._exit(0)  # a picture that is being painted in a thread would keep the process
@@ -145,22 +146,30 @@ class HostTxt2Img(Txt2ImgService):
 
 
 class News:
-    """Tells the WebUI when trainings have made files, so that its next prompt knows the words."""
+    """Tells the WebUI when files have come or changed, so that its next prompt knows the words."""
 
-    def __init__(self, jobs: Jobs, channel: HostChannel) -> None:
+    def __init__(self, jobs: Jobs, library: Library, channel: HostChannel) -> None:
         """Takes what is there now as known: the WebUI has read its folder at its own start."""
         self._jobs = jobs
+        self._library = library
         self._channel = channel
-        self._known = self._made()
+        self._made = self._made_by_trainings()
+        self._version: int | None = None
+
+    def first_look(self) -> None:
+        """Looks at the library, which takes seconds if it is large; what changes there afterwards is told."""
+        self._library.refresh()
+        self._version = self._library.version
 
     def look(self) -> None:
-        """Tells of what is new since the last look."""
-        made = self._made()
-        if made - self._known:
+        """Tells of what trainings have made, and of what the page has seen in the library, since the last look."""
+        made, version = self._made_by_trainings(), self._library.version
+        if made - self._made or self._version not in (None, version):
             self._channel.tell(event="embeddings")
-        self._known = made
+        self._made = made
+        self._version = None if self._version is None else version
 
-    def _made(self) -> set[tuple[str, str]]:
+    def _made_by_trainings(self) -> set[tuple[str, str]]:
         return {
             (job.id, str(path))
             for job in self._jobs.list()

@@ -156,7 +156,7 @@ def test_the_server_tells_where_things_are_and_no_secrets(client: Client, folder
 
 def test_what_there_is_not_is_an_empty_list_or_not_found(client: Client) -> None:
     studio = client()
-    for name in ("sd-vae", "upscalers", "loras", "hypernetworks", "face-restorers", "prompt-styles", "extensions"):
+    for name in ("sd-vae", "upscalers", "loras", "hypernetworks", "face-restorers", "prompt-styles"):
         assert studio.get(f"/sdapi/v1/{name}").json() == [], name
     for name in ("img2img", "extra-single-image", "interrogate", "train/hypernetwork"):
         answer = studio.post(f"/sdapi/v1/{name}", json={"image": ""})

@@ -20,7 +20,6 @@ EMPTY = {
     "realesrgan-models": "upscalers of this kind.",
     "prompt-styles": "prompt styles.",
     "script-info": "scripts.",
-    "extensions": "extensions of A1111.",
 }
 """Routes that list what is not here, and what that is."""
 

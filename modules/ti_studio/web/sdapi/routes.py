@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter
 
+from ti_studio.extensions.host import ExtensionHost
 from ti_studio.web.sdapi.absent import absent_routes
 from ti_studio.web.sdapi.embeddings import embeddings_routes
 from ti_studio.web.sdapi.errors import refusals
+from ti_studio.web.sdapi.extensions import extensions_routes
 from ti_studio.web.sdapi.models import models_routes
 from ti_studio.web.sdapi.options import Options, options_routes
 from ti_studio.web.sdapi.pictures import pictures_routes
@@ -17,12 +19,13 @@ from ti_studio.web.services import Services
 from ti_studio.web.turns import Turns
 
 
-def sdapi_routes(services: Services, turns: Turns) -> APIRouter:
+def sdapi_routes(services: Services, turns: Turns, extensions: ExtensionHost) -> APIRouter:
     """Returns the routes that A1111's clients know.
 
     Args:
         services: what they serve.
         turns: the queue of long work.
+        extensions: those that the server has loaded.
     """
     router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], responses=refusals(400, 401, 403, 422))
     options, trainings = Options(services.txt2img), Trainings(services.jobs)
@@ -36,6 +39,7 @@ def sdapi_routes(services: Services, turns: Turns) -> APIRouter:
         training_routes(services, trainings),
         pictures_routes(),
         server_routes(services),
+        extensions_routes(extensions),
         absent_routes(),
     ):
         router.include_router(routes)

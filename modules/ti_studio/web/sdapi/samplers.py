@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter
 
-from ti_studio.generation.samplers import SAMPLERS, Sampler
+from ti_studio.generation.samplers import SAMPLERS, Sampler, automatic_sampler
 from ti_studio.web.sdapi.errors import BadRequest
 from ti_studio.web.views import View
 
@@ -16,8 +16,6 @@ _KARRAS = "Karras"
 _UNIFORM = "Uniform"
 _RHO = 7.0
 """How steep Karras's schedule is, in A1111 and in diffusers."""
-_AUTOMATICALLY_KARRAS = frozenset({"DPM++ 2M", "DPM2", "DPM2 a"})
-"""A1111's samplers whose automatic schedule is Karras's."""
 _ALIASES = {
     "DPM++ 2M": ("k_dpmpp_2m",),
     "DPM++ 2M SDE": ("k_dpmpp_2m_sde",),
@@ -61,7 +59,7 @@ def samplers_routes() -> APIRouter:
         """Lists the samplers."""
         return [
             SamplerView(name=name, aliases=list(_ALIASES.get(name, ())), options={"scheduler": _options(name)})
-            for name in dict.fromkeys(map(plain_name, SAMPLERS))
+            for name in dict.fromkeys(sampler.plain_name for sampler in SAMPLERS)
         ]
 
     @router.get("/schedulers")
@@ -79,11 +77,6 @@ def samplers_routes() -> APIRouter:
         ]
 
     return router
-
-
-def plain_name(sampler: Sampler) -> str:
-    """Returns a sampler's name without its schedule, as A1111 lists it."""
-    return sampler.name.removesuffix(f" {sampler.schedule_type}")
 
 
 def scheduler_labels() -> list[str]:
@@ -104,35 +97,30 @@ def sampler_named(name: str, scheduler: str | None) -> Sampler:
     """
     known = list(_with_the_name(name))
     if not known:
-        names = ", ".join(dict.fromkeys(map(plain_name, SAMPLERS)))
+        names = ", ".join(dict.fromkeys(sampler.plain_name for sampler in SAMPLERS))
         raise BadRequest(f"Sampler not found: {name!r}. There are: {names}.")
     wanted = (scheduler or AUTOMATIC).strip().lower()
     if wanted in ("", AUTOMATIC.lower()):
         in_name = [sampler for sampler in known if sampler.name.lower() == name.strip().lower() != _plain(sampler)]
-        return in_name[0] if in_name else _automatic(known)
+        return in_name[0] if in_name else automatic_sampler(known)
     for sampler in known:
         label = sampler.schedule_type or _UNIFORM
         if wanted in (label.lower(), scheduler_name(label)):
             return sampler
     labels = " or ".join(sampler.schedule_type or _UNIFORM for sampler in known)
-    raise BadRequest(f"Scheduler {scheduler!r} is not here for the sampler {plain_name(known[0])}; expected {labels}.")
+    raise BadRequest(f"Scheduler {scheduler!r} is not here for the sampler {known[0].plain_name}; expected {labels}.")
 
 
 def _with_the_name(name: str) -> Iterator[Sampler]:
     wanted = name.strip().lower()
     for sampler in SAMPLERS:
-        plain = plain_name(sampler)
+        plain = sampler.plain_name
         if wanted in (plain.lower(), f"{plain} {_KARRAS}".lower(), *_ALIASES.get(plain, ())):
             yield sampler
 
 
 def _plain(sampler: Sampler) -> str:
-    return plain_name(sampler).lower()
-
-
-def _automatic(known: list[Sampler]) -> Sampler:
-    wanted = _KARRAS if plain_name(known[0]) in _AUTOMATICALLY_KARRAS else _UNIFORM
-    return next((sampler for sampler in known if (sampler.schedule_type or _UNIFORM) == wanted), known[0])
+    return sampler.plain_name.lower()
 
 
 def _options(name: str) -> str:

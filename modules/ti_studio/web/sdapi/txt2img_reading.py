@@ -9,7 +9,7 @@ from ti_studio.generation.restoring import Infotext, doubts, read_infotext, rest
 from ti_studio.generation.samplers import Sampler, find_sampler
 from ti_studio.web.sdapi.errors import NotPossibleHere
 from ti_studio.web.sdapi.options import Settings, chosen, unheeded
-from ti_studio.web.sdapi.samplers import DEFAULT_SAMPLER, plain_name, sampler_named
+from ti_studio.web.sdapi.samplers import DEFAULT_SAMPLER, sampler_named
 from ti_studio.web.sdapi.txt2img_body import Txt2ImgBody
 from ti_studio.web.services import Services
 
@@ -73,7 +73,7 @@ def _sampler(body: Txt2ImgBody, otherwise: str) -> Sampler:
     name = body.sampler_name or body.sampler_index
     if name is None and body.scheduler is None:
         return find_sampler(otherwise)
-    return sampler_named(name or plain_name(find_sampler(otherwise)), body.scheduler)
+    return sampler_named(name or find_sampler(otherwise).plain_name, body.scheduler)
 
 
 def _doubts(infotext: Infotext, services: Services) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _check(body: Txt2ImgBody) -> None:
 def _check_eta(eta: float | None, sampler: Sampler) -> None:
     """DDIM is painted without noise of its own; the ancestral and SDE samplers with all of theirs. The others have
     none."""
-    name = plain_name(sampler)
+    name = sampler.plain_name
     only = 0.0 if name == "DDIM" else 1.0 if name.endswith(" a") or "SDE" in name else None
     if eta is not None and only is not None and eta != only:
         raise NotPossibleHere(f"eta of the sampler {name} is always {only:g} here; found {eta:g}.")
