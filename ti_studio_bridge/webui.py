@@ -13,6 +13,8 @@ from ti_studio_bridge.plan import Plan
 
 MEMORY_MANAGERS = ("backend.memory_management", "ldm_patched.modules.model_management")
 """Forge's and reForge's; where one is loaded, its models are moved by it alone."""
+FORGE = MEMORY_MANAGERS[0]
+"""Loaded in Forge alone, whose embeddings are the loaded model's own."""
 FORGE_ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 SECTION = ("ti_studio", "Textual Inversion Studio")
 
@@ -34,7 +36,7 @@ class HostWebUI:
             embeddings=Path(flags.embeddings_dir).absolute(),
             checkpoints=self._checkpoint_folder(flags),
             environment=str(settings.ti_studio_environment).strip(),
-            port=int(settings.ti_studio_port),
+            port=int(settings.ti_studio_port or 0),
             subpath=str(getattr(flags, "subpath", None) or "").strip("/"),
             network=any(open_to_others),
         )
@@ -74,10 +76,9 @@ class HostWebUI:
             model = import_module("modules.sd_models").model_data.sd_model
             if model is None:  # they are read when one is loaded
                 return
-            engines = [getattr(model, name) for name in FORGE_ENGINES if hasattr(model, name)]
-            for engine in engines:
+            for engine in (getattr(model, name) for name in FORGE_ENGINES if hasattr(model, name)):
                 engine.embeddings.load_textual_inversion_embeddings()
-            if not engines:
+            if FORGE not in sys.modules:
                 hijack = import_module("modules.sd_hijack").model_hijack
                 hijack.embedding_db.load_textual_inversion_embeddings(force_reload=True)
 

@@ -48,9 +48,13 @@ class Model:
             self.text_processing_engine = Engine()
 
 
+class FakeInitialModel:
+    """What Forge has before it has loaded a model."""
+
+
 class SdModelData:
     def __init__(self):
-        self.sd_model = None
+        self.sd_model = FakeInitialModel() if FORGE else None
 
     def get_sd_model(self):
         raise AssertionError("an extension has asked for the model, which loads one")
