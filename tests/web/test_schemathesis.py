@@ -4,7 +4,6 @@ import asyncio
 import importlib.util
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from ti_studio.jobs.queue import Jobs
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.training.request import TrainRequest
 from ti_studio.web.app import create_app
+from ti_studio.web.running import listen
 from ti_studio.web.services import Services
 
 MOST_JOBS = 5
@@ -111,7 +111,7 @@ def studio(tmp_path: Path, root: Path, tiny_checkpoint: CheckpointInfo) -> Servi
 @pytest.fixture
 def address(studio: Services) -> Iterator[str]:
     """Where the studio is served."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0, "")
 
     async def serve() -> None:
         await server.serve([listener])
