@@ -97,7 +97,8 @@ class Studio:
                 pass
             with urllib.request.urlopen(f"{self.url}config", timeout=20):
                 return True
-        except urllib.error.HTTPError:
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
             return True
         except OSError:
             return False

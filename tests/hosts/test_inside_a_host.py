@@ -4,8 +4,6 @@ import os
 import re
 import socket
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -148,9 +146,7 @@ def test_the_hosts_login_guards_the_studio_and_its_cards_and_completion_write_in
         write_embedding(Embedding(name=word, vectors={"clip_l": rows}), host.embeddings / f"{word}.safetensors")
     host.start()
     for path in ("ti-studio/", "ti-studio/ti/embeddings", "ti-studio-bridge/status"):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            host.get(path)
-        assert refused.value.code == 401
+        assert httpx.get(host.url + path).status_code == 401
 
     page.goto(host.url)
     page.get_by_label("username").fill("ann")
@@ -187,14 +183,9 @@ def test_the_studio_answers_the_proxy_alone_below_any_path_and_comes_back_after_
 
     behind_another = {"X-Forwarded-Host": "pictures.example", "X-Forwarded-Proto": "https"}
     assert host.get("ti-studio/config", behind_another)["root"] == "https://pictures.example/sd/ti-studio"
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"http://127.0.0.1:{listening_port(studio)}/ti/embeddings", timeout=10)
-    assert refused.value.code == 403
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        foreign = urllib.request.Request(f"{host.url}ti-studio-bridge/start", method="POST")
-        foreign.add_header("Sec-Fetch-Site", "cross-site")
-        urllib.request.urlopen(foreign, timeout=10)
-    assert refused.value.code == 403
+    assert httpx.get(f"http://127.0.0.1:{listening_port(studio)}/ti/embeddings").status_code == 403
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert httpx.post(f"{host.url}ti-studio-bridge/start", headers=foreign).status_code == 403
 
     sent = os.urandom(20_000_000)
     with httpx.Client(base_url=host.url, timeout=60) as client:

@@ -67,7 +67,7 @@ def test_a_word_for_the_negative_prompt_is_previewed_there(tiny_model: Model, wo
 
 
 def test_previews_know_every_word_of_the_training(tiny_model: Model, word: Embedding, tmp_path: Path) -> None:
-    other = Embedding("yyyy5678", {encoder: rows + 1 for encoder, rows in word.vectors.items()}, step=40)
+    other = Embedding("yyyy5678", {encoder: -3 * rows for encoder, rows in word.vectors.items()}, step=40)
 
     def painted(folder: str, *words: Embedding) -> tuple[str, bytes]:
         (tmp_path / folder).mkdir()

@@ -277,18 +277,19 @@ def test_the_prompt_penalty_is_of_another_pictures_prompt_at_noisy_timesteps(tin
     clean = prepared(request(prompt_weight=1.0, batch_size=3, max_timestep=400), tiny_model, place)
     batch = lesson.batch(1, 0)
     initial = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
-    moved = {"clip_l": (initial["clip_l"] + 0.5).requires_grad_(True)}
+    moved = {"clip_l": (-3 * initial["clip_l"]).requires_grad_(True)}
 
     for picture, other in zip(lesson.order.batch(0), batch.other_prompts, strict=True):
         own = lesson.prompts[picture]
         assert other not in [own.reader.read(text) for text in own.texts()]
     chunks = [chunk for prompt in (*batch.other_prompts, *clean.batch(1, 0).other_prompts) for chunk in prompt]
     before, after = (encode_chunks(tiny_model.encoders, chunks, {"zzzz1234": rows}) for rows in (initial, moved))
-    assert prompt_penalty(tiny_model, batch, before, before).item() == 0
+    # What wants gradients is computed in another way than what does not: the same but for rounding.
+    assert prompt_penalty(tiny_model, batch, before, before).item() == pytest.approx(0, abs=1e-10)
     assert prompt_penalty(tiny_model, clean.batch(1, 0), after, before).item() == 0
     penalty = prompt_penalty(tiny_model, batch, after, before)
     penalty.backward()
-    assert penalty.item() > 0
+    assert penalty.item() > 1e-6
     assert moved["clip_l"].grad is not None and moved["clip_l"].grad.norm() > 0
 
 
