@@ -64,9 +64,10 @@ class Trash:
             atomic_write(place / _ABOUT, json.dumps(asdict(item)).encode())
             # The first file goes last: the library misses an embedding only when all of it is gone.
             move_files([(path, place / f"{number}{ENDING}") for number, path in reversed(list(enumerate(files)))])
-        except BaseException:
-            shutil.rmtree(place)
-            raise
+        finally:
+            # What was moved before a failure, and could not be moved back, is the only copy.
+            if not any(place.glob(f"*{ENDING}")):
+                shutil.rmtree(place)
         return item
 
     def items(self) -> list[Trashed]:
