@@ -29,9 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this folder."""
+def launched() -> Iterator[Browser]:
+    """Chromium, or a skipped test where there is none."""
     executable = chromium.find()
     if executable is None:
         pytest.skip(os.environ.get(chromium.PROBLEM) or chromium.MISSING)
@@ -39,6 +38,12 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of this folder."""
+    yield from launched()
 
 
 @pytest.fixture

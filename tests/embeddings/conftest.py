@@ -1,10 +1,12 @@
 """Embeddings of each family, with rows that are easy to tell apart."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
+from ti_studio.embeddings import survey as survey_module
 from ti_studio.embeddings.embedding import Embedding
 
 Make = Callable[..., Embedding]
@@ -21,3 +23,17 @@ def make() -> Make:
         return Embedding(name, vectors, step, {"ti_studio.trigger": name})
 
     return made
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that the library has opened."""
+    names: list[str] = []
+    original = survey_module.outline_embedding
+
+    def noted(path: Path) -> object:
+        names.append(path.name)
+        return original(path)
+
+    monkeypatch.setattr(survey_module, "outline_embedding", noted)
+    return names

@@ -37,46 +37,32 @@ def root(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that were looked into."""
-    names: list[str] = []
-    original = survey_module.outline_embedding
-
-    def noted(path: Path) -> Outline:
-        names.append(path.name)
-        return original(path)
-
-    monkeypatch.setattr(survey_module, "outline_embedding", noted)
-    return names
-
-
 def started(root: Path) -> Library:
     library = Library(root, root.parent / "cache")
     library.refresh()
     return library
 
 
-def test_a_restart_opens_no_file_that_is_as_it_was(root: Path, opened: list[str]) -> None:
+def test_a_restart_opens_no_file_that_is_as_it_was(root: Path, read: list[str]) -> None:
     first = started(root).entries()
-    assert sorted(opened) == ["broken.pt", "cat.safetensors", "dog.pt"]
-    opened.clear()
+    assert sorted(read) == ["broken.pt", "cat.safetensors", "dog.pt"]
+    read.clear()
     again = started(root)
     assert again.entries() == first
-    assert opened == []
+    assert read == []
     assert again.load(again.usable(SD1)["dog"]).vectors["clip_l"].shape == (4, 96)
     assert again.entries()[0].state is State.UNREADABLE
 
 
-def test_what_changed_while_nothing_ran_is_looked_into(root: Path, make: Make, opened: list[str]) -> None:
+def test_what_changed_while_nothing_ran_is_looked_into(root: Path, make: Make, read: list[str]) -> None:
     started(root)
-    opened.clear()
+    read.clear()
     write_embedding(make("cat", step=4), root / "cat.safetensors")
     (root / "sub" / "dog.pt").rename(root / "hound.pt")
     (root / "broken.pt").unlink()
     time.sleep(0.03)
     assert [(entry.word, entry.step) for entry in started(root).entries()] == [("cat", 4), ("hound", None)]
-    assert sorted(opened) == ["cat.safetensors", "hound.pt"]
+    assert sorted(read) == ["cat.safetensors", "hound.pt"]
 
 
 def test_a_file_overwritten_in_place_with_its_times_kept_is_looked_into(root: Path) -> None:
@@ -108,13 +94,13 @@ def test_a_file_overwritten_in_place_with_its_times_kept_is_looked_into(root: Pa
     ids=["gone", "empty", "cut off", "noise", "deep", "list", "other folder", "other readers", "folder"],
 )
 def test_an_index_that_is_damaged_or_not_ours_is_ignored(
-    root: Path, opened: list[str], damage: Callable[[Path], object]
+    root: Path, read: list[str], damage: Callable[[Path], object]
 ) -> None:
     first = started(root).entries()
-    opened.clear()
+    read.clear()
     damage(index_path(root.parent / "cache", root))
     assert started(root).entries() == first
-    assert len(opened) == 3
+    assert len(read) == 3
 
 
 @pytest.mark.parametrize(

@@ -35,20 +35,6 @@ def library(root: Path) -> Library:
     return Library(root)
 
 
-@pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that the library has opened."""
-    names: list[str] = []
-    original = survey_module.outline_embedding
-
-    def noted(path: Path) -> object:
-        names.append(path.name)
-        return original(path)
-
-    monkeypatch.setattr(survey_module, "outline_embedding", noted)
-    return names
-
-
 def aged(path: Path, seconds: float = 60) -> Path:
     """Gives a file an older time; its times no longer being the present is what lets the library trust them."""
     then = time.time() - seconds

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests import chromium
-from tests.browser.conftest import CHROMIUM_FLAGS
+from tests.browser.conftest import launched
 from tests.conftest import draw_pictures
 from tests.hosts import environments
 from tests.hosts.host import Host
@@ -26,13 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of this folder."""
-    executable = chromium.find()
-    if executable is None:
-        pytest.skip(os.environ.get(chromium.PROBLEM) or chromium.MISSING)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
-        yield started
-        started.close()
+    yield from launched()
 
 
 @pytest.fixture
