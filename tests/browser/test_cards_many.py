@@ -27,6 +27,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         path = folder / f"word{number}.safetensors"
         path.write_bytes(content)
         os.utime(path, (now - number, now - number))
+    time.sleep(0.05)  # A file system's times advance in ticks, up to 10 ms: misfit is to be the youngest by its own.
     drop(studio, "misfit", width=768)
     (studio.embeddings / "trees" / "word2.json").write_text('{"description": "a mossy trunk", "tags": ["green"]}')
     studio.start()
