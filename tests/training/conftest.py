@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ti_studio.training.captions import find_template
-from ti_studio.training.run import Place
+from ti_studio.training.preparation import Place
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ti_studio.training.initialization import initial_embedding
 from ti_studio.training.learner import Learner
 from ti_studio.training.loop import batch_loss, validation_loss
 from ti_studio.training.objective import NoiseSchedule
-from ti_studio.training.run import Place
+from ti_studio.training.preparation import Place
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,9 @@ from ti_studio.training import events
 from ti_studio.training.captions import find_template
 from ti_studio.training.initialization import initial_embedding
 from ti_studio.training.objective import NoiseSchedule
+from ti_studio.training.preparation import Place
 from ti_studio.training.request import TrainRequest
-from ti_studio.training.run import Place, train
+from ti_studio.training.run import train
 
 KEYS = {"SD 1": {"emb_params"}, "SD 2": {"emb_params"}, "SDXL": {"clip_l", "clip_g"}}
 

@@ -27,8 +27,8 @@ from ti_studio.training.lesson import Batch, Lesson
 from ti_studio.training.loop import Diverged, optimise
 from ti_studio.training.loss_scale import LossScale
 from ti_studio.training.objective import denoising_losses
+from ti_studio.training.preparation import Place
 from ti_studio.training.request import TrainRequest
-from ti_studio.training.run import Place
 
 KEPT = {"context_weight": 0.5, "init_weight": 0.1, "prompt_weight": 0.3}
 

@@ -16,7 +16,7 @@ from ti_studio.training.keeping import conditioned, context_penalty, distance_pe
 from ti_studio.training.noise import perturbation, shaped_noise
 from ti_studio.training.objective import NoiseSchedule, NoisyBatch, denoising_losses
 from ti_studio.training.options import ObjectiveOptions
-from ti_studio.training.run import Place
+from ti_studio.training.preparation import Place
 
 CPU = torch.device("cpu")
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}

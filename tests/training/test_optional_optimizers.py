@@ -9,7 +9,7 @@ import torch
 from tests.training.test_run import request, rows_of, run
 from ti_studio.models.loading import Model
 from ti_studio.training import events
-from ti_studio.training.run import Place
+from ti_studio.training.preparation import Place
 
 OPTIMIZERS = {
     "prodigyopt": {"optimizer": "prodigy", "learning_rate": "1", "optimizer_args": ("d_coef=10",)},

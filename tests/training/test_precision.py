@@ -15,7 +15,8 @@ from ti_studio.models.hardware import Precision, hardware_for
 from ti_studio.models.loading import Model, load
 from ti_studio.training import events
 from ti_studio.training.gradients import sum_gradients
-from ti_studio.training.run import Place, train
+from ti_studio.training.preparation import Place
+from ti_studio.training.run import train
 from ti_studio.training.state import State
 
 

@@ -23,10 +23,11 @@ from ti_studio.training.latents import LatentCache, cache_latents
 from ti_studio.training.learner import Learner
 from ti_studio.training.lesson import Lesson, prepare_lesson
 from ti_studio.training.loop import Diverged, batch_loss, optimise
+from ti_studio.training.preparation import Place
 from ti_studio.training.prompts import PromptReader, WordNotInPrompt, tokenize_prompts
 from ti_studio.training.publishing import NameTaken
 from ti_studio.training.request import TrainRequest
-from ti_studio.training.run import Place, train
+from ti_studio.training.run import train
 
 
 def request(**changes: object) -> TrainRequest:

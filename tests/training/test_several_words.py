@@ -17,10 +17,10 @@ from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import scan_dataset
 from ti_studio.training.dataset_options import DatasetFolder
 from ti_studio.training.initialization import initial_embedding, initial_rows
+from ti_studio.training.preparation import Place
 from ti_studio.training.prompts import CAPTION_ALONE, PicturePrompts, PromptReader, WordNotInPrompt
 from ti_studio.training.publishing import NameTaken
 from ti_studio.training.request import TrainRequest
-from ti_studio.training.run import Place
 from ti_studio.training.taught_word import TaughtWord
 
 FIRST, SECOND = "zzzz1234", "yyyy5678"

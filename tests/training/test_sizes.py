@@ -16,7 +16,7 @@ from ti_studio.training.augmentation import Variation
 from ti_studio.training.dataset import load_picture, scan_dataset
 from ti_studio.training.dataset_options import DatasetFolder
 from ti_studio.training.latents import FreshLatents
-from ti_studio.training.run import Place
+from ti_studio.training.preparation import Place
 from ti_studio.training.sizes import sizes_of
 
 

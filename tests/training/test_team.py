@@ -11,7 +11,7 @@ from ti_studio.training.gradients import sum_gradients
 from ti_studio.training.initialization import initial_embedding
 from ti_studio.training.learner import Learner
 from ti_studio.training.lesson import Lesson
-from ti_studio.training.run import Place
+from ti_studio.training.preparation import Place
 from ti_studio.training.team import Disagreement, Team
 
 

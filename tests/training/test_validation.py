@@ -13,7 +13,7 @@ from ti_studio.models.loading import Model
 from ti_studio.training import events
 from ti_studio.training.initialization import initial_rows
 from ti_studio.training.loop import batch_loss, validation_loss
-from ti_studio.training.run import Place
+from ti_studio.training.preparation import Place
 from ti_studio.training.state import BadState, State
 from ti_studio.training.validation import Validations
 

@@ -19,8 +19,9 @@ from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.training.captions import find_template
 from ti_studio.training.events import Event, Finished
 from ti_studio.training.objective import NoiseSchedule, denoising_losses
+from ti_studio.training.preparation import Place
 from ti_studio.training.request import TrainRequest
-from ti_studio.training.run import Place, train
+from ti_studio.training.run import train
 from tools.demo_model.drawing import Pixels
 
 TIMESTEPS = 16

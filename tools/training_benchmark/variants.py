@@ -16,8 +16,9 @@ from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.training import gradients
 from ti_studio.training.dataset import load_picture, scan_folders
 from ti_studio.training.events import Step
+from ti_studio.training.preparation import Place
 from ti_studio.training.request import TrainRequest
-from ti_studio.training.run import Place, train
+from ti_studio.training.run import train
 from tools.training_benchmark.plain_loop import Material, steps
 
 PICTURES = 4

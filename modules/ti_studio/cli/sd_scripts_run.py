@@ -26,8 +26,9 @@ from ti_studio.training.captions import find_template
 from ti_studio.training.dataset import Dataset, repeats_of, scan_folders
 from ti_studio.training.events import Event, Finished, Preparing, Previewed, Saved, Started, Step, Stopped, Warned
 from ti_studio.training.order import Order
+from ti_studio.training.preparation import Place
 from ti_studio.training.prompts import PromptReader, keep_captions_with_word
-from ti_studio.training.run import Place, train
+from ti_studio.training.run import train
 from ti_studio.training.sd_scripts.plan import Plan, steps_in_epoch
 from ti_studio.training.team import Team
 

@@ -15,7 +15,8 @@ from ti_studio.models.checkpoints import identify
 from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import load
 from ti_studio.training.events import Finished, Preparing, Stopped
-from ti_studio.training.run import Place, train
+from ti_studio.training.preparation import Place
+from ti_studio.training.run import train
 
 LATENTS = "latents"
 

@@ -124,6 +124,12 @@ def parametrize(
     return FreeRows(initial, {encoder: options.norm_limit * vocabulary_norms[encoder] for encoder in initial})
 
 
+def needed_norms(options: RowOptions, encoders: Sequence[TextEncoder]) -> dict[str, float]:
+    """Returns the vocabulary's mean norms, for options that need them."""
+    needed = options.parametrization == "direction" or options.norm_limit > 0
+    return vocabulary_norms(encoders) if needed else {}
+
+
 def vocabulary_norms(encoders: Sequence[TextEncoder]) -> dict[str, float]:
     """Returns the mean Euclidean norm of the rows of each encoder's token table (about 0.4 for SD 1's)."""
     return {encoder.key: float(encoder.token_embedding.weight.float().norm(dim=-1).mean()) for encoder in encoders}

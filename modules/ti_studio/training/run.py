@@ -3,8 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -12,13 +11,11 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.metadata import header_metadata
 from ti_studio.models.loading import Model
-from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import Dataset, scan_folders
+from ti_studio.training.dataset import Dataset
 from ti_studio.training.doubts import doubts
 from ti_studio.training.events import (
     Event,
     Finished,
-    Preparing,
     Previewed,
     Saved,
     Started,
@@ -29,20 +26,12 @@ from ti_studio.training.events import (
 )
 from ti_studio.training.identity import Identity
 from ti_studio.training.initialization import starting_embedding
-from ti_studio.training.latent_files import LatentFiles
-from ti_studio.training.latents import FreshLatents, Latents, cache_latents, check_pictures
 from ti_studio.training.learner import Learner
-from ti_studio.training.lesson import Lesson, prepare_lesson
+from ti_studio.training.lesson import Lesson
 from ti_studio.training.loop import optimise, validation_loss
 from ti_studio.training.loss_scale import LossScale
-from ti_studio.training.parametrization import vocabulary_norms
-from ti_studio.training.prompts import (
-    CAPTION_ALONE,
-    PromptReader,
-    check_every_word,
-    keep_captions_with_word,
-    tokenize_prompts,
-)
+from ti_studio.training.parametrization import needed_norms
+from ti_studio.training.preparation import Place, prepare, training_size
 from ti_studio.training.provenance import provenance_of
 from ti_studio.training.publishing import check_free, publish
 from ti_studio.training.request import TrainRequest
@@ -60,26 +49,6 @@ _VALIDATED, _SAVED, _PREVIEWED = "validated", "saved", "previewed"
 
 _DONE = "done"
 """The note of a state that lists what of it has been done at the state's step."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a training reads and writes."""
-
-    job: Path
-    """The job's folder: `state.safetensors`, `snapshots/`, `previews/`."""
-    embeddings: Path
-    dataset: Path
-    template: Path
-    created: float
-    """When the training was asked for (Unix seconds); the date that its files carry, resumed or not."""
-    latents: Path | None = None
-    """Where encoded pictures are kept for the next training that wants them; None keeps none."""
-
-    @property
-    def state(self) -> Path:
-        """The file to resume from."""
-        return self.job / "state.safetensors"
 
 
 Preview = Callable[[Sequence[Embedding]], Iterator[Previewed]]
@@ -104,7 +73,6 @@ def train(
     """
     run = _Run(request, model, place, should_stop, team or Team())
     try:
-        yield from run.prepare()
         yield from run.begin()
     except StopWanted:
         yield Stopped(State.read(place.state).step if place.state.exists() else 0)
@@ -129,6 +97,7 @@ class _Run:
 
     lesson: Lesson
     learner: Learner
+    _dataset: Dataset
 
     def __init__(
         self, request: TrainRequest, model: Model, place: Place, should_stop: Callable[[], bool], team: Team
@@ -142,51 +111,14 @@ class _Run:
         self._check = check_of(should_stop) if team.size == 1 else go_on
         self._done: list[str] = []
         self._saved_at = time.monotonic()
-        size = model.info.default_size
-        self.size = (request.width or size, request.height or size)
-
-    def prepare(self) -> Iterator[Event]:
-        """Reads the pictures and makes the lesson of them."""
-        yield from (Warned(note) for note in self.model.info.outline.notes)
-        self.model.checkpoint_gradients(self.request.gradient_checkpointing)
-        yield Preparing("Reading the pictures")
-        dataset = scan_folders(self.request.dataset_folders(str(self.place.dataset)), self.size)
-        tokenizer = self.model.encoders[0].tokenizer
-        for name in filter(tokenizer.is_ordinary_word, self.request.vectors):
-            yield Warned(f"{name!r} is an ordinary word: prompts with it will mean the embedding instead.")
-        reader = PromptReader.of_words(self.request.vectors, tokenizer)
-        template = CAPTION_ALONE if self.request.captions_are_prompts else PromptTemplate.read(self.place.template)
-        if self.request.captions_are_prompts:
-            dataset, told = keep_captions_with_word(dataset, reader)
-            yield from (Warned(text) for text in told)
-        if any(sample.options.is_reg for sample in dataset.samples):
-            yield Warned("Regularisation pictures are mixed in, but a prompt without the word teaches it nothing.")
-        prompts = tokenize_prompts(dataset, template, reader)
-        check_every_word(prompts, reader)
-        count = len(dataset.samples)
-        yield Preparing(f"Encoding {count} picture{'s' if count > 1 else ''} at {self.size[0]}×{self.size[1]}")
-        latents, self._dataset = self._latents(dataset)
-        yield from (Warned(f"Not used: {reason}") for reason in self._dataset.rejected)
-        whole = set(self._dataset.samples)
-        prompts = tuple(picture for picture in prompts if picture.sample in whole)
-        check_every_word(prompts, reader)  # pictures that turned out to be damaged may have been all of a word's
-        self.lesson = prepare_lesson(self.request, self.model, latents, prompts, self.team)
-
-    def _latents(self, dataset: Dataset) -> tuple[Latents, Dataset]:
-        at_once = self.request.vae_batch_size
-        if any(sample.options.encodes_anew for sample in dataset.samples):
-            dataset = check_pictures(dataset, self._check)
-            return FreshLatents(self.model, dataset.samples, at_once), dataset
-        folder = self.place.latents
-        files = LatentFiles(folder, self.model) if folder is not None and self.request.cache_latents_to_disk else None
-        return cache_latents(self.model, dataset, at_once, files, self._check)
 
     def begin(self) -> Iterator[Event]:
-        """Sets the rows to the initialization text, or to the state that is resumed."""
+        """Prepares the pictures, and sets the rows to the initialization text or to the state that is resumed."""
         request, device = self.request, self.model.hardware.device
+        self.lesson, self._dataset = yield from prepare(request, self.model, self.place, self.team, self._check)
         start = starting_embedding(request, self.model.encoders)
         scale = LossScale(self.model.hardware.dtype)
-        self.learner = Learner(start, device, request, self._vocabulary_norms(), scale)
+        self.learner = Learner(start, device, request, needed_norms(request, self.model.encoders), scale)
         self.validations = Validations(self.learner.initial)
         told = doubts(request, self.model.info.family, predicts_velocity=self.lesson.noise.predicts_velocity)
         yield from (Warned(text) for text in (*self.learner.warnings, *told))
@@ -218,11 +150,6 @@ class _Run:
             self._done = list(json.loads(state.notes.get(_DONE, "[]")))
         except (ValueError, TypeError) as error:
             raise BadState(f"What the saved state says was done at its step can't be read: {error}") from error
-
-    def _vocabulary_norms(self) -> dict[str, float]:
-        """Returns the vocabulary's mean norms, for options that need them."""
-        needed = self.request.parametrization == "direction" or self.request.norm_limit > 0
-        return vocabulary_norms(self.model.encoders) if needed else {}
 
     def is_over(self) -> bool:
         """Returns whether there is no step to make any more: all are made, or they no longer make the word better."""
@@ -350,8 +277,9 @@ class _Run:
     def _described(self, rows: Mapping[str, Tensor], step: int) -> list[Embedding]:
         """Returns the words of these rows with everything that is known about them."""
         pictures = len(self._dataset.samples)
+        size = training_size(self.request, self.model)
         summary = {"folder": self._dataset.name, "pictures": pictures, "sha256": self._identity.fingerprint}
-        known = provenance_of(self.request, self.model.info, summary, self.place.created, self.size)
+        known = provenance_of(self.request, self.model.info, summary, self.place.created, size)
         found = rows_by_word(rows, self.request.vectors)
         words = []
         for word in self.request.words:
