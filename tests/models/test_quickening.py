@@ -11,10 +11,10 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
 from ti_studio.models import attention as module
-from ti_studio.models import frozen_convolution, quickening
+from ti_studio.models import column_convolution, frozen_convolution, quickening
 from ti_studio.models.attention import attention
 from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.models.frozen_convolution import FrozenConvolution, PackedConvolution, freeze_convolutions
+from ti_studio.models.frozen_convolution import freeze_convolutions
 from ti_studio.models.frozen_resnet import freeze_resnets
 from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import Hardware
@@ -82,26 +82,43 @@ def test_attention_without_gradients_is_pytorchs_own() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (1, 1, 0), (3, 2, 1)])
+@pytest.mark.parametrize("by_columns", [False, True], ids=["oneDNN", "by columns"])
+@pytest.mark.parametrize("kernel_stride_padding", [(3, 1, 1), (1, 1, 0), (3, 2, 1), (4, 2, 0)], ids=str)
 def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
-    monkeypatch: pytest.MonkeyPatch, nothing_is_small: None, dtype: torch.dtype, kernel: int, stride: int, padding: int
+    monkeypatch: pytest.MonkeyPatch,
+    nothing_is_small: None,
+    dtype: torch.dtype,
+    by_columns: bool,
+    kernel_stride_padding: tuple[int, int, int],
 ) -> None:
-    monkeypatch.setattr(frozen_convolution, "_PACKED_FROM", 1)
-    plain = nn.Conv2d(16, 32, kernel, stride, padding).to(dtype).requires_grad_(False)
-    layers = nn.Sequential(plain, nn.SiLU())
-    features = numbers(2, 16, 8, 8).to(dtype).contiguous(memory_format=torch.channels_last)
-    expected = there_and_back(layers[0], [features])
+    monkeypatch.setattr(column_convolution, "_LARGE", 1 if by_columns else 10**9)
+    plain = nn.Conv2d(16, 32, *kernel_stride_padding).to(dtype, memory_format=torch.channels_last)
+    layers = nn.Sequential(plain.requires_grad_(False), nn.SiLU(inplace=True))
+    features = numbers(2, 16, 8, 9).to(dtype).contiguous(memory_format=torch.channels_last)
+    expected = there_and_back(layers, [features])
 
     freeze_convolutions(layers)
 
-    packs = dtype == torch.bfloat16 and stride == 1
-    assert type(layers[0]) is (PackedConvolution if packs else FrozenConvolution)
-    kept, found = kept_by(layers[0], [features])
+    with monkeypatch.context() as changed:
+        if by_columns:  # oneDNN's must not be asked
+            changed.delattr(torch, "conv2d")
+        kept, _ = kept_by(layers[0], [features])
+        found = there_and_back(layers, [features])
     assert not kept
     for ours, theirs in zip(found, expected, strict=True):
         assert distance(ours, theirs) < (1e-6 if dtype == torch.float32 else 5e-3)
     with torch.no_grad():
-        assert distance(layers[0](features), expected[0]) < 5e-3
+        assert distance(layers(features), expected[0]) < 5e-3
+
+
+def test_a_large_convolution_of_many_positions_is_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(column_convolution, "_LARGE", 1)
+    plain = nn.Conv2d(4, 4, 3, padding=1).to(memory_format=torch.channels_last)
+    geometry = column_convolution.ColumnConvolution.of(plain)
+    assert geometry is not None
+    assert geometry.suits(numbers(1, 4, 16, 16)) and geometry.suits(numbers(4, 4, 8, 8))
+    assert not geometry.suits(numbers(2, 4, 16, 16))
+    assert column_convolution.ColumnConvolution.of(plain.to(memory_format=torch.contiguous_format)) is None
 
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.bfloat16, 8e-3)])

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-_PACKED_FROM = 20_000_000
-"""Numbers in a weight from which it is kept twice, arranged for the way there and the way back: those of SD 1's
-2560 → 1280 channels, which oneDNN otherwise rearranges at every call for longer than it computes."""
+from ti_studio.models.column_convolution import ColumnConvolution
 
 _SMALL = 2**18
 """Numbers of a tensor below which it is kept for the way back as PyTorch does it: a step of the graph that is written
@@ -31,15 +29,19 @@ class FrozenConvolution(nn.Module):
         """Stride, padding, dilation."""
         size, padding = layer.kernel_size, layer.padding
         self._is_product = size == layer.stride == (1, 1) and padding == (0, 0) and layer.bias is not None
+        self._columns = ColumnConvolution.of(layer)
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns the convolution of features [n, channels, h, w]."""
-        if torch.is_grad_enabled() and is_small(features):
+        by_columns = self._columns is not None and self._columns.suits(features)
+        if torch.is_grad_enabled() and is_small(features) and not by_columns:
             if self._is_product and features.is_contiguous():
                 return self._product(features)
         elif torch.is_grad_enabled() and features.requires_grad:
             found: Tensor = _Convolve.apply(features, self)  # type: ignore[no-untyped-call]
             return found
+        if self._columns is not None and by_columns:
+            return self._columns.there(features, self.weight, self.bias)
         return torch.conv2d(features, self.weight, self.bias, *self.settings)
 
     def _product(self, features: Tensor) -> Tensor:
@@ -50,53 +52,14 @@ class FrozenConvolution(nn.Module):
         return torch.baddbmm(self.bias[:, None], weight, features.flatten(2)).view(n, -1, height, width)
 
     def back(self, gradient: Tensor, shape: torch.Size) -> Tensor:
-        """Returns the gradient of features of a shape."""
+        """Returns the gradient of features of a shape, from that of the convolution."""
         # Only the shape of the features is looked at where no weight's gradient is wanted.
         like = gradient.new_empty(1).expand(shape)
+        if self._columns is not None and self._columns.suits(like):
+            return self._columns.back(gradient, self.weight, shape)
         none = [0, 0]
         arguments: Any = (gradient, like, self.weight, None, *self.settings, False, none, 1, [True, False, False])
         found: Tensor = torch.ops.aten.convolution_backward(*arguments)[0]
-        return found
-
-
-class PackedConvolution(nn.Module):
-    """A large convolution of stride 1 in bfloat16 that keeps its weight as oneDNN wants it, once for each way."""
-
-    def __init__(self, layer: nn.Conv2d) -> None:
-        """Takes over a layer's weight, which has the same padding on all sides as on the way back."""
-        super().__init__()
-        weight = layer.weight.detach()
-        self.bias = layer.bias
-        self._padding = list(layer.padding)
-        self._there = self._pack(weight)
-        self._back = self._pack(weight.flip(2, 3).transpose(0, 1).contiguous())
-
-    @staticmethod
-    def fits(layer: nn.Conv2d) -> bool:
-        """Tells whether a layer gains by it, and can be turned round: padding on each side is half of the kernel."""
-        same = layer.padding == tuple(size // 2 for size in layer.kernel_size)
-        large = layer.weight.numel() >= _PACKED_FROM and layer.weight.dtype == torch.bfloat16
-        return large and same and layer.stride == layer.dilation == (1, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Returns the convolution of features [n, channels, h, w]."""
-        if not (torch.is_grad_enabled() and features.requires_grad):
-            return self._convolve(features, self._there, self.bias)
-        found: Tensor = _Convolve.apply(features, self)  # type: ignore[no-untyped-call]
-        return found
-
-    def back(self, gradient: Tensor, _shape: torch.Size) -> Tensor:
-        """Returns the gradient of the features."""
-        return self._convolve(gradient, self._back, None)
-
-    def _pack(self, weight: Tensor) -> Tensor:
-        packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, self._padding, [1, 1], [1, 1], 1)
-        return packed
-
-    def _convolve(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        features = features.contiguous(memory_format=torch.channels_last)
-        arguments: Any = (features, weight, bias, self._padding, [1, 1], [1, 1], 1, "none", [], "")
-        found: Tensor = torch.ops.mkldnn._convolution_pointwise(*arguments)
         return found
 
 
@@ -120,8 +83,6 @@ def freeze_convolutions(module: nn.Module) -> None:
     """Replaces the convolutions within a module, whose weights must not learn any more."""
     for name, child in module.named_children():
         if type(child) is nn.Conv2d and child.groups == 1 and child.padding_mode == "zeros":
-            setattr(
-                module, name, PackedConvolution(child) if PackedConvolution.fits(child) else FrozenConvolution(child)
-            )
+            setattr(module, name, FrozenConvolution(child))
         else:
             freeze_convolutions(child)
