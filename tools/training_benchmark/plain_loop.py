@@ -1,18 +1,21 @@
 """The training loops that we compare ours with, written as their projects write them.
 
 `plain` is the diffusers example `textual_inversion.py`: the whole embedding table learns and all rows but the word's
-are put back after every step; pictures go through the VAE at every step. `cached` is the same with latents that were
-encoded once, as sd-scripts does with `--cache_latents --sdpa`. In bf16 the UNet's weights are bf16 and the text encoder
-runs under autocast, as both projects have it.
+are put back after every step; pictures are opened, resized and put through the VAE at every step. `cached` is the same
+with latents that were encoded once, as sd-scripts does with `--cache_latents --sdpa`. In bf16 the UNet's weights are
+bf16 and the text encoder runs under autocast, as both projects have it.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
+from PIL import Image
 from torch import Tensor
 
 from ti_studio.models.loading import Model
@@ -24,8 +27,8 @@ WORD = "<word>"
 class Material:
     """What is trained on."""
 
-    pixels: list[Tensor]
-    """[3, H, W] in -1…1."""
+    pictures: list[Path]
+    size: int
     prompts: list[str]
     """With `[name]` for the word."""
     vectors: int
@@ -69,14 +72,15 @@ def steps(model: Model, material: Material, *, caches: bool) -> Iterator[float]:
     others[word] = False
     optimizer = torch.optim.AdamW([table], lr=5e-3, betas=(0.9, 0.999), weight_decay=1e-2, eps=1e-8)
     vae.to(dtype)
-    cached = [_encode(vae, pixels[None]) for pixels in material.pixels] if caches else []
+    cached = [_encode(vae, pixels(path, material.size)[None]) for path in material.pictures] if caches else []
     drawn = torch.Generator().manual_seed(0)
     while True:
-        chosen = torch.randint(len(material.pixels), (material.batch_size,), generator=drawn).tolist()
+        chosen = torch.randint(len(material.pictures), (material.batch_size,), generator=drawn).tolist()
         if caches:
             latents = torch.cat([cached[index] for index in chosen])
         else:
-            latents = _encode(vae, torch.stack([material.pixels[index] for index in chosen]))
+            opened = [pixels(material.pictures[index], material.size) for index in chosen]
+            latents = _encode(vae, torch.stack(opened))
         noise = torch.randn_like(latents)
         timesteps = torch.randint(0, 1000, (len(latents),)).long()
         noisy = scheduler.add_noise(latents, noise, timesteps)
@@ -91,6 +95,13 @@ def steps(model: Model, material: Material, *, caches: bool) -> Iterator[float]:
         with torch.no_grad():
             table[others] = original[others]
         yield loss.detach().item()
+
+
+def pixels(path: Path, size: int) -> Tensor:
+    """Opens a picture as the example's dataset does; [3, size, size] in -1…1."""
+    image = Image.open(path).convert("RGB").resize((size, size), resample=Image.Resampling.BICUBIC)
+    scaled = (np.array(image).astype(np.uint8) / 127.5 - 1.0).astype(np.float32)
+    return torch.from_numpy(scaled).permute(2, 0, 1)
 
 
 @torch.no_grad()

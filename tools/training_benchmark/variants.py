@@ -14,7 +14,6 @@ from ti_studio.models.checkpoints import identify
 from ti_studio.models.hardware import Precision, hardware_for
 from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.training import gradients
-from ti_studio.training.dataset import load_picture, scan_folders
 from ti_studio.training.events import Step
 from ti_studio.training.preparation import Place
 from ti_studio.training.request import TrainRequest
@@ -154,9 +153,7 @@ def _count_models(clock: _Clock) -> None:
 
 def material(model: Model, setting: Setting) -> Material:
     """Returns the same pictures and prompts for the plain loops."""
-    size = (model.info.default_size,) * 2
-    dataset = scan_folders(request_for(setting).dataset_folders(str(setting.pictures)), size)
+    pictures = sorted(setting.pictures.iterdir())
     prompts = [line.strip() for line in setting.template.read_text(encoding="utf-8").splitlines() if line.strip()]
-    pixels = [load_picture(sample).pixels for sample in dataset.samples]
-    chosen = [prompts[index % len(prompts)] for index in range(len(pixels))]
-    return Material(pixels, chosen, VECTORS, setting.batch_size)
+    chosen = [prompts[index % len(prompts)] for index in range(len(pictures))]
+    return Material(pictures, model.info.default_size, chosen, VECTORS, setting.batch_size)

@@ -26,8 +26,9 @@ class ColumnConvolution:
         """Returns a layer's geometry; None for one that gains nothing or that has different sides."""
         weight, padding = layer.weight, layer.padding
         is_large = weight.numel() >= _LARGE and weight.is_contiguous(memory_format=torch.channels_last)
-        sides = {layer.kernel_size, layer.stride, layer.dilation, padding}
-        if not is_large or isinstance(padding, str) or layer.dilation != (1, 1) or any(a != b for a, b in sides):
+        if not is_large or isinstance(padding, str) or layer.dilation != (1, 1):
+            return None
+        if any(len(set(sides)) > 1 for sides in (layer.kernel_size, layer.stride, padding)):
             return None
         return cls(layer.kernel_size[0], layer.stride[0], padding[0])
 
@@ -55,7 +56,8 @@ class ColumnConvolution:
         """Returns the gradient of features of a shape, from that of the convolution."""
         n, channels, height, width = shape
         rows, columns = gradient.shape[2:]
-        parts = (gradient.permute(0, 2, 3, 1) @ _matrix(weight)).unflatten(3, (self.kernel, self.kernel, channels))
+        product = gradient.permute(0, 2, 3, 1) @ _matrix(weight)
+        parts = product.view(n, rows, columns, self.kernel, self.kernel, channels)
         around = gradient.new_zeros(n, height + 2 * self.padding, width + 2 * self.padding, channels)
         for down in range(self.kernel):
             for right in range(self.kernel):
