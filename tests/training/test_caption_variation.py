@@ -73,3 +73,19 @@ def test_prefix_and_suffix_count_as_tags() -> None:
 def _orders(*parts: str) -> list[tuple[str, ...]]:
     a, b, c = parts
     return [(a, b, c), (a, c, b), (b, a, c), (b, c, a), (c, a, b), (c, b, a)]
+
+
+def test_tags_come_in_one_after_the_other_and_the_word_is_there_from_the_start() -> None:
+    """sd-scripts, `process_caption`: `token_warmup_min` and `token_warmup_step`."""
+    wanted = DatasetOptions(token_warmup_step=100, token_warmup_min=1, keep_tokens=1)
+    generator = torch.Generator().manual_seed(0)
+
+    def at(warmth: float, caption: str = "best, red hat, smiling, outdoors") -> str:
+        return draw_caption(caption, wanted, ["mychar"], generator, warmth)
+
+    assert is_drawn(CAPTION, wanted)
+    assert at(0.0) == "best, red hat"
+    assert at(0.5) == "best, red hat, smiling"
+    assert at(1.0) == "best, red hat, smiling, outdoors"
+    assert at(0.0, "best, red hat, smiling, a mychar") == "best, red hat, a mychar"
+    assert at(0.0, "best") == "best"

@@ -101,6 +101,22 @@ def test_a_wide_picture_is_cropped_in_the_middle_and_not_squashed(tmp_path: Path
     assert torch.allclose(loaded[:, 16, 1], blue, atol=0.1)
 
 
+def test_pictures_are_resized_as_asked(tmp_path: Path) -> None:
+    checks = Image.new("L", (4, 4))
+    checks.putdata([255 * ((index + index // 4) % 2) for index in range(16)])
+    checks.convert("RGB").save(tmp_path / "checks.png")
+
+    def side(interpolation: str, size: int) -> list[float]:
+        options = DatasetFolder(directory=str(tmp_path), resize_interpolation=interpolation)  # type: ignore[arg-type]
+        (sample,) = scan_dataset(tmp_path, (size, size), options).samples
+        return [round(value, 2) for value in load_picture(sample).pixels[0, 0].tolist()]
+
+    assert side("nearest", 8) == [-1, -1, 1, 1, -1, -1, 1, 1]
+    assert side("area", 2) == side("box", 2) == [0, 0]
+    assert side("lanczos", 2) != side("area", 2) or side("lanczos", 8) != side("bilinear", 8)
+    assert side("linear", 8) == side("bilinear", 8) != side("cubic", 8) == side("bicubic", 8)
+
+
 def test_a_picture_is_turned_as_its_exif_data_says(tmp_path: Path) -> None:
     image = Image.new("RGB", (32, 64), "white")
     image.paste("black", (0, 0, 32, 32))

@@ -47,6 +47,26 @@ def test_the_cache_holds_what_the_vae_says_of_a_picture_and_its_mirror_image(tin
     assert not torch.allclose(upright, turned)
 
 
+def test_latents_may_be_drawn_once_or_be_the_vaes_means(tiny_model: Model, pictures: Path) -> None:
+    cache, dataset = cache_latents(tiny_model, scanned(pictures, flip=True))
+    scale = tiny_model.vae.config.scaling_factor
+
+    means, once = cache.settled(None), cache.settled(seeded(3))
+    varied = FreshLatents(tiny_model, dataset.samples, 1, deterministic=True)
+
+    upright = [latents.upright[1].mean for latents in (cache, means, once)]
+    assert torch.equal(upright[0], upright[1]) and not torch.equal(upright[0], upright[2])
+    assert torch.equal(once.upright[1].mean, cache.settled(seeded(3)).upright[1].mean)
+    for settled in (means, once):
+        assert settled.mirrored[1] is not None
+        looks = settled.draw([1] * 8, seeded()).latents / scale
+        both = (settled.upright[1].mean, settled.mirrored[1].mean)
+        assert all(any(torch.allclose(look, mean, atol=1e-5) for mean in both) for look in looks)
+    looks = varied.draw([1] * 8, seeded()).latents / scale
+    both = tuple(moments[1].mean for moments in (cache.upright, cache.mirrored) if moments[1] is not None)
+    assert all(any(torch.allclose(look, mean, atol=1e-4) for mean in both) for look in looks)
+
+
 def test_pictures_that_are_not_to_be_mirrored_are_not(tiny_model: Model, pictures: Path) -> None:
     cache, _ = cache_latents(tiny_model, scanned(pictures))
 

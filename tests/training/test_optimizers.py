@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ti_studio.training.optimizer_options import OptimizerOptions
 from ti_studio.training.optimizer_state import optimizer_state, restore_optimizer
 from ti_studio.training.optimizers import BadOptimizer, averaged_rows, make_optimizer
-from ti_studio.training.options import OptimizerOptions
 from ti_studio.training.row_optimizers import Lion, NaturalRowSGD, RowSGD
 from ti_studio.training.state import BadState, State
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ti_studio.training.options import read_arguments
+from ti_studio.training.optimizer_options import read_arguments
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.scheduler_classes import BadScheduler
 from ti_studio.training.schedulers import RateOfSteps
 
 
@@ -42,6 +43,11 @@ def rates(*steps: int, **changes: object) -> list[float]:
         ),
         ({"optimizer": "schedulefree", "ema_decay": 0.9}, "schedulefree averages the rows by itself"),
         ({"lr_scheduler": "cosine", "learning_rate": "1:5, 0.1"}, "has steps of its own; expected one rate"),
+        ({"lr_scheduler": "sine"}, "There is no scheduler 'sine'; expected schedule, constant, linear"),
+        ({"lr_scheduler": "cosine", "lr_scheduler_args": ["T_max=3"]}, "cosine has options of its own"),
+        ({"lr_scheduler_args": ["T_max"]}, "'T_max' is no name=value pair"),
+        ({"parametrization": "direction", "norm_pull": 0.1}, "norm_pull has no meaning"),
+        ({"optimizer": "schedulefree", "norm_pull": 0.1}, "schedulefree averages the rows by itself"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_with_the_reason(wrong: dict[str, object], message: str) -> None:
@@ -104,3 +110,32 @@ def test_the_schedulers_of_other_trainers_follow_their_formulas() -> None:
     stable = {"lr_scheduler": "warmup_stable_decay", "lr_warmup_steps": 1, "lr_decay_steps": 4, "lr_min_ratio": 0.1}
     assert rates(1, 2, 7, 9, **stable) == pytest.approx([0.5, 1, 1, 0.55])
     assert rates(1, 6, lr_scheduler="rex") == pytest.approx([1, 2 / 3])
+
+
+def test_a_scheduler_may_be_any_class_and_its_rates_follow_from_the_step_alone() -> None:
+    chosen = {"lr_scheduler": "torch.optim.lr_scheduler.StepLR", "lr_scheduler_args": ["step_size=2", "gamma=0.5"]}
+
+    assert rates(1, 2, 3, 4, 5, **chosen) == [1, 1, 0.5, 0.5, 0.25]
+    assert rates(5, 1, 3, **chosen) == [0.25, 1, 0.5]
+    assert rates(1, 2, 3, 4, 5, lr_warmup_steps=1, **chosen) == [0.5, 1, 1, 0.5, 0.5]
+    cycle = {
+        "lr_scheduler": "torch.optim.lr_scheduler.OneCycleLR",
+        "lr_scheduler_args": ["max_lr=2.0", "total_steps=10", "pct_start=0.5"],
+    }
+    assert rates(1, 5, **cycle) == pytest.approx([2 / 25, 2])
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "message"),
+    [
+        ("torch.optim.lr_scheduler.Step", [], "has no Step"),
+        ("nothing.at_all.StepLR", [], "can't be imported: No module named 'nothing'"),
+        ("torch.optim.lr_scheduler.StepLR", ["size=2"], r"does not take \{'size': 2\}"),
+        ("torch.optim.lr_scheduler.ReduceLROnPlateau", [], "has no rate for step 2: .*metrics"),
+        ("torch.optim.SGD", [], "is a type; expected a subclass of torch's LRScheduler"),
+        ("os.system", [], "is a builtin_function_or_method; expected a subclass"),
+    ],
+)
+def test_what_is_no_usable_scheduler_is_refused(path: str, arguments: list[str], message: str) -> None:
+    with pytest.raises(BadScheduler, match=message):
+        rates(2, lr_scheduler=path, lr_scheduler_args=arguments)

@@ -79,6 +79,29 @@ def test_rows_grow_up_to_their_limit_and_shorter_ones_are_left_alone() -> None:
     assert torch.allclose(taught.rows["clip_l"], torch.tensor([[0.75, 0.0], [0.2, 0.0]]))
 
 
+def test_rows_are_drawn_back_towards_the_vocabularys_norm() -> None:
+    rows, still = torch.tensor([[0.8, 0.0], [0.0, 0.2]]), torch.zeros(2, 2)
+
+    gently = learner(rows, norm=0.4, norm_pull=0.5, optimizer="torch.optim.SGD")
+    step(gently, still)
+    wholly = learner(rows, norm=0.4, norm_pull=1.0, norm_limit=0.5, optimizer="torch.optim.SGD")
+    step(wholly, still)
+    nothing = learner(torch.zeros(1, 2), norm=0.4, norm_pull=0.1, optimizer="torch.optim.SGD")
+    step(nothing, still[:1])
+
+    assert torch.allclose(gently.rows["clip_l"], torch.tensor([[0.8 / 2**0.5, 0.0], [0.0, 0.2 * 2**0.5]]))
+    assert torch.allclose(wholly.rows["clip_l"], torch.tensor([[0.2, 0.0], [0.0, 0.2]]))
+    assert nothing.rows["clip_l"].tolist() == [[0.0, 0.0]]
+
+
+def test_a_large_coordinate_of_the_gradient_counts_up_to_its_limit() -> None:
+    taught = learner(torch.zeros(1, 2), max_grad_value=2.0, optimizer="torch.optim.SGD")
+
+    step(taught, torch.tensor([[-30.0, -1.0]]))
+
+    assert torch.allclose(taught.rows["clip_l"], torch.tensor([[0.2, 0.1]]))
+
+
 def test_a_long_gradient_is_scaled_down_to_the_limit() -> None:
     taught = learner(torch.zeros(1, 2), max_grad_norm=1.0, optimizer="torch.optim.SGD")
 

@@ -195,13 +195,16 @@ def test_previews_are_asked_for_with_the_live_rows(tiny_model: Model, place: Pla
 
 
 def test_the_file_says_everything_about_how_it_was_made(tiny_model: Model, place: Place) -> None:
-    run(request(), tiny_model, place)
+    asked = request(metadata_title="Cat", metadata_author="Somebody", metadata_license="CC0")
+    run(asked, tiny_model, place)
 
     metadata = read_embedding(place.embeddings / "zzzz1234.safetensors").metadata
+    said = [metadata.get(f"modelspec.{name}") for name in ("title", "author", "license", "tags")]
+    assert said == ["Cat", "Somebody", "CC0", None]
     assert metadata["ti_studio.trigger"] == "zzzz1234"
     assert metadata["ti_studio.family"] == "SD 1"
     assert metadata["ti_studio.checkpoint_sha256"] == tiny_model.info.sha256
-    assert TrainRequest(**json.loads(metadata["ti_studio.request"])) == request()
+    assert TrainRequest(**json.loads(metadata["ti_studio.request"])) == asked
     assert json.loads(metadata["ti_studio.dataset"])["pictures"] == 3
     assert metadata["modelspec.architecture"] == "stable-diffusion-v1/textual-inversion"
     assert metadata["modelspec.resolution"] == "32x32"
@@ -301,6 +304,31 @@ def test_a_batch_of_regularisation_pictures_alone_teaches_nothing_and_stops_noth
     norms = [event.grad_norm for event in told if isinstance(event, events.Step)]
     assert len(norms) == 6 and min(norms) == 0 < max(norms)
     assert any(isinstance(event, events.Warned) and "without the word" in event.text for event in told)
+
+
+def test_regularisation_pictures_count_as_much_as_asked(
+    tiny_model: Model, place: Place, tmp_path: Path, draw: Callable[[Path, list[str]], Path]
+) -> None:
+    regular = draw(tmp_path / "regular", ["black", "white"])
+    for caption in regular.glob("*.txt"):
+        caption.write_text("a zzzz1234")  # with the word they teach it something
+    folders = ({"directory": str(place.dataset)}, {"directory": str(regular), "is_reg": True, "prior_loss_weight": 0})
+
+    told = run(request(folders=folders, batch_size=1), tiny_model, place)
+
+    losses = [event.loss for event in told if isinstance(event, events.Step)]
+    assert 0 < losses.count(0.0) < len(losses) == 6
+
+
+@pytest.mark.parametrize("how", ["deterministic", "once"])
+def test_how_latents_are_drawn_changes_the_word(tiny_model: Model, place: Place, how: str) -> None:
+    run(request(), tiny_model, place)
+    random = rows_of(place)
+    place.state.unlink()
+
+    run(request(latent_sampling=how, overwrite=True), tiny_model, place)
+
+    assert not torch.equal(rows_of(place), random)
 
 
 def test_where_the_mask_is_black_nothing_is_learned(tiny_model: Model, place: Place, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ class Provenance:
     """A summary of the pictures; what JSON can hold."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of the studio and the libraries that trained it."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """What its maker says of it, by `modelspec`'s names: `title`, `author`, `description`, `license`, `tags`."""
 
 
 def header_metadata(provenance: Provenance) -> dict[str, str]:
@@ -99,6 +101,7 @@ def header_metadata(provenance: Provenance) -> dict[str, str]:
         "modelspec.encoder_layer": None if provenance.clip_skip is None else str(provenance.clip_skip),
         "modelspec.resolution": f"{width}x{height}",
     }
+    known |= {f"modelspec.{name}": text for name, text in provenance.said.items() if text}
     return {name: value for name, value in known.items() if value is not None}
 
 

@@ -18,7 +18,7 @@ _CHOICE = re.compile(r"(?<!\{)\{([^{}]*)\}(?!\})")
 def is_drawn(caption: str, options: DatasetOptions) -> bool:
     """Tells whether a caption may be another one at every look."""
     wildcards = options.enable_wildcard and ("\n" in caption or _CHOICE.search(caption) is not None)
-    drops = options.caption_dropout_rate > 0 or options.caption_tag_dropout_rate > 0
+    drops = options.caption_dropout_rate > 0 or options.caption_tag_dropout_rate > 0 or options.token_warmup_step > 0
     separators = (options.keep_tokens_separator, options.secondary_separator)
     divided = any(separator and separator in caption for separator in separators)
     return wildcards or drops or options.shuffle_caption or divided
@@ -48,11 +48,14 @@ def _readings(caption: str, options: DatasetOptions) -> Iterator[str]:
         yield from (_unescaped("".join(chosen)) for chosen in itertools.product(*choices))
 
 
-def draw_caption(caption: str, options: DatasetOptions, words: Collection[str], drawn: torch.Generator) -> str:
+def draw_caption(
+    caption: str, options: DatasetOptions, words: Collection[str], drawn: torch.Generator, warmth: float = 1.0
+) -> str:
     """Returns the caption of one look; a tag with one of the words in it is never left out.
 
-    In the order of sd-scripts: prefix and suffix, dropping the whole caption, wildcards, the tags' order, dropping
-    tags. A caption that is dropped is empty.
+    In the order of sd-scripts: prefix and suffix, dropping the whole caption, wildcards, the tags' order, the tags that
+    have not come in yet (`warmth` is the share of their warm-up that is over), dropping tags. A caption that is dropped
+    is empty.
     """
 
     def chance() -> float:
@@ -66,6 +69,10 @@ def draw_caption(caption: str, options: DatasetOptions, words: Collection[str], 
     begin, free, end = _divided(caption, options)
     if options.shuffle_caption:
         free = [free[int(index)] for index in torch.randperm(len(free), generator=drawn)]
+    if options.token_warmup_step and warmth < 1:
+        least = min(options.token_warmup_min, len(free))
+        there = least + int(warmth * (len(free) - least))
+        free = [tag for index, tag in enumerate(free) if index < there or _holds(tag, words)]
     if options.caption_tag_dropout_rate:
         free = [tag for tag in free if chance() >= options.caption_tag_dropout_rate or _holds(tag, words)]
     return _joined((begin, free, end), options)
@@ -73,7 +80,8 @@ def draw_caption(caption: str, options: DatasetOptions, words: Collection[str], 
 
 def _divided(caption: str, options: DatasetOptions) -> tuple[list[str], list[str], list[str]]:
     """Returns the tags that stay at the beginning, those that are free, and those that stay at the end."""
-    if not (options.shuffle_caption or options.caption_tag_dropout_rate or options.keep_tokens_separator):
+    as_tags = options.shuffle_caption or options.caption_tag_dropout_rate or options.token_warmup_step
+    if not (as_tags or options.keep_tokens_separator):
         return [caption], [], []
 
     def tags(text: str) -> list[str]:

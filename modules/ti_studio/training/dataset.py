@@ -26,6 +26,17 @@ _SHOWN = 8
 _GREY = 2
 """Dimensions of a picture without colours."""
 
+_RESAMPLING = {
+    "area": Image.Resampling.BOX,
+    "box": Image.Resampling.BOX,
+    "bicubic": Image.Resampling.BICUBIC,
+    "cubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "linear": Image.Resampling.BILINEAR,
+    "nearest": Image.Resampling.NEAREST,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
 _LYING = (5, 6, 7, 8)
 """EXIF orientations of pictures that lie on their side."""
 
@@ -196,7 +207,8 @@ def load_picture(sample: Sample, variation: Variation | None = None) -> Look:
 
     def fitted(image: Image.Image) -> Tensor:
         """Returns [channels, height, width] in 0…255."""
-        fit = ImageOps.fit(image, sample.size, Image.Resampling.LANCZOS, centering=variation.centering)
+        resampling = _RESAMPLING[sample.options.resize_interpolation]
+        fit = ImageOps.fit(image, sample.size, resampling, centering=variation.centering)
         values = torch.from_numpy(np.asarray(fit, dtype=np.float32).copy())
         values = values.unsqueeze(0) if values.ndim == _GREY else values.permute(2, 0, 1)
         return values.flip(-1) if variation.mirrored else values

@@ -1,12 +1,13 @@
 """How the pictures of a folder are taken: what their captions become, how they are cropped and varied. Imports no
 torch."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Interpolation = Literal["lanczos", "area", "box", "bicubic", "cubic", "bilinear", "linear", "nearest"]
 
 
 class DatasetOptions(BaseModel):
@@ -54,6 +55,13 @@ class DatasetOptions(BaseModel):
     """In a caption, `{a|b}` stands for one of the two, drawn each time; of a caption with several lines one is
     drawn."""
 
+    token_warmup_step: float = Field(default=0.0, ge=0)
+    """Steps over which a caption's free tags come in one after the other, below 1 the part of all steps; 0 begins with
+    all of them. A tag with the word in it is always there."""
+
+    token_warmup_min: int = Field(default=1, ge=0, le=75)
+    """So many free tags are there from the first step of such a warm-up."""
+
     caption_dropout_rate: Share = 0.0
     """How often a caption is left out, 0 to 1; the word stays. Makes the word carry more of the picture."""
 
@@ -77,6 +85,14 @@ class DatasetOptions(BaseModel):
 
     bucket_reso_steps: Annotated[int, Field(ge=8, le=256, multiple_of=8)] = 64
     """Pixels between one bucket's side and the next one's."""
+
+    resize_interpolation: Interpolation = "lanczos"
+    """How pictures are resized: `lanczos` is sharp, `area` (or `box`) averages, `bicubic` and `bilinear` lie between;
+    `nearest` is for pixel art."""
+
+    prior_loss_weight: float = Field(default=1.0, ge=0, le=100)
+    """How much the error of a regularisation picture counts; it teaches something only where its caption holds the
+    word."""
 
     bucket_no_upscale: bool = False
     """Never enlarge: a small picture gets a bucket of its own size."""

@@ -130,7 +130,7 @@ class Identity:
             if (
                 name in before
                 and before[name] != value
-                and not (name in _CHANGES_NO_STEP or name.startswith("preview_"))
+                and not (name in _CHANGES_NO_STEP or name.startswith(("preview_", "metadata_")))
             ):
                 yield f"{name} was {_shortened(before[name])} and is {_shortened(value)}"
 

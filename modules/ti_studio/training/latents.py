@@ -2,7 +2,7 @@
 same, and anew at every look where they are varied."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Protocol
 
@@ -81,6 +81,18 @@ class LatentCache:
         mask = self.masks[picture]
         return mask.flip(-1) if mask is not None and mirror else mask
 
+    def settled(self, drawn: torch.Generator | None) -> "LatentCache":
+        """Returns latents that are the same at every look: drawn once, or without a generator the VAE's means."""
+
+        def of(moments: Moments) -> Moments:
+            mean = moments.mean
+            if drawn is not None:
+                mean = mean + moments.std * torch.randn(mean.shape, generator=drawn).to(mean.device)
+            return Moments(mean, torch.zeros_like(moments.std))
+
+        mirrored = tuple(None if moments is None else of(moments) for moments in self.mirrored)
+        return replace(self, upright=tuple(map(of, self.upright)), mirrored=mirrored)
+
 
 @dataclass(frozen=True)
 class FreshLatents:
@@ -89,6 +101,8 @@ class FreshLatents:
     model: Model
     samples: tuple[Sample, ...]
     vae_batch_size: int
+    deterministic: bool = False
+    """Whether the VAE's means are taken, and nothing is drawn of its distribution."""
 
     def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
         """Draws variations of pictures of one size, and the VAE's noise.
@@ -100,6 +114,8 @@ class FreshLatents:
         variations = [Variation.draw(sample.options, drawn) for sample in samples]
         looks = [load_picture(sample, variation) for sample, variation in zip(samples, variations, strict=True)]
         moments = list(encode_pictures(self.model, (look.pixels for look in looks), self.vae_batch_size))
+        if self.deterministic:
+            moments = [Moments(of.mean, torch.zeros_like(of.std)) for of in moments]
         masks = [_small_mask(self.model, look) for look in looks]
         latents = _latents(moments, float(self.model.vae.config.scaling_factor), drawn)
         sizes = [sizes_of(sample, variation) for sample, variation in zip(samples, variations, strict=True)]

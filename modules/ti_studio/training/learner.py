@@ -83,6 +83,8 @@ class Learner:
         self._parametrization.before_step()
         norm = torch.linalg.vector_norm  # Tensor.norm's, without what that looks at first
         gradient_norm = norm(torch.stack([norm(gradient) for gradient in gradients]))
+        if self._options.max_grad_value:
+            torch.nn.utils.clip_grad_value_(self._parameters, self._options.max_grad_value)
         if self._options.max_grad_norm:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._options.max_grad_norm)
         for group in self._optimizer.param_groups:

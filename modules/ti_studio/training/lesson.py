@@ -83,7 +83,8 @@ class Lesson:
         number = (step - 1) * request.gradient_accumulation_steps + part
         drawn = generator(request.seed, "batch", number)
         pictures = self.order.batch(number)
-        prompts = [self.prompts[picture].draw(drawn) for picture in pictures]
+        done = (step - 1, request.max_steps)
+        prompts = [self.prompts[picture].draw(drawn, done) for picture in pictures]
         others = self._other_prompts(pictures, number) if request.prompt_weight else []
         noisy, timesteps = self._noisy(pictures, drawn, number)
         whole = Batch(noisy, prompts, timesteps, others)
@@ -144,7 +145,17 @@ class Lesson:
         if self.request.ip_noise_gamma:
             more = perturbation(noise, self.request, generator(seed, "perturbation", number))
         noisy = self.noise.add_noise(found.latents, noise, sent(timesteps, device), more)
-        return replace(noisy, mask=found.mask, sizes=found.sizes), timesteps.tolist()
+        weights = self._weighed(noisy.weights, pictures, device)
+        return replace(noisy, weights=weights, mask=found.mask, sizes=found.sizes), timesteps.tolist()
+
+    def _weighed(self, weights: Tensor | None, pictures: list[int], device: torch.device) -> Tensor | None:
+        """Returns the weights of a batch's errors, with those of regularisation pictures."""
+        chosen = [self.prompts[picture].sample.options for picture in pictures]
+        own = [options.prior_loss_weight if options.is_reg else 1.0 for options in chosen]
+        if all(weight == 1 for weight in own):
+            return weights
+        of_pictures = sent(torch.tensor(own), device)
+        return of_pictures if weights is None else weights * of_pictures
 
     def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
         request, (first, end) = self.request, self._timestep_range

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ti_studio.errors import StudioError
-from ti_studio.training.options import OptimizerOptions, read_arguments
+from ti_studio.training.optimizer_options import OptimizerOptions, read_arguments
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8

@@ -13,6 +13,8 @@ from ti_studio.training.options import RowOptions
 Rows = dict[str, Tensor]
 """Rows by text encoder, each [n, width]."""
 
+_LEAST_NORM = 1e-12
+
 
 class NoDirection(StudioError):
     """Initial rows of zeros, which point nowhere."""
@@ -38,12 +40,17 @@ class Parametrization(Protocol):
 
 
 class FreeRows:
-    """The rows themselves, each no longer than a limit."""
+    """The rows themselves, each no longer than a limit, and drawn towards a norm."""
 
-    def __init__(self, initial: Mapping[str, Tensor], limits: Mapping[str, float]) -> None:
-        """Takes the initial rows, and the greatest norm of a row for those encoders that have one."""
+    def __init__(
+        self, initial: Mapping[str, Tensor], norms: Mapping[str, float], limit: float = 0.0, pull: float = 0.0
+    ) -> None:
+        """Takes the initial rows, and the norm of rows for each encoder that the limit and the pull are of; 0 is
+        none."""
         self.parameters: Rows = {encoder: rows.clone().requires_grad_(True) for encoder, rows in initial.items()}
-        self._limits = limits
+        self._norms = norms
+        self._limit = limit
+        self._pull = pull
 
     def rows_of(self, parameters: Rows) -> Rows:
         """Returns the parameters."""
@@ -54,10 +61,13 @@ class FreeRows:
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Shortens rows that are too long."""
-        for encoder, limit in self._limits.items():
+        """Draws rows towards their norm, and shortens those that are too long."""
+        for encoder, norm in self._norms.items():
             rows = self.parameters[encoder]
-            rows.mul_((limit / rows.norm(dim=-1, keepdim=True)).clamp(max=1.0))
+            if self._pull:  # a row of zeros has no norm to be drawn from
+                rows.mul_((norm / rows.norm(dim=-1, keepdim=True).clamp(min=_LEAST_NORM)) ** self._pull)
+            if self._limit:
+                rows.mul_((self._limit * norm / rows.norm(dim=-1, keepdim=True)).clamp(max=1.0))
 
     def mean(self, rows: Mapping[str, Tensor]) -> Rows:
         """Returns the rows: an average is no longer than what it averages."""
@@ -115,18 +125,20 @@ def parametrize(
     Args:
         options: what is asked for.
         initial: the rows to begin with, float32 on the training device.
-        vocabulary_norms: the mean norm of each encoder's vocabulary; needed for `direction` and `norm_limit` alone.
+        vocabulary_norms: the mean norm of each encoder's vocabulary; needed for `direction`, `norm_limit` and
+            `norm_pull` alone.
     """
     if options.parametrization == "direction":
         return Directions(initial, vocabulary_norms, options.prior_weight)
-    if not options.norm_limit:
+    if not (options.norm_limit or options.norm_pull):
         return FreeRows(initial, {})
-    return FreeRows(initial, {encoder: options.norm_limit * vocabulary_norms[encoder] for encoder in initial})
+    norms = {encoder: vocabulary_norms[encoder] for encoder in initial}
+    return FreeRows(initial, norms, options.norm_limit, options.norm_pull)
 
 
 def needed_norms(options: RowOptions, encoders: Sequence[TextEncoder]) -> dict[str, float]:
     """Returns the vocabulary's mean norms, for options that need them."""
-    needed = options.parametrization == "direction" or options.norm_limit > 0
+    needed = options.parametrization == "direction" or options.norm_limit > 0 or options.norm_pull > 0
     return vocabulary_norms(encoders) if needed else {}
 
 

@@ -20,6 +20,7 @@ from ti_studio.training.prompts import (
     keep_captions_with_word,
     tokenize_prompts,
 )
+from ti_studio.training.randomness import generator
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.stopping import Check
 from ti_studio.training.team import Team
@@ -111,7 +112,11 @@ def _latents(
     at_once = request.vae_batch_size
     if any(sample.options.encodes_anew for sample in dataset.samples):
         dataset = check_pictures(dataset, check)
-        return FreshLatents(model, dataset.samples, at_once), dataset
+        return FreshLatents(model, dataset.samples, at_once, request.latent_sampling == "deterministic"), dataset
     folder = place.latents
     files = LatentFiles(folder, model) if folder is not None and request.cache_latents_to_disk else None
-    return cache_latents(model, dataset, at_once, files, check)
+    cache, dataset = cache_latents(model, dataset, at_once, files, check)
+    if request.latent_sampling == "random":
+        return cache, dataset
+    once = request.latent_sampling == "once"
+    return cache.settled(generator(request.seed, "latents", 0) if once else None), dataset

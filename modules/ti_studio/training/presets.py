@@ -89,6 +89,11 @@ NOT_DECIDED = frozenset(
         "folders",
         "mask_directory",
         "checkpoint",
+        "metadata_title",
+        "metadata_author",
+        "metadata_description",
+        "metadata_license",
+        "metadata_tags",
     }
     | {"width", "height", "clip_skip", "prediction_type", "precision", "gradient_checkpointing", "seed", "save_as"}
 )

@@ -72,12 +72,19 @@ class PicturePrompts:
         """The word that `[name]` stands for."""
         return self.sample.options.word or self.reader.names[0]
 
-    def draw(self, drawn: torch.Generator) -> Prompt:
-        """Returns the prompt of one look: one of the template's lines, with the caption as it is drawn."""
+    def draw(self, drawn: torch.Generator, done: tuple[int, int] | None = None) -> Prompt:
+        """Returns the prompt of one look: one of the template's lines, with the caption as it is drawn.
+
+        Args:
+            drawn: what is random is drawn from it.
+            done: how many steps of how many are made, for captions whose tags come in one after the other; None has
+                them all.
+        """
         line = int(torch.randint(len(self.template.lines), (1,), generator=drawn))
         caption, options = self.sample.caption, self.sample.options
         if is_drawn(caption, options):
-            caption = draw_caption(caption, options, self.reader.names, drawn)
+            warmth = 1.0 if done is None else _warmth(options.token_warmup_step, *done)
+            caption = draw_caption(caption, options, self.reader.names, drawn, warmth)
             if not caption and self.template is CAPTION_ALONE and not options.is_reg:
                 caption = self._left_of_caption()  # a prompt without the word would teach it nothing
         else:
@@ -171,6 +178,12 @@ def keep_captions_with_word(dataset: Dataset, reader: PromptReader) -> tuple[Dat
     if sometimes:
         told.append(f"The wildcards leave the word {word} out now and then: {_named(sometimes)}.")
     return replace(dataset, samples=kept), told
+
+
+def _warmth(warmup: float, made: int, steps: int) -> float:
+    """Returns the share of a warm-up that is over; below 1 it is a part of all steps."""
+    length = int(warmup * steps) if warmup < 1 else int(warmup)
+    return min(1.0, made / length) if length else 1.0
 
 
 def _named(samples: Sequence[Sample]) -> str:

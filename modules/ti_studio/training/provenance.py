@@ -12,6 +12,7 @@ from ti_studio.prompts.layers import Layer
 from ti_studio.training.buckets import Size
 from ti_studio.training.request import TrainRequest
 
+_SAID = ("title", "author", "description", "license", "tags")
 _LIBRARIES = ("torch", "diffusers", "transformers")
 
 
@@ -42,6 +43,7 @@ def provenance_of(
         request=request.model_dump_json(),
         dataset=dict(dataset),
         versions=_versions(),
+        said={name: getattr(request, f"metadata_{name}") for name in _SAID},
     )
 
 

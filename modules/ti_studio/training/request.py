@@ -85,6 +85,11 @@ class TrainRequest(LearningOptions, DatasetOptions):
     vae_batch_size: int = Field(default=1, ge=1, le=64)
     """Pictures that are encoded together before the training. More is faster on a GPU and takes more memory."""
 
+    latent_sampling: Literal["random", "deterministic", "once"] = "random"
+    """What is taken of the VAE's distribution of a picture: `random` draws anew at every look, which keeps the VAE's
+    noise; `deterministic` takes its mean; `once` draws once before the first step, as sd-scripts does. Pictures that
+    are varied (`color_aug`, `random_crop`) are drawn anew with `once` too."""
+
     cache_latents_to_disk: bool = False
     """Keep the encoded pictures on the disk, for the next training with the same pictures and VAE."""
 
@@ -128,6 +133,21 @@ class TrainRequest(LearningOptions, DatasetOptions):
 
     save_as: Literal["safetensors", "pt"] = "safetensors"
     """`safetensors` loads everywhere and carries all metadata; `pt` is A1111's older layout."""
+
+    metadata_title: str = ""
+    """What the file's header calls the word; empty is its name."""
+
+    metadata_author: str = ""
+    """Who made the word, in the file's header."""
+
+    metadata_description: str = ""
+    """What the word is, in the file's header."""
+
+    metadata_license: str = ""
+    """Under what conditions the word may be used, in the file's header."""
+
+    metadata_tags: str = ""
+    """Tags for the file's header, with commas between them."""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,10 +2,11 @@
 torch."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ti_studio.training.learning_rate import LearningRateSchedule
-from ti_studio.training.options import Scheduler
+from ti_studio.training.optimizer_options import read_arguments
 from ti_studio.training.request import TrainRequest
 
 _TIMESCALE = 10_000
@@ -17,7 +18,7 @@ class RateOfSteps:
     """A1111's schedule, bent by a named scheduler and a warm-up."""
 
     schedule: LearningRateSchedule
-    scheduler: Scheduler = "schedule"
+    scheduler: str = "schedule"
     steps: int = 1
     """Steps of the whole training."""
     warmup: int = 0
@@ -29,10 +30,22 @@ class RateOfSteps:
     """Steps of the fall of `warmup_stable_decay`."""
     timescale: int = 0
     """Steps of `inverse_sqrt`; 0 takes the warm-up's."""
+    of_class: Callable[[int], float] | None = None
+    """The rate after so many steps behind the warm-up, where the scheduler is a class."""
 
     @classmethod
     def of(cls, request: TrainRequest) -> "RateOfSteps":
-        """Returns the rates that a request asks for."""
+        """Returns the rates that a request asks for.
+
+        Raises:
+            BadScheduler: the class that it names isn't there, or does not take its arguments.
+        """
+        of_class = None
+        if "." in request.lr_scheduler:
+            from ti_studio.training.scheduler_classes import ClassRates  # noqa: PLC0415 - it needs torch
+
+            rate = LearningRateSchedule.parse(request.learning_rate).rate(1)
+            of_class = ClassRates(request.lr_scheduler, read_arguments(request.lr_scheduler_args), rate).after
         return cls(
             LearningRateSchedule.parse(request.learning_rate),
             request.lr_scheduler,
@@ -43,6 +56,7 @@ class RateOfSteps:
             request.lr_min_ratio,
             request.lr_decay_steps,
             request.lr_timescale,
+            of_class,
         )
 
     def rate(self, step: int) -> float:
@@ -53,6 +67,8 @@ class RateOfSteps:
         if self.scheduler in ("schedule", "constant", "constant_with_warmup"):
             return rate
         gone = step - 1 - self.warmup
+        if self.of_class is not None:
+            return self.of_class(gone)
         if self.scheduler == "inverse_sqrt":
             timescale = self.timescale or self.warmup or _TIMESCALE
             return rate / math.sqrt(1 + gone / timescale)

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import gradio as gr
 from gradio.components import Component
 
-from ti_studio.training.options import OptimizerName, Scheduler
+from ti_studio.training.optimizer_options import OptimizerName, Scheduler
 from ti_studio.training.request import Precision, TrainRequest
 from ti_studio.web.preset_choice import AT_FIRST
 

@@ -106,6 +106,7 @@ FIELDS: dict[str, tuple[list[str], object]] = {
     "--noise_offset": (["0.1"], 0.1),
     "--noise_offset_random_strength": (["--noise_offset=0.1"], True),
     "--adaptive_noise_scale": (["0.05", "--noise_offset=0.1"], 0.05),
+    **{f"--metadata_{what}": ([what], what) for what in ("title", "author", "description", "license", "tags")},
     "--multires_noise_iterations": (["6"], 6),
     "--multires_noise_discount": (["0.4"], 0.4),
     "--ip_noise_gamma": (["0.1"], 0.1),
@@ -128,8 +129,8 @@ FIELDS: dict[str, tuple[list[str], object]] = {
 }
 """For each option of the training what follows it, and what its field becomes."""
 
-ELSEWHERE = {"--weights", "--train_batch_size"}
-"""Needs a file; the dataset's file goes before it."""
+ELSEWHERE = {"--weights", "--weigts", "--train_batch_size"}
+"""Need a file; the dataset's file goes before it."""
 
 
 def test_every_option_of_the_training_becomes_its_field(config: Path) -> None:
@@ -145,6 +146,7 @@ def test_every_option_of_the_training_becomes_its_field(config: Path) -> None:
 def test_every_option_of_the_dataset_becomes_its_folders_field(tmp_path: Path) -> None:
     (tmp_path / "10_cat").mkdir()
     values = {"caption_separator": ";", "caption_extension": ".tags", "caption_extention": ".tags", "resolution": "64"}
+    values |= {"token_warmup_min": "2", "resize_interpolation": "area", "prior_loss_weight": "0.5"}
     for option in DATASET:
         given = True if option.kind is None else option.kind(values.get(option.name, "1"))
         given = {"min_bucket_reso": 64, "max_bucket_reso": 512, "bucket_reso_steps": 32}.get(option.name, given)
@@ -232,7 +234,11 @@ def test_caching_of_text_encoder_outputs_keeps_what_can_be_kept(config: Path) ->
     ("arguments", "message"),
     [
         (["--lr_scheduler=piecewise_constant"], "write the rates and their last steps into --learning_rate"),
-        (["--lr_scheduler_type=CosineAnnealingLR"], "--lr_scheduler_type can't be followed: use --lr_scheduler"),
+        (["--lr_scheduler=piecewise_constant", "--lr_scheduler_args", "step_rules=1:x"], "found .*step_rules=1:x"),
+        (["--lr_scheduler=cosine", "--lr_scheduler_args", "T_max=3"], "cosine has options of its own"),
+        (["--lr_scheduler=sine"], "--lr_scheduler: There is no scheduler 'sine'; expected schedule, constant"),
+        (["--lr_scheduler_type=StepLR", "--lr_scheduler_args", "3"], "--lr_scheduler_args: .*no name=value pair"),
+        (["--output_config"], "--config_file is missing"),
         (["--in_json=x"], "--in_json can't be followed: put captions into files"),
         (["--num_vectors_per_token=76"], r"--num_vectors_per_token: .*less than or equal to 75 \(found 76\)"),
         (["--learning_rate=fast"], "--learning_rate: .*fast"),
@@ -264,6 +270,101 @@ def test_a_file_of_options_comes_after_the_command_line(config: Path, tmp_path: 
     (tmp_path / "options.toml").write_text("[training]\nmax_train_step = 7")
     with pytest.raises(BadConfiguration, match="max_train_step is unknown"):
         plan(config, f"--config_file={tmp_path / 'options.toml'}")
+
+
+KOHYA_SS = """
+bucket_reso_steps = 64
+cache_latents = true
+caption_extension = ".txt"
+clip_skip = 1
+dynamo_backend = "no"
+enable_bucket = true
+epoch = 1
+gradient_accumulation_steps = 1
+huber_c = 0.1
+huber_schedule = "snr"
+init_word = "*"
+learning_rate = 1e-5
+loss_type = "l2"
+lr_scheduler = "cosine"
+lr_scheduler_args = []
+lr_scheduler_num_cycles = 1
+lr_scheduler_power = 1
+lr_warmup_steps = 160
+max_bucket_reso = 2048
+max_data_loader_n_workers = 0
+max_token_length = 75
+max_train_steps = 1600
+min_bucket_reso = 256
+mixed_precision = "fp16"
+multires_noise_discount = 0.3
+noise_offset_type = "Original"
+num_vectors_per_token = 1
+optimizer_args = []
+optimizer_type = "AdamW8bit"
+output_dir = "outputs"
+output_name = "last"
+persistent_data_loader_workers = 1
+pretrained_model_name_or_path = "model.safetensors"
+prior_loss_weight = 1
+resolution = "512,512"
+sample_prompts = "outputs/prompt.txt"
+sample_sampler = "euler_a"
+save_every_n_epochs = 1
+save_model_as = "safetensors"
+save_precision = "fp16"
+token_string = "mychar"
+train_batch_size = 1
+train_data_dir = "{pictures}"
+wandb_run_name = "last"
+weigts = "{weights}"
+xformers = true
+"""
+"""What the page of kohya_ss writes before it starts sd-scripts' command, keys that nothing reads and the wrongly
+spelt one included."""
+
+
+def test_a_file_that_kohya_ss_writes_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "10_mychar").mkdir()
+    (tmp_path / "old.safetensors").write_bytes(b"")
+    text = KOHYA_SS.format(pictures=tmp_path, weights=tmp_path / "old.safetensors")
+    (tmp_path / "config.toml").write_text(text)
+
+    made = read_plan(read_options([f"--config_file={tmp_path / 'config.toml'}"], "train"))
+
+    request = made.request
+    assert (request.name, request.lr_scheduler, request.lr_warmup_steps) == ("mychar", "cosine", 160)
+    assert (request.optimizer, request.learning_rate, request.folders[0].num_repeats) == ("adamw8bit", "1e-05", 10)
+    assert request.initialization_file == str(tmp_path / "old.safetensors")
+    assert sum("sd-scripts' commands don't read it either" in text for text in made.notices) == 2
+
+
+def test_options_are_written_into_a_file_that_says_the_same(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "options.toml"
+    given = ("--flip_aug", '--caption_prefix=a "b"\\c\x7f', "--optimizer_args", "eps=1e-6", "--lr_warmup_steps=0.25")
+
+    with pytest.raises(SystemExit) as ended:
+        plan(config, *given, "--output_config", f"--config_file={path}")
+
+    assert ended.value.code == 0 and str(path) in capsys.readouterr().err
+    made = read_plan(read_options([f"--config_file={path}"], "train"))
+    assert made.request == plan(config, *given).request
+    with pytest.raises(BadConfiguration, match="is there already"):
+        plan(config, "--output_config", f"--config_file={path}")
+
+
+def test_a_scheduler_may_be_a_class_or_rules(config: Path) -> None:
+    by_class = plan(config, "--lr_scheduler_type=CosineAnnealingLR", "--lr_scheduler_args", "T_max=100").request
+    by_path = plan(config, "--lr_scheduler_type=torch.optim.lr_scheduler.StepLR").request
+    rules = ("--learning_rate=0.01", "--lr_scheduler_args", "step_rules='1:100,0.5:300,0.1'")
+    by_rules = plan(config, "--lr_scheduler=piecewise_constant", *rules).request
+
+    assert by_class.lr_scheduler == "torch.optim.lr_scheduler.CosineAnnealingLR"
+    assert (by_class.lr_scheduler_args, by_path.lr_scheduler_args) == (("T_max=100",), ())
+    assert by_path.lr_scheduler == "torch.optim.lr_scheduler.StepLR"
+    assert (by_rules.lr_scheduler, by_rules.learning_rate) == ("schedule", "0.01:100, 0.005:300, 0.001")
 
 
 def test_an_unknown_option_ends_with_status_2(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,12 +66,14 @@ def test_a1111s_whole_body_becomes_a_request(tmp_path: Path) -> None:
         **{"gradient_accumulation_steps": 1, "width": 32, "height": 32, "max_steps": 2, "max_grad_norm": 0.5},
         **{"shuffle_caption": True, "caption_tag_dropout_rate": 0.1, "alpha_mask": False, "preview_every": 0},
         **{"save_every": 1, "template": "style_filewords.txt", "preview_prompts": "a [name]"},
-        **{"initialization_text": "*", "vectors_per_token": 1},
+        **{"initialization_text": "*", "vectors_per_token": 1, "latent_sampling": "once"},
     }
+    by_value = TrainBody(embedding_name="x", data_root="x", clip_grad_mode="value", clip_grad_value="0.2").values(None)
+    assert (by_value["max_grad_norm"], by_value["max_grad_value"]) == (0.0, 0.2)
     told = list(body.notices())
     assert [sentence.split()[0] for sentence in told] == [
         *("log_directory", "preview_steps", "preview_sampler_name", "preview_cfg_scale", "preview_width"),
-        *("preview_height", "latent_sampling_method"),
+        *("preview_height",),
     ]
 
 
@@ -118,7 +120,7 @@ WRONG = (
     ({"data_root": "/no/such/folder"}, 404, "There is no folder /no/such/folder"),
     ({"data_root": None}, 422, "Data root: field required"),
     ({"learn_rate": "0.005:nope"}, 422, "'nope' is not a whole number of steps"),
-    ({"clip_grad_mode": "value"}, 422, "Clip grad mode: input should be 'disabled' or 'norm'; found 'value'."),
+    ({"clip_grad_mode": "all"}, 422, "Clip grad mode: input should be 'disabled', 'norm' or 'value'; found 'all'."),
     ({"clip_grad_mode": "norm", "clip_grad_value": "0.1:10, 0.2"}, 422, "schedules of it are not here"),
     ({"batch_size": 0}, 422, "Batch size"),
     ({"optimizer": "lion"}, 422, "extra inputs are not permitted"),

@@ -1,10 +1,12 @@
 """Reads the command lines of sd-scripts' Textual Inversion commands. Imports no torch."""
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ti_studio.folders import atomic_write
 from ti_studio.training.sd_scripts.errors import BadConfiguration
 from ti_studio.training.sd_scripts.option import Option
 from ti_studio.training.sd_scripts.options import COMMAND, DATASET, OPTIONS, OTHERS, TRAINING
@@ -17,8 +19,9 @@ def read_options(arguments: Sequence[str], prog: str) -> dict[str, Any]:
     """Returns the options that are given, by their names; those of a `--config_file` come after the command line's.
 
     Raises:
-        SystemExit: an option is unknown or its value can't be read; argparse has said which.
-        StudioError: the file of options is missing, or holds an unknown option.
+        SystemExit: an option is unknown or its value can't be read, and argparse has said which; or the options were
+            written into a file, as `--output_config` asks for.
+        StudioError: the file of options is missing, or holds an unknown option; or it is to be written and is there.
     """
     parser = argparse.ArgumentParser(prog=prog, argument_default=argparse.SUPPRESS, description=_DESCRIPTION)
     groups = (("training", TRAINING), ("dataset", DATASET), ("command", COMMAND), ("accepted or refused", OTHERS))
@@ -26,11 +29,27 @@ def read_options(arguments: Sequence[str], prog: str) -> dict[str, Any]:
         group = parser.add_argument_group(title)
         for option in options:
             _add(group, option)
-    given = vars(parser.parse_args(arguments))
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value != []}
+    writes = given.pop("output_config", False)
     if "config_file" not in given:
+        if writes:
+            raise BadConfiguration("--output_config: --config_file is missing; expected the file to write.")
         return given
     path = Path(given.pop("config_file"))
-    return {**_flat(read_toml(path if path.suffix else path.with_suffix(".toml")), path), **given}
+    path = path if path.suffix else path.with_suffix(".toml")
+    if writes:
+        _write(given, path)
+        parser.exit(message=f"The options are in {path}.\n")
+    return {**_flat(read_toml(path), path), **given}
+
+
+def _write(given: Mapping[str, Any], path: Path) -> None:
+    """Writes options into a file that isn't there yet."""
+    if path.exists():
+        raise BadConfiguration(f"--output_config: {path} is there already; expected the name of a new file.")
+    # What JSON makes of texts, numbers, truth and lists of them is TOML too, but for one character.
+    lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(given.items()))
+    atomic_write(path, "".join(lines).replace("\x7f", "\\u007f").encode())
 
 
 def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -42,7 +61,7 @@ def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
             found |= _flat(value, path)
         elif name not in known:
             raise BadConfiguration(f"{path}: {name} is unknown; expected an option of the command.")
-        elif value is not False:
+        elif value is not False and value != []:
             kind = known[name].kind
             found[name] = kind(str(value)) if kind is not None and not known[name].several else value
     return found

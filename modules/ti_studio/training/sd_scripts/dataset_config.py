@@ -32,6 +32,9 @@ SUBSET_KEYS: Mapping[str, str] = {
     "class_tokens": "class_tokens",
     "alpha_mask": "alpha_mask",
     "conditioning_data_dir": "mask_directory",
+    "token_warmup_min": "token_warmup_min",
+    "token_warmup_step": "token_warmup_step",
+    "resize_interpolation": "resize_interpolation",
 }
 """Keys that every section may have, and the folder's field that each one is."""
 
@@ -44,21 +47,18 @@ DATASET_KEYS: Mapping[str, str] = {
     "max_bucket_reso": "max_bucket_reso",
     "bucket_reso_steps": "bucket_reso_steps",
     "bucket_no_upscale": "bucket_no_upscale",
+    "prior_loss_weight": "prior_loss_weight",
 }
 """Keys that [general] and [[datasets]] may have."""
 
 _SPECIAL = ("batch_size", "resolution")
 
 _WITHOUT_EFFECT: Mapping[str, str] = {
-    "token_warmup_min": "all tags are there from the first step",
-    "token_warmup_step": "all tags are there from the first step",
     "caption_dropout_every_n_epochs": "use caption_dropout_rate",
     "cache_info": "pictures are looked at before every training",
     "face_crop_aug_range": "use random_crop",
     "custom_attributes": "nothing reads them",
-    "resize_interpolation": "pictures are resized with Lanczos",
     "network_multiplier": "there is no network",
-    "prior_loss_weight": "a picture without the word teaches it nothing, whatever its weight",
     "validation_seed": "nothing is held out",
     "validation_split": "nothing is held out",
 }

@@ -41,6 +41,7 @@ TRAINING = (
     Option("--init_word", str, "what the word means before the first step", "initialization_text"),
     Option("--num_vectors_per_token", int, "rows of the embedding", "vectors_per_token"),
     Option("--weights", str, "an embedding file to start from", "initialization_file"),
+    Option("--weigts", str, "the same, as kohya_ss writes it into its files", "initialization_file"),
     Option("--learning_rate", str, "the rate; 5e-3 is usual, 1e-6 moves nothing", "learning_rate"),
     Option("--train_batch_size", int, "pictures in a batch", "batch_size"),
     Option("--gradient_accumulation_steps", int, "batches in a step", "gradient_accumulation_steps"),
@@ -85,6 +86,10 @@ TRAINING = (
     Option("--lr_scheduler_timescale", int, "of inverse_sqrt", "lr_timescale"),
     Option("--huber_schedule", str, "how huber's c depends on the timestep", "huber_schedule"),
     Option("--adaptive_noise_scale", float, "noise offset by the latents' mean", "adaptive_noise_scale"),
+    *(
+        Option(f"--metadata_{what}", str, "said in the file's header", f"metadata_{what}")
+        for what in ("title", "author", "description", "license", "tags")
+    ),
 )
 
 DATASET = (
@@ -105,6 +110,10 @@ DATASET = (
     Option("--color_aug", None, "vary colours", dataset_key="color_aug"),
     Option("--flip_aug", None, "mirrored pictures too", dataset_key="flip_aug"),
     Option("--random_crop", None, "crop at random places", dataset_key="random_crop"),
+    Option("--token_warmup_min", int, "tags that are there from the first step", dataset_key="token_warmup_min"),
+    Option("--token_warmup_step", float, "steps until all tags are there", dataset_key="token_warmup_step"),
+    Option("--resize_interpolation", str, "lanczos, area, bicubic, …", dataset_key="resize_interpolation"),
+    Option("--prior_loss_weight", float, "of regularisation pictures", dataset_key="prior_loss_weight"),
     Option("--alpha_mask", None, "learn only where pictures are opaque", dataset_key="alpha_mask"),
     Option("--conditioning_data_dir", str, "folder of masks", dataset_key="conditioning_data_dir"),
     Option("--enable_bucket", None, "train each picture near its own shape", dataset_key="enable_bucket"),
@@ -148,6 +157,9 @@ COMMAND = (
     Option("--cache_text_encoder_outputs", None, "SDXL"),
     Option("--cache_text_encoder_outputs_to_disk", None, "SDXL"),
     Option("--config_file", str, "a TOML file of options"),
+    Option("--output_config", None, "write the options into the --config_file, and train nothing"),
+    Option("--lr_scheduler_type", str, "a class of torch.optim.lr_scheduler, or any by its path"),
+    Option("--lr_scheduler_args", str, "of that class, key=value …", several=True),
 )
 
 OTHERS = (
@@ -164,7 +176,6 @@ OTHERS = (
     Option("--save_precision", str, "of the file", without_effect="the file is always float32, and a few kilobytes"),
     Option("--skip_cache_check", None, "caches", without_effect="a kept latent is found by the picture's content"),
     Option("--cache_info", None, "caches", without_effect="pictures are looked at before every training"),
-    Option("--prior_loss_weight", float, "of reg pictures", without_effect="without the word they teach it nothing"),
     Option("--tokenizer_cache_dir", str, "tokenizer", without_effect="the checkpoint's own tokenizer is used"),
     Option("--disable_mmap_load_safetensors", None, "loading", without_effect="files are loaded as they are"),
     Option("--torch_compile", None, "compile", without_effect="nothing is compiled"),
@@ -184,9 +195,6 @@ OTHERS = (
     ),
     Option("--ddp_timeout", int, "several devices", without_effect="accelerate's own timeout is used"),
     Option("--fused_backward_pass", None, "memory", without_effect="a word's optimizer takes some kilobytes"),
-    Option("--token_warmup_min", int, "tags at first", without_effect="all tags are there from the first step"),
-    Option("--token_warmup_step", float, "tags at first", without_effect="all tags are there from the first step"),
-    Option("--resize_interpolation", str, "resizing", without_effect="pictures are resized with Lanczos"),
     *(
         Option(flag, kind, "validation", without_effect="nothing is held out")
         for flag, kind in (("--validation_seed", int), ("--validation_split", float))
@@ -199,14 +207,17 @@ OTHERS = (
         )
     ),
     Option("--async_upload", None, "upload", without_effect="nothing is uploaded"),
+    Option("--training_comment", str, "metadata", without_effect="use --metadata_description"),
+    Option("--console_log_level", str, "log", without_effect="there is one level"),
+    Option("--console_log_file", str, "log", without_effect="messages go to the standard error output"),
+    Option("--console_log_simple", None, "log", without_effect="messages are plain lines"),
     *(
-        Option(flag, str, "metadata", without_effect="the file says by itself how it was made")
+        Option(flag, str, "a key of kohya_ss's files", without_effect="sd-scripts' commands don't read it either")
         for flag in (
-            *("--training_comment", "--metadata_title", "--metadata_author", "--metadata_description"),
-            *("--metadata_license", "--metadata_tags"),
+            *("--epoch", "--noise_offset_type", "--no_token_padding", "--caption_dropout_every_n_epochs"),
+            "--stop_text_encoder_training",
         )
     ),
-    Option("--console_log_level", str, "log", without_effect="there is one level"),
     Option("--in_json", str, "captions in a JSON file", refused="put captions into files beside the pictures"),
     Option("--vae", str, "another VAE", refused="the checkpoint's own VAE is used"),
     Option("--dataset_class", str, "a class of one's own", refused="use --dataset_config"),
@@ -214,9 +225,14 @@ OTHERS = (
     Option("--huggingface_repo_id", str, "upload", refused="nothing is uploaded"),
     Option("--save_state_to_huggingface", None, "upload", refused="nothing is uploaded"),
     Option("--resume_from_huggingface", None, "download", refused="nothing is downloaded; use --resume with a folder"),
-    Option("--output_config", None, "write the options down", refused="write them into a TOML file for --config_file"),
-    Option("--lr_scheduler_type", str, "a class", refused="use --lr_scheduler, or --learning_rate 0.005:100,1e-3"),
-    Option("--lr_scheduler_args", str, "of a class", refused="the schedulers' options have names", several=True),
+    *(
+        Option(flag, kind, "DeepSpeed", without_effect="DeepSpeed is not used")
+        for flag, kind in (
+            *(("--zero_stage", int), ("--offload_optimizer_device", str), ("--offload_optimizer_nvme_path", str)),
+            *(("--offload_param_device", str), ("--offload_param_nvme_path", str), ("--zero3_init_flag", None)),
+            *(("--zero3_save_16bit_model", None), ("--fp16_master_weights_and_gradients", None)),
+        )
+    ),
     Option("--deepspeed", None, "DeepSpeed", refused="a word needs no such thing; several devices work without it"),
 )
 

@@ -57,9 +57,10 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     notices = [*_without_effect(options)]
     config = _dataset(options)
     notices += config.notices
-    fields = _fields(options, notices)
+    fields = _fields(options)
     fields |= {"folders": config.folders, "overwrite": True, "save_every": 0, "preview_every": 0}
     fields["max_steps"] = fields.get("max_steps", DEFAULT_STEPS)
+    fields |= _scheduler(options, fields, notices)
     fields["batch_size"] = config.batch_size or fields.get("batch_size", 1)
     fields["vectors_per_token"] = fields.get("vectors_per_token", 1)
     size = read_resolution(options.get("resolution"), "--resolution")
@@ -68,7 +69,7 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     fields["save_as"] = "safetensors" if options.get("save_model_as") == "safetensors" else "pt"
     fields |= _numbers_of_steps(fields)
     fields.setdefault("max_grad_norm", DEFAULT_GRADIENT_NORM)
-    for name in ("weights", "dataset_config"):
+    for name in ("weights", "weigts", "dataset_config"):
         if name in options and not Path(options[name]).expanduser().is_file():
             raise BadConfiguration(f"--{name}: there is no file {options[name]}.")
     if "initialization_file" in fields:
@@ -88,10 +89,10 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     )
 
 
-def _fields(options: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
-    """Returns the request's fields; what an option changes beside its field is told."""
+def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the request's fields."""
     fields = {option.field: _value(option, options[option.name]) for option in TRAINING if option.name in options}
-    return fields | _optimizer(options) | _scheduler(options, notices)
+    return fields | _optimizer(options)
 
 
 def _value(option: Option, value: Any) -> Any:
@@ -121,24 +122,51 @@ def _optimizer(options: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _scheduler(options: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
-    name = str(options.get("lr_scheduler", ""))
+def _scheduler(options: Mapping[str, Any], fields: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
+    """Returns what sd-scripts makes of schedulers that are classes, and of two that are called otherwise here; what
+    differs is told."""
+    name, kind = str(options.get("lr_scheduler", "")), options.get("lr_scheduler_type") or ""
+    arguments = tuple(options.get("lr_scheduler_args") or ())
+    if kind:
+        path = kind if "." in kind else f"torch.optim.lr_scheduler.{kind}"
+        return {"lr_scheduler": path, "lr_scheduler_args": arguments}
+    if name == "piecewise_constant":
+        return _piecewise(arguments, fields)
+    if arguments:
+        raise BadConfiguration(
+            f"--lr_scheduler_args {' '.join(arguments)}: --lr_scheduler {name or 'constant'} has options of its own; "
+            "expected --lr_scheduler_type with them."
+        )
     if name.startswith("adafactor"):
         notices.append(f"--lr_scheduler {name}: the rate is held, since Adafactor is told not to choose its own.")
         return {"lr_scheduler": "constant"}
-    if name == "piecewise_constant":
-        raise BadConfiguration(
-            "--lr_scheduler piecewise_constant: write the rates and their last steps into --learning_rate, such as "
-            "0.005:100,1e-3:1000,1e-4."
-        )
     return {}
+
+
+def _piecewise(arguments: tuple[str, ...], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns A1111's schedule for diffusers' rules, `step_rules=1:100,0.1:1000,0.01`: factors of the rate, each up to
+    its step."""
+    rate = str(fields.get("learning_rate", TrainRequest.model_fields["learning_rate"].default))
+    try:
+        ((key, _, rules),) = (text.partition("=") for text in arguments)
+        pairs = [part.partition(":") for part in rules.strip("'\"").split(",")]
+        steps = [f"{float(factor) * float(rate):g}{colon}{step}" for factor, colon, step in pairs]
+        if key.strip() != "step_rules" or not all(step.strip().isdecimal() for _, colon, step in pairs if colon):
+            raise ValueError(rules)
+    except ValueError as error:
+        raise BadConfiguration(
+            f"--lr_scheduler piecewise_constant: found --lr_scheduler_args {' '.join(arguments)!r}; expected "
+            "step_rules=1:100,0.1:1000,0.01 and one --learning_rate, or write the rates and their last steps into "
+            "--learning_rate: 0.005:100,1e-3:1000,1e-4."
+        ) from error
+    return {"lr_scheduler": "schedule", "learning_rate": ", ".join(steps)}
 
 
 def _request(fields: Mapping[str, Any]) -> TrainRequest:
     try:
         return TrainRequest(**fields)
     except ValidationError as error:
-        flags = {option.field: option.flag for option in OPTIONS if option.field}
+        flags = {option.field or option.name: option.flag for option in OPTIONS}
         told = "; ".join(
             f"{flags.get(str(problem['loc'][0]), problem['loc'][0]) if problem['loc'] else 'options'}: "
             f"{str(problem['msg']).removeprefix('Value error, ')} (found {problem['input']!r})"

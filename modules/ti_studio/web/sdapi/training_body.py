@@ -37,6 +37,7 @@ _SAME = {
     "training_width": "width",
     "training_height": "height",
     "steps": "max_steps",
+    "latent_sampling_method": "latent_sampling",
     "shuffle_tags": "shuffle_caption",
     "tag_drop_out": "caption_tag_dropout_rate",
     "use_weight": "alpha_mask",
@@ -74,14 +75,12 @@ class TrainBody(BaseModel):
     training_height: Side | None = None
     varsize: bool = False
     """Pictures keep their shape and near their size: buckets without enlarging."""
-    clip_grad_mode: Literal["disabled", "norm"] = "disabled"
-    """A1111's `value` is refused."""
+    clip_grad_mode: Literal["disabled", "norm", "value"] = "disabled"
     clip_grad_value: str | float = "0.1"
-    """One number, the norm."""
+    """One number: the norm, or the largest value."""
     shuffle_tags: bool | None = None
     tag_drop_out: float | None = None
-    latent_sampling_method: Literal["once", "deterministic", "random"] = "random"
-    """Latents are drawn anew each time whatever is said here."""
+    latent_sampling_method: Literal["once", "deterministic", "random"] | None = None
     use_weight: bool | None = None
     """Learn only from where pictures are opaque."""
     create_image_every: int | None = None
@@ -118,7 +117,9 @@ class TrainBody(BaseModel):
         Raises:
             NotPossibleHere: it asks for what would be another training here.
         """
-        values: dict[str, Any] = {"name": self.embedding_name, "max_grad_norm": self._most_norm()}
+        values: dict[str, Any] = {"name": self.embedding_name, "max_grad_norm": 0.0}
+        if self.clip_grad_mode != "disabled":
+            values["max_grad_norm" if self.clip_grad_mode == "norm" else "max_grad_value"] = self._most_gradient()
         given = {here: getattr(self, there) for there, here in _SAME.items()}
         values |= {name: value for name, value in given.items() if value is not None}
         values["learning_rate"] = str(values.get("learning_rate", "0.005"))
@@ -145,8 +146,6 @@ class TrainBody(BaseModel):
         for name, why in _UNHEEDED.items():
             if getattr(self, name) is not None:
                 yield f"{name} was not heeded: {why}."
-        if self.latent_sampling_method != "random":
-            yield f"latent_sampling_method {self.latent_sampling_method} was not heeded: latents are drawn anew."
 
     def _previews(self) -> dict[str, Any]:
         given = {here: getattr(self, there) for there, here in _PREVIEWS.items()}
@@ -154,9 +153,7 @@ class TrainBody(BaseModel):
             del given["preview_seed"]
         return {name: value for name, value in given.items() if value not in (None, "")}
 
-    def _most_norm(self) -> float:
-        if self.clip_grad_mode == "disabled":
-            return 0.0
+    def _most_gradient(self) -> float:
         try:
             return float(self.clip_grad_value)
         except ValueError as error:

@@ -1,0 +1,133 @@
+"""The part of a request that says what turns gradients into steps. Imports no torch."""
+
+import ast
+import re
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+OptimizerName = Literal[
+    "adamw", "adamw8bit", "lion", "adafactor", "prodigy", "dadapt", "schedulefree", "rsgd", "natural"
+]
+Scheduler = Literal[
+    "schedule",
+    "constant",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "cosine_with_min_lr",
+    "polynomial",
+    "constant_with_warmup",
+    "inverse_sqrt",
+    "warmup_stable_decay",
+    "rex",
+]
+
+_CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+class OptimizerOptions(BaseModel):
+    """What turns gradients into steps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    optimizer: str = "adamw"
+    """`adamw`; `adamw8bit` (bitsandbytes; without it `adamw`), `lion`, `adafactor`, `prodigy`, `dadapt`,
+    `schedulefree`, `rsgd` (each row moves by exactly the rate; the optimizer of Directional Textual Inversion),
+    `natural` (the same along the natural gradient, in which steep and noisy directions count less), or the path of a
+    class, such as `torch.optim.RMSprop`. Prodigy and D-Adaptation find the rate by themselves: give them a
+    rate of 1."""
+
+    optimizer_args: tuple[str, ...] = ()
+    """More arguments of the optimizer, `name=value` with Python's literals: `betas=(0.9, 0.99)`."""
+
+    lr_scheduler: str = "schedule"
+    """How the rate goes: `schedule` follows the learning rate's own steps; the others begin at the one rate that is
+    given and bend it over `max_steps`: `constant`, `linear`, `cosine`, `cosine_with_restarts`, `cosine_with_min_lr`,
+    `polynomial`, `constant_with_warmup`, `inverse_sqrt`, `warmup_stable_decay`, `rex`; or the path of a class, such as
+    `torch.optim.lr_scheduler.StepLR`. All depend on the step's number alone."""
+
+    lr_scheduler_args: tuple[str, ...] = ()
+    """Arguments of a scheduler that is a class, `name=value` with Python's literals: `step_size=100`."""
+
+    lr_warmup_steps: int = Field(default=0, ge=0)
+    """Steps over which the rate rises to its value, whatever the scheduler."""
+
+    lr_num_cycles: int = Field(default=1, ge=1, le=1000)
+    """Falls from the full rate to none, for `cosine_with_restarts`."""
+
+    lr_power: float = Field(default=1.0, gt=0, le=100)
+    """The exponent of `polynomial`; 1 is linear."""
+
+    lr_min_ratio: float = Field(default=0.0, ge=0, lt=1)
+    """The share of the rate at which `cosine_with_min_lr` and `warmup_stable_decay` end."""
+
+    lr_decay_steps: int = Field(default=0, ge=0)
+    """Steps over which the rate of `warmup_stable_decay` falls, at the end; before them it stays. 0 lets it stay."""
+
+    lr_timescale: int = Field(default=0, ge=0)
+    """How many steps `inverse_sqrt` takes to fall to 71 % of the rate; 0 takes the warm-up's, or 10,000."""
+
+    weight_decay: float = Field(default=0.0, ge=0, le=10)
+    """The optimizer's pull of the rows towards zero. Zero is no word at all, so 0 is best for words; peers use 0.01."""
+
+    max_grad_norm: float = Field(default=0.0, ge=0)
+    """The gradient of a step is scaled down to this Euclidean norm if it is longer; 0 leaves it. Adam's step hardly
+    depends on the gradient's size, so this only tames single outliers."""
+
+    max_grad_value: float = Field(default=0.0, ge=0)
+    """No coordinate of a step's gradient counts for more than this; 0 leaves them. A1111's other way of clipping."""
+
+    @field_validator("optimizer")
+    @classmethod
+    def _optimizer_is_known_or_a_class(cls, name: str) -> str:
+        if name in get_args(OptimizerName) or _CLASS_PATH.fullmatch(name):
+            return name
+        known = ", ".join(get_args(OptimizerName))
+        raise ValueError(f"There is no optimizer {name!r}; expected {known}, or the path of a class: torch.optim.SGD.")
+
+    @field_validator("lr_scheduler")
+    @classmethod
+    def _scheduler_is_known_or_a_class(cls, name: str) -> str:
+        if name in get_args(Scheduler) or _CLASS_PATH.fullmatch(name):
+            return name
+        known = ", ".join(get_args(Scheduler))
+        raise ValueError(f"There is no scheduler {name!r}; expected {known}, or the path of a class.")
+
+    @field_validator("optimizer_args", "lr_scheduler_args", mode="before")
+    @classmethod
+    def _lines_are_arguments(cls, value: Any) -> Any:
+        return [line for line in value.splitlines() if line.strip()] if isinstance(value, str) else value
+
+    @field_validator("optimizer_args", "lr_scheduler_args")
+    @classmethod
+    def _arguments_can_be_read(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        read_arguments(texts)
+        return texts
+
+    @model_validator(mode="after")
+    def _a_class_takes_arguments(self) -> "OptimizerOptions":
+        if self.lr_scheduler_args and self.lr_scheduler in get_args(Scheduler):
+            raise ValueError(f"lr_scheduler_args are of a class; {self.lr_scheduler} has options of its own.")
+        return self
+
+
+def read_arguments(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Returns `name=value` texts as arguments; values are Python literals.
+
+    Raises:
+        ValueError: a text is no such pair; says which.
+    """
+    arguments: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name.isidentifier():
+            raise ValueError(f"The argument {text!r} is no name=value pair; expected such as betas=(0.9, 0.99).")
+        try:
+            arguments[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError) as error:
+            raise ValueError(
+                f"In the argument {text!r}, {value!r} is no Python literal; expected a number, True, None, 'text' or "
+                "(0.9, 0.99)."
+            ) from error
+    return arguments
