@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,27 @@ def test_a_checkpoint_that_is_not_there_leaves_the_choice_as_it_was(
         service.select("dream")
 
     assert service.checkpoint.path == tiny_checkpoint.path
+
+
+def test_where_others_may_ask_no_path_leads_out_of_the_folder_of_checkpoints_but_to_the_servers_own(
+    folders: Folders, library: Library, tiny_checkpoint: CheckpointInfo, tmp_path: Path
+) -> None:
+    elsewhere = write_tiny_checkpoint(tmp_path / "elsewhere" / "secret")
+    own = write_tiny_checkpoint(tmp_path / "own")
+    guarded = Txt2ImgService(replace(folders, dataset_root=tmp_path), library, str(own))
+
+    for wanted in (str(elsewhere), str(tmp_path / "nowhere"), os.path.relpath(elsewhere, folders.checkpoints)):
+        for ask in (
+            guarded.select,
+            guarded.find,
+            lambda path: list(guarded.generate(GenerateRequest(), checkpoint=path)),
+        ):
+            with pytest.raises(NoCheckpoint, match=r"There is no checkpoint '.*'\. In .* there are"):
+                ask(wanted)
+
+    assert guarded.checkpoint.path == guarded.find(None).path == guarded.find(str(own)).path == own
+    assert guarded.find(tiny_checkpoint.path.name).path == tiny_checkpoint.path
+    assert Txt2ImgService(folders, library).find(str(elsewhere)).path == elsewhere
 
 
 def test_long_prompts_of_different_lengths_paint(service: Txt2ImgService) -> None:

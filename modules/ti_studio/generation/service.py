@@ -37,7 +37,7 @@ class Txt2ImgService:
     ) -> None:
         self._folders = folders
         self._library = library
-        self._wanted = checkpoint
+        self._own = self._wanted = checkpoint
         self._watcher = watcher or Watcher()
         self._painter: Painter | None = None
         self._busy = threading.Lock()
@@ -73,9 +73,25 @@ class Txt2ImgService:
         Raises:
             NoCheckpoint, UnknownCheckpoint, BrokenFile: it can't be used; the choice stays as it was.
         """
-        info = find_checkpoint(self._folders.checkpoints, title)
+        info = self.find(title)
         self._wanted = title
         return info
+
+    def find(self, wanted: str | None) -> CheckpointInfo:
+        """Returns the checkpoint that a request names; None is the server's own.
+
+        Where datasets must lie in one folder, because others than this machine's people may ask, a path may lead to
+        those that are offered and nowhere else.
+
+        Raises:
+            NoCheckpoint, UnknownCheckpoint, BrokenFile: it can't be used.
+        """
+        wanted = wanted or self._own
+        anywhere = self._folders.dataset_root is None or wanted in self._offered()
+        return find_checkpoint(self._folders.checkpoints, wanted, anywhere=anywhere)
+
+    def _offered(self) -> set[str | None]:
+        return {self._own, *(str(info.path) for info in self.checkpoints())}
 
     @property
     def activity(self) -> Activity | None:
@@ -142,7 +158,7 @@ class Txt2ImgService:
         """Paints, and notes how far it is. Only while `_busy` is held."""
         self._interrupted.clear()
         self._skipped.clear()
-        info = self.checkpoint if checkpoint is None else find_checkpoint(self._folders.checkpoints, checkpoint)
+        info = self.checkpoint if checkpoint is None else self.find(checkpoint)
         activity = self._activity = Activity(request)
         try:
             for event in self._events(request, info):

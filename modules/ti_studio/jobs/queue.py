@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ti_studio.jobs.folder import JobFolder, JobPlace
 from ti_studio.jobs.job import ACTIVE, RESUMABLE, Job
 from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.jobs.progress import JobStatus, Progress
-from ti_studio.models.checkpoints import find_checkpoint
+from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
 from ti_studio.training.captions import PromptTemplate, find_template
 from ti_studio.training.dataset import scan_folders
 from ti_studio.training.dataset_options import DatasetOptions
@@ -57,18 +58,22 @@ class Jobs:
     """The queue of trainings below `outputs/train/`."""
 
     def __init__(
-        self, folders: Folders, checkpoint: str | None = None, make_room: Callable[[], str | None] = lambda: None
+        self,
+        folders: Folders,
+        find: Callable[[str | None], CheckpointInfo] | None = None,
+        make_room: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Knows the jobs below `folders.outputs`.
 
         Args:
             folders: where everything lies.
-            checkpoint: for requests that name none; None is the first one found.
+            find: finds the checkpoint that a request names, or the one for requests that name none; None looks in the
+                folder of checkpoints, and takes any path.
             make_room: called before a training starts, to free the memory of what this process has loaded; may return
                 a sentence for those who watch the training.
         """
         self._folders = folders
-        self._checkpoint = checkpoint
+        self._find_checkpoint = find or partial(find_checkpoint, folders.checkpoints)
         self._make_room = make_room
         self._root = folders.outputs / "train"
         self._known: dict[str, _Known] = {}
@@ -192,7 +197,7 @@ class Jobs:
             check_name(name)
             check_free(name, self._folders.embeddings, overwrite=request.overwrite, job=job)
             check_not_held(name_lock(self._folders.embeddings, name), name)
-        info = find_checkpoint(self._folders.checkpoints, request.checkpoint or self._checkpoint)
+        info = self._find_checkpoint(request.checkpoint)
         template = find_template(self._folders.templates, request.template)
         PromptTemplate.read(template)
         dataset = self._dataset(request.folders[0].directory if request.folders else request.dataset_directory)

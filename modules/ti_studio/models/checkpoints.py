@@ -110,8 +110,13 @@ def list_checkpoints(folder: Path) -> tuple[list[CheckpointInfo], list[str]]:
     return found, reasons
 
 
-def find_checkpoint(folder: Path, wanted: str | None) -> CheckpointInfo:
+def find_checkpoint(folder: Path, wanted: str | None, *, anywhere: bool = True) -> CheckpointInfo:
     """Returns the checkpoint of this title, file name or path; None is the first one in the folder, or the demo.
+
+    Args:
+        folder: where checkpoints are kept.
+        wanted: which one.
+        anywhere: whether a path may lead out of the folder; if not, nothing is said of what lies there.
 
     Raises:
         NoCheckpoint: there is none; the message lists those there are.
@@ -125,7 +130,7 @@ def find_checkpoint(folder: Path, wanted: str | None) -> CheckpointInfo:
         hint = f"Put a .safetensors file or a diffusers folder into {folder}, or name one with --ckpt."
         raise NoCheckpoint(" ".join([f"There is no checkpoint that can be loaded in {folder}.", *reasons, hint]))
     for path in (folder / wanted, Path(wanted).expanduser()):
-        if path.exists():
+        if (anywhere or path.resolve().is_relative_to(folder)) and path.exists():
             return identify(path.resolve(), root=folder)
     titles = {_title(path, folder): path for path in find_candidates_or_demo(folder)}
     by_name = [path for path in titles.values() if wanted in (path.name, path.stem)]

@@ -178,7 +178,7 @@ def build_services(options: ServerOptions, extensions: ExtensionHost) -> Service
     checkpoint = str(options.ckpt) if options.ckpt else None
     txt2img = Txt2ImgService(folders, library, checkpoint, extensions.watcher)
     extensions.state.attach(txt2img)
-    return Services(folders, library, Jobs(folders, checkpoint, make_room=txt2img.release), txt2img)
+    return Services(folders, library, Jobs(folders, txt2img.find, make_room=txt2img.release), txt2img)
 
 
 def _announce(address: str, options: ServerOptions) -> None:

@@ -76,7 +76,7 @@ def hosted_services(setup: HostSetup, channel: HostChannel) -> Services:
         why = "it was busy" if answer is None else str(answer.get("problem") or "")
         return NOT_FREED.format(why=why) if why else FREED
 
-    return Services(folders, library, Jobs(folders, make_room=make_room), txt2img)
+    return Services(folders, library, Jobs(folders, txt2img.find, make_room), txt2img)
 
 
 class SecretGuard:
