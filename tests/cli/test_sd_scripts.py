@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.checkpoints import write_tiny_checkpoint
 from ti_studio.cli import sd_scripts_run
@@ -369,6 +371,25 @@ def test_the_options_of_the_document_and_the_rest_train_together(
     assert (written.step, written.vectors_per_token) == (3, 2)
     assert written.metadata["modelspec.encoder_layer"] == "2"
     assert list((tmp_path / "output" / "latents").iterdir())
+
+
+def test_another_vae_encodes_the_pictures_and_paints_the_samples(
+    run: Run, tmp_path: Path, tiny_checkpoint: CheckpointInfo
+) -> None:
+    weights = load_file(next((tiny_checkpoint.path / "vae").glob("*.safetensors")))
+    shutil.copytree(tiny_checkpoint.path / "vae", tmp_path / "vae")
+    other = {name: torch.randn_like(tensor) for name, tensor in weights.items()}
+    save_file(other, next((tmp_path / "vae").glob("*.safetensors")), {"format": "pt"})
+    (tmp_path / "prompts.txt").write_text("a mychar --w 64 --h 64 --s 1 --d 7\n")
+    painted = {}
+    for name, options in (("own", ()), ("other", (f"--vae={tmp_path / 'vae'}",))):
+        samples = (f"--sample_prompts={tmp_path / 'prompts.txt'}", "--sample_at_first", "--max_train_steps=2")
+        assert run(f"--output_dir={tmp_path / name}", *samples, *options) == 0
+        painted[name] = next((tmp_path / name / "sample").iterdir()).read_bytes()
+
+    own, other_word = (read_embedding(tmp_path / name / "word.safetensors").vectors["clip_l"] for name in painted)
+    assert not torch.equal(own, other_word)
+    assert painted["own"] != painted["other"]
 
 
 def test_without_tensorboard_the_missing_log_is_told(

@@ -256,6 +256,9 @@ def test_a_dataset_outside_the_allowed_folder_is_refused(
         {"mask_directory": "../outside"},
         {"initialization_file": "/etc/hostname"},
         {"initialization_file": "../../word.safetensors"},
+        {"metadata_file": "/etc/hostname"},
+        {"folders": ({"directory": ".", "metadata_file": "../outside.json"},)},
+        {"vae": "/etc/hostname"},
     ],
 )
 def test_no_path_of_a_request_leads_out_of_the_allowed_folders(

@@ -294,13 +294,19 @@ def test_the_prompt_penalty_is_of_another_pictures_prompt_at_noisy_timesteps(tin
 
 
 OPTIONS: list[dict[str, object]] = [
-    {"optimizer": "lion", "learning_rate": "0.001"},
-    {"optimizer": "adafactor", "max_grad_norm": 0.1},
+    {"optimizer": "lion", "learning_rate": "0.001", "max_grad_value": 1e-5},
+    {
+        "optimizer": "adafactor",
+        "max_grad_norm": 0.1,
+        "lr_scheduler": "torch.optim.lr_scheduler.ExponentialLR",
+        "lr_scheduler_args": ("gamma=0.5",),
+    },
     {"optimizer": "torch.optim.RMSprop", "weight_decay": 0.01, "lr_scheduler": "cosine", "lr_warmup_steps": 2},
     {"parametrization": "direction", "prior_weight": 1e-4, "optimizer": "rsgd", "ema_decay": 0.9},
-    {"norm_limit": 1.0, "init_weight": 0.1, "ema_decay": 0.5, "context_weight": 0.5},
+    {"norm_limit": 1.0, "norm_pull": 0.1, "init_weight": 0.1, "ema_decay": 0.5, "context_weight": 0.5},
     {"prompt_weight": 10.0, "min_snr_gamma": 5.0, "noise_offset": 0.1, "multires_noise_iterations": 4},
     {"loss_type": "huber", "ip_noise_gamma": 0.1, "antithetic_noise": True, "timestep_sampling": "uniform"},
+    {"latent_sampling": "once", "loss_type": "l1"},
 ]
 
 

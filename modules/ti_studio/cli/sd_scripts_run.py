@@ -21,7 +21,7 @@ from ti_studio.generation.painter import Painter
 from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import Precision, hardware_for
-from ti_studio.models.loading import Model, load
+from ti_studio.models.loading import Model, load, with_vae
 from ti_studio.training.captions import find_template
 from ti_studio.training.dataset import Dataset, repeats_of, scan_folders
 from ti_studio.training.events import Event, Finished, Preparing, Previewed, Saved, Started, Step, Stopped, Warned
@@ -47,7 +47,7 @@ def run(plan: Plan, info: CheckpointInfo, team: Team) -> int:
     request = plan.request
     size = (request.width or info.default_size, request.height or info.default_size)
     dataset = scan_folders(request.dataset_folders(""), size)
-    model = _load(info, request.precision)
+    model = _load(info, request.precision, request.vae)
     epoch = _steps_in_epoch(plan, model, dataset)
     plan = _with_epochs(plan, epoch)
     if plan.options.get("debug_dataset"):
@@ -104,9 +104,10 @@ def _steps_in_epoch(plan: Plan, model: Model, dataset: Dataset) -> int:
     return steps_in_epoch(request, order.batches_in_round)
 
 
-def _load(info: CheckpointInfo, precision: Precision) -> Model:
+def _load(info: CheckpointInfo, precision: Precision, vae: str) -> Model:
     print(f"Loading checkpoint {info.title}", file=sys.stderr)
-    return load(info, hardware_for(info, precision))
+    model = load(info, hardware_for(info, precision))
+    return with_vae(model, Path(vae)) if vae else model
 
 
 def _with_epochs(plan: Plan, epoch: int) -> Plan:

@@ -105,7 +105,7 @@ def run_train(options: argparse.Namespace) -> int:
         _read_dataset(options)
     request = read_request(TrainRequest, options, partial(filled, options.preset))
     more_words = tuple(_absolute(word, "initialization_file") for word in request.more_words)
-    request = _absolute(request, "dataset_directory", "mask_directory", "initialization_file")
+    request = _absolute(request, "dataset_directory", "mask_directory", "metadata_file", "initialization_file", "vae")
     jobs = Jobs(read_folders(options))
     return follow(jobs, jobs.submit(request.model_copy(update={"more_words": more_words})))
 

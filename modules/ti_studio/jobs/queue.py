@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -24,10 +23,10 @@ from ti_studio.jobs.folder import JobFolder, JobPlace
 from ti_studio.jobs.job import ACTIVE, RESUMABLE, Job
 from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.jobs.progress import JobStatus, Progress
+from ti_studio.jobs.request_paths import dataset_folder, resolved
 from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
 from ti_studio.training.captions import PromptTemplate, find_template
 from ti_studio.training.dataset import scan_folders
-from ti_studio.training.dataset_options import DatasetOptions
 from ti_studio.training.publishing import check_free
 from ti_studio.training.request import TrainRequest
 
@@ -87,7 +86,7 @@ class Jobs:
             StudioError: the request can't work: its name, dataset, template or checkpoint, or the disk is full. Nothing
                 has been changed.
         """
-        request = self._resolved(request)
+        request = resolved(request, self._folders)
         place = self._check(request)
         with self._locked():
             self._check_name_is_not_in_work(request)
@@ -200,7 +199,9 @@ class Jobs:
         info = self._find_checkpoint(request.checkpoint)
         template = find_template(self._folders.templates, request.template)
         PromptTemplate.read(template)
-        dataset = self._dataset(request.folders[0].directory if request.folders else request.dataset_directory)
+        dataset = dataset_folder(
+            request.folders[0].directory if request.folders else request.dataset_directory, self._folders
+        )
         size = info.default_size
         scan_folders(request.dataset_folders(str(dataset)), (request.width or size, request.height or size))
         self._check_room()
@@ -212,44 +213,6 @@ class Jobs:
             template=str(template.resolve()),
             created=time.time(),
         )
-
-    def _resolved(self, request: TrainRequest) -> TrainRequest:
-        """Returns the request with absolute paths in it.
-
-        Raises:
-            OutsideFolder: a path leads where the server does not let it.
-        """
-
-        def masks(options: DatasetOptions) -> dict[str, str]:
-            return {"mask_directory": str(self._dataset(options.mask_directory))} if options.mask_directory else {}
-
-        changed: dict[str, Any] = masks(request)
-        changed["folders"] = tuple(
-            folder.model_copy(update={"directory": str(self._dataset(folder.directory)), **masks(folder)})
-            for folder in request.folders
-        )
-        if request.initialization_file:
-            changed["initialization_file"] = str(self._initialization_file(request.initialization_file))
-        changed["more_words"] = tuple(
-            word.model_copy(update={"initialization_file": str(self._initialization_file(word.initialization_file))})
-            if word.initialization_file
-            else word
-            for word in request.more_words
-        )
-        return request.model_copy(update=changed)
-
-    def _initialization_file(self, wanted: str) -> Path:
-        if self._folders.dataset_root is not None:
-            return inside(self._folders.embeddings, wanted)
-        return (self._folders.embeddings / Path(wanted).expanduser()).resolve()
-
-    def _dataset(self, directory: str) -> Path:
-        if not directory.strip() or "\0" in directory:
-            found = "has a null character in it" if directory.strip() else "is empty"
-            raise NotFound(f"The dataset directory {found}; expected the path of a folder of pictures.")
-        if self._folders.dataset_root is not None:
-            return inside(self._folders.dataset_root, directory)
-        return (self._folders.data / Path(directory).expanduser()).resolve()
 
     def _check_room(self) -> None:
         for folder in (self._folders.outputs, self._folders.embeddings):

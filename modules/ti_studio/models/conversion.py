@@ -72,8 +72,9 @@ class SingleFile:
         return self._filled("UNet", lambda: _UNET(**config), converted, dtype)
 
     def vae(self, dtype: torch.dtype) -> Any:
-        """Returns the `AutoencoderKL`; raises as `unet` does."""
-        tensors = {name: tensor for name, tensor in self._tensors(VAE).items() if not name.startswith(_UNUSED_VAE)}
+        """Returns the `AutoencoderKL`, of a checkpoint or of a file that holds nothing else; raises as `unet` does."""
+        found = self._tensors(VAE) or self._tensors("")
+        tensors = {name: tensor for name, tensor in found.items() if not name.startswith(_UNUSED_VAE)}
         config = self._derived("VAE", lambda: vae_config(_shapes(tensors), self._family))
         named = {VAE + name: tensor for name, tensor in tensors.items()}
         converted = self._derived("VAE", lambda: _CONVERTERS.convert_ldm_vae_checkpoint(named, config))

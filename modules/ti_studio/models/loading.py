@@ -1,6 +1,6 @@
 """Loads a checkpoint for training or for pictures: frozen, in the precision that suits the device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -9,6 +9,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from ti_studio.errors import NotFound
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
 from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
@@ -94,6 +95,30 @@ def load_as_it_is(info: CheckpointInfo, hardware: Hardware) -> Model:
         return _load_file(info, hardware) if info.path.is_file() else _load_folder(info, hardware)
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointNotLoaded(f"The checkpoint {info.path} could not be loaded: {error}") from error
+
+
+def with_vae(model: Model, path: Path) -> Model:
+    """Returns a checkpoint with another VAE: a file with a VAE's original names (of a checkpoint or alone), or a
+    diffusers folder.
+
+    Raises:
+        NotFound: there is no such file or folder.
+        CheckpointNotLoaded: it holds no VAE, or one for other latents.
+    """
+    folder = path / "vae" if (path / "vae").is_dir() else path
+    try:
+        if folder.is_dir():
+            vae = _load_part(AutoencoderKL, folder, torch_dtype=torch.float32)
+        elif path.is_file():
+            vae = SingleFile(replace(model.info, path=path)).vae(torch.float32)
+        else:
+            raise NotFound(f"There is no VAE {path}; expected a file, or a diffusers folder.")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointNotLoaded(f"The VAE {path} could not be loaded: {error}") from error
+    channels, expected = vae.config.latent_channels, model.vae.config.latent_channels
+    if channels != expected:
+        raise CheckpointNotLoaded(f"The VAE {path} makes latents of {channels} channels; expected {expected}.")
+    return replace(model, vae=_frozen(vae, model.hardware))
 
 
 def load_encoders(info: CheckpointInfo, hardware: Hardware) -> tuple[TextEncoder, ...]:

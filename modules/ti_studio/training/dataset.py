@@ -14,6 +14,7 @@ from ti_studio.embeddings.pictures import known_formats
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.training.augmentation import Variation
 from ti_studio.training.buckets import Size, bucket_of
+from ti_studio.training.caption_metadata import caption_for, read_caption_metadata
 from ti_studio.training.captions import BadCaption, read_caption
 from ti_studio.training.dataset_options import DatasetFolder
 
@@ -111,16 +112,21 @@ def scan_dataset(folder: Path, size: Size, options: DatasetFolder | None = None)
     if not folder.is_dir():
         raise NotFound(f"There is no folder {folder}; the dataset directory is expected to be a folder of pictures.")
     options = options or DatasetFolder(directory=str(folder))
+    listed = Path(options.metadata_file) if options.metadata_file else None
+    captions = None if listed is None else read_caption_metadata(listed, folder)
     samples: list[Sample] = []
     rejected: list[str] = []
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     beside = {".txt", ".npz", options.caption_extension.lower()}
     pictures = {path.stem for path in files if path.suffix.lower() not in beside}
     for path in files:
-        if path.suffix.lower() in beside and path.stem in pictures:
+        if path == listed or (path.suffix.lower() in beside and path.stem in pictures):
             continue
         try:
-            samples.append(_sample(path, (options.width or size[0], options.height or size[1]), options))
+            caption = read_caption(path, options) if captions is None else caption_for(path, captions)
+            if caption is None:
+                raise _Unusable(f"is not in {options.metadata_file}")
+            samples.append(_sample(path, caption, (options.width or size[0], options.height or size[1]), options))
         except (_Unusable, BadCaption) as error:
             rejected.append(f"{path.name}: {error}")
     if not samples:
@@ -150,12 +156,11 @@ class _Unusable(StudioError):
     """A file that can't be learned from."""
 
 
-def _sample(path: Path, size: Size, options: DatasetFolder) -> Sample:
-    """Looks at a picture's header and caption.
+def _sample(path: Path, caption: str, size: Size, options: DatasetFolder) -> Sample:
+    """Looks at a picture's header.
 
     Raises:
         _Unusable: it is no picture, too small, or its mask is missing.
-        BadCaption: the caption is no text.
     """
     try:
         with Image.open(path, formats=known_formats()) as image:
@@ -171,7 +176,7 @@ def _sample(path: Path, size: Size, options: DatasetFolder) -> Sample:
             f"is too small ({found[0]}×{found[1]} pixels; expected at least {least} "
             f"for training at {bucket[0]}×{bucket[1]})"
         )
-    return Sample(path, read_caption(path, options), bucket, options, found, _find_mask(path, options))
+    return Sample(path, caption, bucket, options, found, _find_mask(path, options))
 
 
 def _find_mask(picture: Path, options: DatasetFolder) -> Path | None:

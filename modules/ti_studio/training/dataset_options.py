@@ -29,6 +29,10 @@ class DatasetOptions(BaseModel):
     caption_extension: str = Field(default=".txt", pattern=r"^\.\w+$")
     """The ending of the caption files beside the pictures."""
 
+    metadata_file: str = ""
+    """A JSON file of captions, as sd-scripts' fine-tuning datasets have it: for each picture's name or path an object
+    with `caption`, `tags` or both. Pictures that are not in it are left out."""
+
     shuffle_caption: bool = False
     """Put the tags of a caption in another order each time, so that the order teaches nothing."""
 

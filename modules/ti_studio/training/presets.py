@@ -89,6 +89,8 @@ NOT_DECIDED = frozenset(
         "folders",
         "mask_directory",
         "checkpoint",
+        "vae",
+        "metadata_file",
         "metadata_title",
         "metadata_author",
         "metadata_description",

@@ -122,6 +122,10 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """The checkpoint's title or path; None is the first one found, which is the demo checkpoint on a fresh
     installation."""
 
+    vae: str = ""
+    """Another VAE than the checkpoint's, which encodes the pictures and paints the previews: a file or diffusers folder
+    in `models/VAE`, or a path. Empty takes the checkpoint's."""
+
     clip_skip: int = Field(default=1, ge=1, le=12)
     """Which of the text encoder's layers the UNet listens to: 1 the last, 2 the one before it, as many anime
     checkpoints of SD 1 want it. Previews use the same, and prompts with the word should. SD 2 and SDXL have a layer of

@@ -101,7 +101,8 @@ def _optimizer() -> dict[str, Component]:
                 list(get_args(Scheduler)),
                 value=AT_FIRST["lr_scheduler"],
                 label="Learning-rate scheduler",
-                info="schedule follows the learning rate's own steps.",
+                info="schedule follows the learning rate's own steps. Or a class of torch.",
+                allow_custom_value=True,
                 elem_id="ti_lr_scheduler",
             )
             warmup = _number("lr_warmup_steps", "Warm-up steps", "The rate rises over them.")

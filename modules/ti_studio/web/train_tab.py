@@ -11,6 +11,7 @@ from ti_studio.web.advanced_options import advanced_options, unshown_options
 from ti_studio.web.datasets import dataset_group
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.form import Form
+from ti_studio.web.more_options import NAME, more_options_box, read_more_options
 from ti_studio.web.pieces import AT_ONCE, QUIET, live_text, place
 from ti_studio.web.preset_choice import AT_FIRST, preset_choice
 from ti_studio.web.quicksettings import Quicksettings
@@ -35,6 +36,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
             controls |= _size()
             controls |= _records()
             controls |= advanced_options()
+            more = more_options_box()
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_monitor"):
             with gr.Row(elem_id="ti_train_actions"):
                 train = gr.Button(
@@ -51,19 +53,20 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
 
     # One after the other: two updates of one control at the same time lose a value; pictures are checked for a size.
     loaded = sized.then(shows_errors(templates), outputs=[controls["template"]], **QUIET)
-    choice.wire(controls)
-    recalled = choice.recall(controls, loaded)
+    choice.wire({**controls, NAME: more})
+    recalled = choice.recall({**controls, NAME: more}, loaded)
     dataset.wire(services.folders, controls["name"], (controls["width"], controls["height"]), recalled)
 
     def submit(values: dict[Component, Any]) -> dict[Any, Any]:
-        job = services.jobs.submit(form.read(values, choice.unshown(values)))
+        written = read_more_options(values[more], form.fixed)
+        job = services.jobs.submit(form.read(values, {**choice.unshown(values), **written}))
         position = job.summary()["queue_position"]
         if position is None:
             return {said: SILENCE}
         waits = f"Another training runs. {job.request.name} waits as number {position} and starts by itself."
         return {said: {"text": waits}}
 
-    submitted = train.click(shows_errors(submit), inputs={*form.inputs, choice.preset}, outputs=[said], **QUIET)
+    submitted = train.click(shows_errors(submit), inputs={*form.inputs, choice.preset, more}, outputs=[said], **QUIET)
     submitted.success(None, js=TELL_MONITOR, **AT_ONCE)
 
 

@@ -1,12 +1,18 @@
 """sd-scripts' dataset configuration."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ti_studio.errors import NotFound
-from ti_studio.training.sd_scripts.dataset_config import DatasetConfig, read_dataset_config, read_train_data_dir
+from ti_studio.training.sd_scripts.dataset_config import (
+    DatasetConfig,
+    read_dataset_config,
+    read_in_json,
+    read_train_data_dir,
+)
 from ti_studio.training.sd_scripts.errors import BadConfiguration
 
 DOCUMENTED = """
@@ -89,7 +95,7 @@ def test_a_subset_goes_before_its_dataset_that_before_general_and_that_before_th
         (DOCUMENTED.replace("10", "0"), r"num_repeats: Input should be greater than or equal to 1 \(found 0\)"),
         (DOCUMENTED.replace("= 512", "= 'big'"), "resolution is 'big'; expected 512"),
         ("[[datasets]]\n[[datasets.subsets]]\nnum_repeats = 1", "image_dir is missing"),
-        ("[[datasets]]\n[[datasets.subsets]]\nimage_dir='a'\nmetadata_file = 'x'", "metadata_file can't be read"),
+        ("[general]\nmetadata_file = 'x'", r"\[general\]: metadata_file belongs into \[\[datasets.subsets\]\]"),
         ("[general]", "names no folder"),
         ("[general]\nx = ", r"dataset_config\.toml is not TOML: Invalid value"),
     ],
@@ -134,3 +140,19 @@ def test_a_folder_without_such_folders_is_itself_the_folder_of_pictures(tmp_path
 
     assert [folder.directory for folder in config.folders] == [str(tmp_path)]
     assert "the pictures in itself are used" in config.notices[0]
+
+
+def test_captions_may_be_in_one_file_which_says_where_the_pictures_are(tmp_path: Path) -> None:
+    captions = tmp_path / "meta.json"
+    captions.write_text(json.dumps({f"{tmp_path}/{name}": {"caption": "x"} for name in ("b/1.png", "a/2.png", "a/3")}))
+
+    config = read(tmp_path, f"[[datasets]]\n[[datasets.subsets]]\nmetadata_file = '{captions}'\nflip_aug = true")
+    beside = read_in_json(str(captions), str(tmp_path / "c"), {"num_repeats": 3, "batch_size": 2})
+
+    assert [folder.directory for folder in config.folders] == [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert all(folder.flip and folder.metadata_file == str(captions) for folder in config.folders)
+    assert [(folder.directory, folder.num_repeats) for folder in beside.folders] == [(str(tmp_path / "c"), 3)]
+    assert beside.batch_size == 2
+    captions.write_text('{"a.png": {"caption": "x"}}')
+    with pytest.raises(BadConfiguration, match=r"image_dir is missing, and .* does not have the pictures' whole paths"):
+        read_in_json(str(captions), None, {})

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ti_studio.errors import NotFound
+from ti_studio.training.caption_metadata import folders_in
 from ti_studio.training.dataset_options import DatasetFolder
 from ti_studio.training.sd_scripts.errors import BadConfiguration
 from ti_studio.training.sd_scripts.toml_files import read_toml
@@ -38,7 +39,12 @@ SUBSET_KEYS: Mapping[str, str] = {
 }
 """Keys that every section may have, and the folder's field that each one is."""
 
-OWN_SUBSET_KEYS: Mapping[str, str] = {"image_dir": "directory", "is_reg": "is_reg", "word": "word"}
+OWN_SUBSET_KEYS: Mapping[str, str] = {
+    "image_dir": "directory",
+    "is_reg": "is_reg",
+    "word": "word",
+    "metadata_file": "metadata_file",
+}
 """Keys of a subset alone."""
 
 DATASET_KEYS: Mapping[str, str] = {
@@ -108,7 +114,7 @@ def read_dataset_config(path: Path, defaults: Mapping[str, Any]) -> DatasetConfi
             place_of = f"{place}, [[datasets.subsets]] {index}"
             subset = _section(table, place_of, {*SUBSET_KEYS, *OWN_SUBSET_KEYS})
             said += [own, subset]
-            folders.append(_folder({**above, **subset}, place_of))
+            folders += _folders({**above, **subset}, place_of)
     if not folders:
         raise BadConfiguration(f"{path} names no folder; expected image_dir in [[datasets.subsets]].")
     notices = [f"{path}: {key} does nothing here ({why})." for key, why in _unused(said)]
@@ -161,8 +167,6 @@ def _section(table: object, place: str, allowed: set[str]) -> dict[str, Any]:
     """Returns a section whose keys are all known."""
     if not isinstance(table, dict):
         raise BadConfiguration(f"{place}: found {table!r}; expected a table.")
-    if "metadata_file" in table:
-        raise BadConfiguration(f"{place}: metadata_file can't be read here; expected captions beside the pictures.")
     unknown = {key: value for key, value in table.items() if key not in allowed and key not in _WITHOUT_EFFECT}
     for key in unknown:
         for keys, home in ((OWN_SUBSET_KEYS, "[[datasets.subsets]]"), ((*DATASET_KEYS, *_SPECIAL), "[[datasets]]")):
@@ -178,14 +182,38 @@ def _unused(sections: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return [(key, _WITHOUT_EFFECT[key]) for key in found]
 
 
+def read_in_json(path: str, train: str | None, defaults: Mapping[str, Any]) -> DatasetConfig:
+    """Returns the folder, or those that the file itself names, of pictures whose captions are in a JSON file.
+
+    Raises:
+        NotFound: there is no such file.
+        StudioError: it is no such file, or names no folder.
+    """
+    own = {"metadata_file": path} if train is None else {"metadata_file": path, "image_dir": train}
+    return DatasetConfig(tuple(_folders({**defaults, **own}, path)), defaults.get("batch_size"))
+
+
+def _folders(said: Mapping[str, Any], place: str) -> list[DatasetFolder]:
+    """Returns a subset's folder, or where it names none those of the pictures in its `metadata_file`."""
+    if "image_dir" in said or "metadata_file" not in said:
+        return [_folder(said, place)]
+    found = folders_in(Path(str(said["metadata_file"])).expanduser())
+    if not found:
+        raise BadConfiguration(
+            f"{place}: image_dir is missing, and {said['metadata_file']} does not have the pictures' whole paths; "
+            "expected one of the two."
+        )
+    return [_folder({**said, "image_dir": str(folder)}, place) for folder in found]
+
+
 def _folder(said: Mapping[str, Any], place: str) -> DatasetFolder:
     names = {**SUBSET_KEYS, **OWN_SUBSET_KEYS, **DATASET_KEYS}
     options = {names[key]: value for key, value in said.items() if key in names and value is not None}
     if "directory" not in options:
         raise BadConfiguration(f"{place}: image_dir is missing; expected the folder of the pictures.")
-    options["directory"] = str(Path(options["directory"]).expanduser().resolve())
-    if options.get("mask_directory"):
-        options["mask_directory"] = str(Path(options["mask_directory"]).expanduser().resolve())
+    for name in ("directory", "mask_directory", "metadata_file"):
+        if options.get(name):
+            options[name] = str(Path(options[name]).expanduser().resolve())
     options["caption_extension"] = options.get("caption_extension") or _caption_ending(Path(options["directory"]))
     options["width"], options["height"] = read_resolution(said.get("resolution"), place)
     try:

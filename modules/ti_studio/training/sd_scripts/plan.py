@@ -12,6 +12,7 @@ from ti_studio.training.request import TrainRequest
 from ti_studio.training.sd_scripts.dataset_config import (
     DatasetConfig,
     read_dataset_config,
+    read_in_json,
     read_resolution,
     read_train_data_dir,
 )
@@ -69,11 +70,7 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     fields["save_as"] = "safetensors" if options.get("save_model_as") == "safetensors" else "pt"
     fields |= _numbers_of_steps(fields)
     fields.setdefault("max_grad_norm", DEFAULT_GRADIENT_NORM)
-    for name in ("weights", "weigts", "dataset_config"):
-        if name in options and not Path(options[name]).expanduser().is_file():
-            raise BadConfiguration(f"--{name}: there is no file {options[name]}.")
-    if "initialization_file" in fields:
-        fields["initialization_file"] = str(Path(fields["initialization_file"]).expanduser().resolve())
+    fields |= _paths(options, fields)
     request = _request(fields)
     if "learning_rate" not in options:
         notices.append(
@@ -93,6 +90,21 @@ def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the request's fields."""
     fields = {option.field: _value(option, options[option.name]) for option in TRAINING if option.name in options}
     return fields | _optimizer(options)
+
+
+def _paths(options: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the paths of files, absolute.
+
+    Raises:
+        BadConfiguration: there is none.
+    """
+    for name in ("weights", "weigts", "dataset_config"):
+        if name in options and not Path(options[name]).expanduser().is_file():
+            raise BadConfiguration(f"--{name}: there is no file {options[name]}.")
+    if options.get("vae") and not Path(options["vae"]).expanduser().exists():
+        raise BadConfiguration(f"--vae: there is no file or folder {options['vae']}.")
+    given = {name: fields[name] for name in ("initialization_file", "vae") if fields.get(name)}
+    return {name: str(Path(path).expanduser().resolve()) for name, path in given.items()}
 
 
 def _value(option: Option, value: Any) -> Any:
@@ -198,9 +210,11 @@ def _dataset(options: Mapping[str, Any]) -> DatasetConfig:
         defaults["batch_size"] = options["train_batch_size"]
     if "dataset_config" in options:
         config = read_dataset_config(Path(options["dataset_config"]).expanduser(), defaults)
-        ignored = [f"--{name}" for name in ("train_data_dir", "reg_data_dir") if name in options]
+        ignored = [f"--{name}" for name in ("train_data_dir", "reg_data_dir", "in_json") if name in options]
         told = (f"{' and '.join(ignored)}: not looked at, since there is a --dataset_config.",) if ignored else ()
         return DatasetConfig(config.folders, config.batch_size, (*config.notices, *told))
+    if "in_json" in options:
+        return read_in_json(options["in_json"], options.get("train_data_dir"), defaults)
     if "train_data_dir" not in options:
         raise BadConfiguration("--dataset_config or --train_data_dir is missing.")
     regular = Path(options["reg_data_dir"]).expanduser() if "reg_data_dir" in options else None

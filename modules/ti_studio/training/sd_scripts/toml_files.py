@@ -21,9 +21,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         BadConfiguration: it is no TOML; says the line.
     """
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return content
+        return read_toml_text(path.read_text(encoding="utf-8-sig"), str(path))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise NotFound(f"There is no file {path}; expected a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise BadConfiguration(f"{path} is not TOML: {error}.") from error
+
+
+def read_toml_text(text: str, place: str) -> dict[str, Any]:
+    """Returns what a text in TOML says.
+
+    Raises:
+        BadConfiguration: it is no TOML; says where and in which line.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadConfiguration(f"{place} is not TOML: {error}.") from error
+    return content
