@@ -3,18 +3,23 @@
 const ENOUGH = 40; // with so many cards found, none is looked for that is only much like what was typed
 const LEAST_FOR_A_SLIP = 4;
 const MOST_FOR_A_SLIP = 24; // letters; longer ones are pasted, not typed
+const IN_A_WORD = /[\p{L}\p{N}]/u;
 
 /** Returns a card with what it is searched and sorted by. */
 function prepared(card) {
-  const cut = card.file.lastIndexOf("/");
-  const word = card.word.toLowerCase();
+  const cut = Math.max(card.file.lastIndexOf("/"), 0);
+  const folder = card.file.slice(0, cut);
+  const tags = (card.tags ?? []).map((tag) => tag.toLowerCase());
+  const names = [card.word, ...tags].join(" ").toLowerCase();
   return {
     card,
-    word,
-    folder: cut < 0 ? "" : card.file.slice(0, cut),
-    place: card.file.slice(0, Math.max(cut, 0)).toLowerCase(),
-    tags: (card.tags ?? []).map((tag) => tag.toLowerCase()),
-    about: `${card.family ?? ""}\n${card.description ?? ""}`.toLowerCase(),
+    folder,
+    tags,
+    names,
+    word: card.word.toLowerCase(),
+    place: folder.toLowerCase(),
+    all: [names, folder, card.family, card.description].join("\n").toLowerCase(),
+    letters: lettersOf(names),
     byName: natural(card.word),
     byPath: natural(card.file),
   };
@@ -49,11 +54,10 @@ export function searchable(cards) {
   };
   return (query, choice) => {
     const below = choice.folder && `${choice.folder}/`;
-    const chosen = inOrder(choice).filter(
-      (row) =>
-        (!choice.folder || row.folder === choice.folder || row.folder.startsWith(below)) &&
-        (!choice.fits || (row.card.state ?? "usable") === "usable"),
-    );
+    const isChosen = (row) =>
+      (!choice.folder || row.folder === choice.folder || row.folder.startsWith(below)) &&
+      (!choice.fits || (row.card.state ?? "usable") === "usable");
+    const chosen = choice.folder || choice.fits ? inOrder(choice).filter(isChosen) : inOrder(choice);
     const terms = query.toLowerCase().split(/\s+/).filter(Boolean);
     return (terms.length ? ranked(chosen, terms) : chosen).map(({ card }) => card);
   };
@@ -67,19 +71,20 @@ function compare(a, b) {
 function ranked(rows, terms) {
   const found = scored(rows, terms, strictly);
   if (found.length >= ENOUGH) return found;
-  const patterns = new Map(terms.map((term) => [term, likeness(term)]));
+  const likenesses = new Map(terms.map((term) => [term, likeness(term)]));
   const known = new Set(found);
   const more = scored(
     rows.filter((row) => !known.has(row)),
     terms,
-    (row, term) => strictly(row, term) || (patterns.get(term)?.test(`${row.word} ${row.tags.join(" ")}`) ? 1 : 0),
+    (row, term) => strictly(row, term) || (likenesses.get(term)?.(row) ? 1 : 0),
   );
   return [...found, ...more];
 }
 
+/** Returns the rows with a score for every term, those with the same sum in the order that they come in. */
 function scored(rows, terms, score) {
-  const found = [];
-  for (const [index, row] of rows.entries()) {
+  const bySum = new Map();
+  for (const row of rows) {
     let sum = 0;
     for (const term of terms) {
       const points = score(row, term);
@@ -89,36 +94,71 @@ function scored(rows, terms, score) {
       }
       sum += points;
     }
-    if (sum) found.push({ row, sum, index });
+    if (!sum) continue;
+    const alike = bySum.get(sum);
+    if (alike) alike.push(row);
+    else bySum.set(sum, [row]);
   }
-  found.sort((a, b) => b.sum - a.sum || a.index - b.index);
-  return found.map(({ row }) => row);
+  const sums = [...bySum.keys()].sort((a, b) => b - a);
+  return [].concat(...sums.map((sum) => bySum.get(sum)));
 }
 
 /** Returns how well a row has a term: in its word most, then in its tags, folder, family and description. */
-function strictly({ word, tags, place, about }, term) {
+function strictly({ word, tags, place, all }, term) {
+  if (!all.includes(term)) return 0; // most rows, and quickly
   const at = word.indexOf(term);
   if (at === 0) return word.length === term.length ? 100 : 80;
-  if (at > 0) return /[\p{L}\p{N}]/u.test(word[at - 1]) ? 50 : 60;
+  if (at > 0) return IN_A_WORD.test(word[at - 1]) ? 50 : 60;
   if (tags.includes(term)) return 45;
   if (tags.some((tag) => tag.includes(term))) return 35;
-  if (place.includes(term)) return 30;
-  return about.includes(term) ? 20 : 0;
+  return place.includes(term) ? 30 : 20;
 }
 
-/** A pattern for a term with a letter too many, left out, wrong or swapped, or with letters skipped between its own. */
+/**
+ * Returns `like(row)` for a term, which tells whether a row's word or tags have it with a letter too many, left out, wrong
+ * or swapped, or with letters skipped between its own. Null for a term that nothing is like.
+ */
 function likeness(term) {
   const letters = [...term];
   if (letters.length < 2 || letters.length > MOST_FOR_A_SLIP) return null;
   const part = (from, to) => letters.slice(from, to).map(escaped).join("");
   const ways = [letters.map(escaped).join("[^\\s]{0,2}")];
-  if (letters.length >= LEAST_FOR_A_SLIP) {
+  const slips = letters.length >= LEAST_FOR_A_SLIP;
+  if (slips) {
     for (let index = 0; index < letters.length; index++) {
       ways.push(`${part(0, index)}.?${part(index + 1)}`);
       if (index + 1 < letters.length) ways.push(`${part(0, index)}${part(index + 1, index + 2)}${part(index, index + 1)}${part(index + 2)}`);
     }
   }
-  return new RegExp(ways.join("|"), "u");
+  const pattern = new RegExp(ways.join("|"), "u");
+  const wanted = lettersOf(term);
+  const most = slips ? 1 : 0;
+  return ({ letters: had, names }) => missing(wanted, had) <= most && pattern.test(names);
+}
+
+/** Returns which letters a text has, and which of them twice, each as a set of bits; some letters share one. */
+function lettersOf(text) {
+  let once = 0;
+  let twice = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if ((code & 0xf800) === 0xd800) continue; // half a letter
+    const bit = 1 << (code % 31);
+    twice |= once & bit;
+    once |= bit;
+  }
+  return [once, twice];
+}
+
+/** Returns how many of the wanted letters a text lacks at the least: where these are too many, no pattern need be tried. */
+function missing([once, twice], [hadOnce, hadTwice]) {
+  return ones(once & ~hadOnce) + ones(twice & ~hadTwice);
+}
+
+function ones(bits) {
+  let count = 0;
+  for (let left = bits; left; left &= left - 1) count += 1;
+  return count;
 }
 
 function escaped(letter) {
