@@ -51,6 +51,55 @@ def words(library: Library) -> list[str]:
     return [entry.word for entry in library.entries()]
 
 
+def test_the_first_files_of_a_large_library_are_there_before_the_first_look_is_over(
+    root: Path, library: Library, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_embedding(make("cat"), root / "0.safetensors")
+    for number in range(1, survey_module.FIRST_PART + 40):
+        shutil.copy(root / "0.safetensors", root / f"{number}.safetensors")
+    settle()
+    reached, goes_on = threading.Event(), threading.Event()
+    whole = survey_module.outline_embedding
+
+    def slow(path: Path) -> object:
+        if path.name == "99.safetensors":  # the last by path
+            reached.set()
+            goes_on.wait(60)
+        return whole(path)
+
+    monkeypatch.setattr(survey_module, "outline_embedding", slow)
+    assert library.glance() is False
+    reached.wait(60)
+    assert len(library.entries()) == survey_module.FIRST_PART
+    assert library.glance() is False  # and waits for nothing
+    goes_on.set()
+    assert library.refresh()
+    assert len(library.entries()) == survey_module.FIRST_PART + 40
+    (root / "0.safetensors").unlink()
+    assert library.glance() is True
+    assert len(library.entries()) == survey_module.FIRST_PART + 39
+
+
+def test_a_glance_waits_for_a_small_librarys_first_look_and_for_none_that_fails(
+    root: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_embedding(make("cat"), root / "cat.safetensors")
+    library = Library(root)
+    library.glance()
+    assert words(library) == ["cat"]
+
+    def broken(path: Path) -> object:
+        raise AssertionError
+
+    monkeypatch.setattr(survey_module, "outline_embedding", broken)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    failing = Library(root)
+    assert failing.glance() is False
+    monkeypatch.undo()
+    failing.refresh()
+    assert (failing.glance(), words(failing)) == (True, ["cat"])
+
+
 def test_an_empty_or_missing_folder_is_an_empty_library(root: Path) -> None:
     for folder in (root, root / "nowhere"):
         library = Library(folder)

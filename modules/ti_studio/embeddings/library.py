@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +48,7 @@ class Library:
         # Held while the folder is looked at, and before the other one, which is never held for long.
         self._looking, self._lock = threading.RLock(), threading.RLock()
         self._look_began = 0
+        self._has_some, self._has_all = threading.Event(), threading.Event()
         self._records: dict[str, Entry] = {}
         self._positions: dict[str, int] = {}
         self._judged: tuple[Entry, ...] = ()
@@ -74,6 +75,18 @@ class Library:
                 self._look_began = time.monotonic_ns()
                 self._look()
             return self._version != before
+
+    def glance(self) -> bool:
+        """Looks again as `refresh` does; but of the very first look, which takes seconds for thousands of files, it waits
+        for the first few only. Returns whether all has been looked at."""
+        if self._has_all.is_set():
+            self.refresh()
+            return True
+        if self._looking.acquire(blocking=False):  # nobody looks
+            self._looking.release()
+            threading.Thread(target=self.refresh, name="first-look", daemon=True).start()
+        self._has_some.wait()
+        return self._has_all.is_set()
 
     def entries(
         self, widths: Mapping[str, int] | None = None, checkpoint_family: str | None = None
@@ -171,24 +184,33 @@ class Library:
 
     def _look(self) -> None:
         # Thousands of new objects would have the collector look through all of the process several times.
-        with _collector_at_rest() if not self._records else nullcontext():
-            records = self._survey.look(self._records)
-            if records is not None:
-                self._publish(records)
-                self._survey.keep(records)
+        before, judged = self._records, self._judged
+        try:
+            with _collector_at_rest() if not before else nullcontext():
+                records = self._survey.look(before, None if before else self._show_part)
+                if records is not None and records != before:
+                    self._show(records)
+                    self._tell_changes(before, judged)
+                if records is not None:
+                    self._survey.keep(records)
+            self._has_all.set()
+        finally:
+            self._has_some.set()  # who waits is not left waiting by a look that failed
 
-    def _publish(self, records: dict[str, Entry]) -> None:
-        """Makes these the library's entries, and tells the log what is new in them."""
-        if records == self._records:
-            return
-        changed = [entry for relative, entry in records.items() if entry is not self._records.get(relative)]
-        gone = self._records.keys() - records.keys()
+    def _tell_changes(self, before: Mapping[str, Entry], judged: Iterable[Entry]) -> None:
+        """Tells the log what is new since there were these entries, judged so."""
+        records = self._records
+        changed = [entry for relative, entry in records.items() if entry is not before.get(relative)]
+        gone = before.keys() - records.keys()
         log.info("Embeddings: %d files, %d new or changed, %d gone", len(records), len(changed), len(gone))
-        judged = with_winners(records.values())
-        told = {_told(entry) for entry in self._judged if entry.reason or entry.conflict}
-        for entry in judged:
+        told = {_told(entry) for entry in judged if entry.reason or entry.conflict}
+        for entry in self._judged:
             if (entry.reason or entry.conflict) and _told(entry) not in told:
                 _tell(entry)
+
+    def _show(self, records: dict[str, Entry]) -> None:
+        """Makes these the library's entries."""
+        judged = with_winners(records.values())
         with self._lock:
             self._rows = OrderedDict((key, rows) for key, rows in self._rows.items() if _is_in(records, key))
             self._hashes = {key: sha256 for key, sha256 in self._hashes.items() if _is_in(records, key)}
@@ -196,6 +218,11 @@ class Library:
             self._positions = {entry.id: position for position, entry in enumerate(judged)}
             self._fitted.clear()
             self._version += 1
+
+    def _show_part(self, records: dict[str, Entry]) -> None:
+        """Makes what a first look has found so far the library's entries."""
+        self._show(records)
+        self._has_some.set()
 
     def _check_unchanged(self, entry: Entry) -> None:
         try:
@@ -211,8 +238,10 @@ class Library:
             relative = entry.identity[0]
             known = self._records.get(relative)
             if known is not None and known.identity == entry.identity:
+                before, judged = self._records, self._judged
                 spoilt = replace(known, state=State.UNREADABLE, reason=reason)
-                self._publish({**self._records, relative: spoilt})
+                self._show({**before, relative: spoilt})
+                self._tell_changes(before, judged)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,11 @@ WORTH_KEEPING = 64
 """Files that are looked into before the index on the disk is written anew."""
 _PICTURE_COUNTS = 16
 """Looking into a picture takes as long as looking into so many other files."""
+
+FIRST_PART = 128
+"""Files after which a look tells for the first time what it has found so far; then after four times as many, and so
+on."""
+_NEXT_PART = 4
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +50,15 @@ class Survey:
         self._walked, self._settled = Walked(), True
         self._plain: dict[str, FileState] = {}
 
-    def look(self, records: Mapping[str, Entry]) -> dict[str, Entry] | None:
+    def look(
+        self, records: Mapping[str, Entry], so_far: Callable[[dict[str, Entry]], None] | None = None
+    ) -> dict[str, Entry] | None:
         """Looks at the folder, and returns the entries of its files by relative path, sorted; None if nothing has
         changed.
 
         Args:
             records: the entries of last time, which are taken over where nothing has changed.
+            so_far: called a few times with the entries that are there by then, the first by path.
         """
         walked = self._walker.walk()
         if self._settled and walked == self._walked:
@@ -62,7 +70,11 @@ class Survey:
         names, before = sorted(walked.files), self._walked.files
         entries: dict[str, Entry] = {}
         settled: dict[str, FoundFile] = {}
+        next_part = FIRST_PART
         for relative in names:
+            if so_far is not None and len(entries) >= next_part:
+                so_far(dict(entries))
+                next_part *= _NEXT_PART
             found, known = walked.files[relative], records.get(relative)
             # The walker gives the same object again where nothing has changed.
             if before.get(relative) is found:

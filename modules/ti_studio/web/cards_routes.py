@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from ti_studio.embeddings.card_index import CardIndex, CardQuery, FullCard, Sort, created
 from ti_studio.embeddings.library import Entry, State
-from ti_studio.web.embeddings_routes import looked_at
+from ti_studio.web.embeddings_routes import judged, looked_at
 from ti_studio.web.services import Services
 
 FIRST_PAGE = 100
@@ -95,7 +95,10 @@ def cards_routes(services: Services, index: CardIndex) -> APIRouter:
     @router.get("", response_model=CardsView, responses={304: {"description": "The browser's copy is still right."}})
     def list_cards(asked: Annotated[Asked, Query()], request: Request) -> Response:
         """Lists cards: those of a folder, sorted, a page at a time. Everything at once is for programs that search by
-        themselves, as the page does."""
+        themselves, as the page does.
+
+        Of the server's first look at thousands of files a page of a hundred cards or fewer does not wait for the end; it
+        counts those that were found by then."""
         tag, content, packed = pages.page(asked)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == tag:
@@ -119,9 +122,10 @@ class _Pages:
 
     def page(self, asked: Asked) -> tuple[str, bytes, bytes | None]:
         """Returns a page's ETag, its JSON, and the same packed where that is worth it."""
-        checkpoint, entries = looked_at(self._services)
         if asked.limit <= FIRST_PAGE:
-            return self._made(asked, checkpoint, entries)
+            self._services.library.glance()
+            return self._made(asked, *judged(self._services))
+        checkpoint, entries = looked_at(self._services)
         with self._lock:
             beside = hash((frozenset(self._index.used().items()), *self._index.stamps(entries)))
             now = (asked.model_dump_json(), checkpoint, self._services.library.version, beside)

@@ -138,6 +138,11 @@ def looked_at(services: Services) -> tuple[str | None, tuple[Entry, ...]]:
     """Looks at the folder again; returns the title of the selected checkpoint, None without one, and the entries as it
     judges them."""
     services.library.refresh()
+    return judged(services)
+
+
+def judged(services: Services) -> tuple[str | None, tuple[Entry, ...]]:
+    """Returns what `looked_at` does, as the library was when it was last looked at."""
     try:
         checkpoint = services.txt2img.checkpoint
     except StudioError:
