@@ -76,6 +76,7 @@ export function factsOf(card, details) {
     ["Last used", card.used ? moment(card.used) : null],
     ["File", card.file],
     ["SHA-256", details?.sha256?.slice(0, 12)],
+    ["Not used", details?.inside_preview ? `the embedding inside ${details.inside_preview}, which is this one's preview. Rename it to use it.` : null],
   ];
   return facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
 }

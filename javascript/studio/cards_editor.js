@@ -16,7 +16,7 @@ export function cardEditor({ folders, onChange }) {
   const picture = element("img", { className: "ti-editor-picture", alt: "Preview" });
   const blank = element("span", { className: "ti-editor-picture ti-card-blank", "aria-hidden": "true" });
   const facts = element("dl", { className: "ti-editor-facts" });
-  const file = element("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif", hidden: true });
+  const file = element("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif,image/avif", hidden: true });
   const download = element("a", { className: "ti-button", textContent: "Download", download: "" });
   const root = element("dialog", { className: "ti-editor", "aria-label": "Edit an embedding" });
   let details = null;

@@ -18,6 +18,8 @@ def test_a_preview_is_written_beside_the_embedding(tmp_path: Path) -> None:
         (["cat.preview.png", "cat.webp"], "cat.webp"),
         (["cat.jpg", "cat.png"], "cat.png"),
         (["CAT.PNG"], "CAT.PNG"),
+        (["cat.preview.avif"], "cat.preview.avif"),
+        (["cat.jxl", "cat.preview.png"], "cat.jxl"),
     ],
 )
 def test_the_picture_with_the_bare_name_is_the_preview_before_the_one_called_preview(

@@ -24,7 +24,7 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + start + pixels + end
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "gif"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "gif", "avif"])
 @pytest.mark.parametrize("mode", ["RGB", "P", "L"])
 def test_a_preview_is_made_small_in_its_own_shape(tmp_path: Path, ending: str, mode: str) -> None:
     if (mode, ending) == ("P", "jpg"):

@@ -28,6 +28,16 @@ def test_the_infotext_is_a1111s() -> None:
     )
 
 
+def test_the_noise_of_a_sampler_is_named_as_a1111_names_it_where_it_is_not_its_own() -> None:
+    def said(sampler: str, eta: float | None) -> str:
+        return build_infotext(GenerateRequest(sampler=sampler, eta=eta), 1, MadeWith("demo", "0" * 64, (64, 64)))
+
+    assert ", Eta DDIM: 0.5, " in said("DDIM", 0.5)
+    assert ", Eta: 0.25, " in said("Euler a", 0.25)
+    for sampler, eta in (("DDIM", 0), ("DDIM", None), ("Euler a", 1), ("Euler", 0.5), ("DPM++ 2M SDE", 0.5)):
+        assert "Eta" not in said(sampler, eta)
+
+
 def test_what_was_not_used_is_not_mentioned() -> None:
     text = build_infotext(GenerateRequest(prompt="a cat"), 1, MadeWith("demo", "0" * 64, (64, 64)))
 

@@ -14,6 +14,8 @@ from ti_studio.folders import Folders
 from ti_studio.generation.events import Notice, Picture
 from ti_studio.generation.painter import Painter
 from ti_studio.generation.request import GenerateRequest
+from ti_studio.generation.samplers import find_sampler
+from ti_studio.generation.txt2img import NotFinite
 from ti_studio.models.loading import Model
 from ti_studio.prompts.grammar import Emphasis
 
@@ -53,6 +55,68 @@ def studio(tiny_model: Model, library: Library, folders: Folders) -> Studio:
 
 def same(one: Pixels, other: Pixels) -> bool:
     return bool((one == other).all())
+
+
+def near(one: Pixels, other: Pixels) -> bool:
+    """Whether no value differs by more than rounding in another order makes it."""
+    return int(np.abs(one.astype(int) - other.astype(int)).max()) <= 2
+
+
+def test_the_strongest_weights_paint_a_picture_in_every_mode(studio: Studio) -> None:
+    for mode in Emphasis:
+        studio.paint("a (red:10000) tree, (((blue:-9999):-9999):3)", emphasis=mode)
+
+
+def test_a_picture_of_no_numbers_is_refused_but_no_reason_to_end_a_training(
+    studio: Studio, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Model.predict
+    monkeypatch.setattr(Model, "predict", lambda *asked: whole(*asked) * float("inf"))
+    with pytest.raises(NotFinite, match=r"After 4 steps the picture is infinite or no numbers \(NaN\)"):
+        studio.paint("a tree")
+    astray = Embedding("zzzz1234", {"clip_l": torch.ones(1, TINY_WIDTH)})
+    wanted = GenerateRequest(prompt="zzzz1234", steps=2, width=32, height=32)
+    pictures = list(Painter(tiny_model).preview([astray], wanted, [1, 2]))
+    assert [picture.getextrema() for picture in pictures] == [((0, 0),) * 3] * 2
+
+
+def test_eta_is_between_the_sampler_without_noise_and_the_one_with_all_of_it(studio: Studio) -> None:
+    for ancestral, plain in (("Euler a", "Euler"), ("DPM2 a", "DPM2")):
+        own = studio.paint("a tree", sampler=ancestral, steps=6)
+        assert same(own, studio.paint("a tree", sampler=ancestral, steps=6, eta=1))
+        none, without = (studio.paint("a tree", steps=6, **how) for how in ({"sampler": ancestral, "eta": 0}, {"sampler": plain}))
+        assert near(none, without), ancestral
+        half = studio.paint("a tree", sampler=ancestral, steps=6, eta=0.5)
+        assert not near(half, own)
+        assert not near(half, none)
+    ddim = studio.paint("a tree", steps=6)
+    assert same(ddim, studio.paint("a tree", steps=6, eta=0))
+    assert not near(ddim, studio.paint("a tree", steps=6, eta=0.5))
+
+
+def test_all_of_the_noise_with_our_own_step_is_diffusers_own(tiny_model: Model) -> None:
+    """The classes for another eta, told diffusers' own one, take diffusers' own steps."""
+    for name in ("Euler a", "DPM2 a"):
+        sampler = find_sampler(name)
+        theirs, ours = sampler.build(tiny_model.scheduler_config), sampler.build(tiny_model.scheduler_config, 0.5)
+        assert type(theirs) is not type(ours)
+        ours.eta = 1.0
+        made = []
+        for scheduler in (theirs, ours):
+            generators = [torch.Generator().manual_seed(1)]
+            scheduler.set_timesteps(7)
+            latents = torch.randn(1, 4, 8, 8, generator=generators[0]) * scheduler.init_noise_sigma
+            for timestep in scheduler.timesteps:
+                predicted = torch.tanh(scheduler.scale_model_input(latents, timestep) * (1 + timestep / 1000))
+                latents = scheduler.step(predicted, timestep, latents, generator=generators, return_dict=False)[0]
+            made.append(latents)
+        assert torch.allclose(*made, rtol=1e-4, atol=1e-4), name
+
+
+def test_eta_that_can_not_be_had_is_told(studio: Studio) -> None:
+    assert studio.paint_and_tell("a tree", sampler="DPM++ 2M SDE", eta=0.5)[1] == [
+        "Eta 0.5 was not used: that of DPM++ 2M SDE is always 1 here."
+    ]
 
 
 def test_an_edit_before_the_first_step_is_its_second_text(studio: Studio) -> None:

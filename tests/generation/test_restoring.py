@@ -67,6 +67,14 @@ def test_a_samplers_automatic_schedule_is_the_one_that_a1111_means(sampler: str,
     assert was.request.sampler == ours
 
 
+def test_the_noise_of_the_sampler_is_restored_and_what_is_not_named_is_its_own() -> None:
+    def eta(said: str) -> float | None:
+        text = f"a\nSteps: 5, Sampler: DDIM, CFG scale: 7, Seed: 1{said}"
+        return restored(read_infotext(text), GenerateRequest(eta=0.75)).request.eta
+
+    assert (eta(", Eta DDIM: 0.5"), eta(", Eta: 0.25"), eta(""), eta(", Eta: 7")) == (0.5, 0.25, None, 0.75)
+
+
 def test_a_text_without_settings_is_a_prompt() -> None:
     was = restored(read_infotext("a cat\nNegative prompt: blur"), GenerateRequest(steps=7, count=3))
 

@@ -23,6 +23,7 @@ from ti_studio.prompts.named import take_tags_out
         ("a\nb: 2 \nAND c", [("a\nb", 2), (" c", 1)]),
         ("5 AND c", [("5 ", 1), (" c", 1)]),
         ("a:1" + "0" * 400 + " AND c", [("a:1" + "0" * 400 + " ", 1), (" c", 1)]),
+        ("a:10001 AND c:-10000", [("a:10001 ", 1), (" c", -10_000)]),
     ],
 )
 def test_and_joins_prompts_with_their_weights(text: str, expected: list[tuple[str, float]]) -> None:
@@ -42,6 +43,7 @@ def test_and_joins_prompts_with_their_weights(text: str, expected: list[tuple[st
         ("a <lora:x:1>b", [Span("a b")]),
         ("a < b > c", [Span("a < b > c")]),
         ("a <embedding: >b <embedding:x:y>c <embedding:x:1" + "0" * 400 + ">d", [Span("a b c d")]),
+        ("<embedding:x:10001>(<embedding:x:2>:9000)", [Named("x", 18_000)]),
     ],
 )
 def test_embeddings_can_be_called_by_name(text: str, expected: list[Part]) -> None:

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-PREVIEW_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+PREVIEW_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".jxl")
 TEXT_ENDINGS = (".json", ".txt", ".description.txt")
 SIDECAR_ENDINGS = (*TEXT_ENDINGS, *PREVIEW_ENDINGS, *(f".preview{ending}" for ending in PREVIEW_ENDINGS))
 """Of the files that go where the embedding goes."""

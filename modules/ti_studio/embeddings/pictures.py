@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,15 @@ def read_picture(content: bytes) -> dict[str, object]:
     except PICTURE_DAMAGE as error:
         raise NoEmbedding(f"is no picture that can be read ({error})") from error
     return _parsed(_from_pixels(pixels))
+
+
+def has_chunk(path: Path) -> bool:
+    """Tells whether a picture says of itself that there is an embedding in it; its pixels are not looked at."""
+    try:
+        with Image.open(path, formats=known_formats(_FORMATS)) as image:
+            return CHUNK in image.info
+    except PICTURE_DAMAGE:
+        return False
 
 
 def known_formats(wanted: Sequence[str] | None = None) -> list[str]:

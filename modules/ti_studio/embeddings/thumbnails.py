@@ -14,10 +14,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ti_studio.embeddings.names import displayed
+from ti_studio.embeddings.pictures import known_formats
 from ti_studio.errors import StudioError
 from ti_studio.folders import atomic_write
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "JXL")
+"""Of previews; JPEG XL where its package is installed."""
 LONGEST_SIDE = 320
 """Pixels: the largest card, on a screen with fine pixels."""
 PREVIEW_SIDE = 1024
@@ -110,7 +112,7 @@ def _small(picture: Path) -> bytes:
 def _opened(content: bytes, name: str, longest: int) -> Image.Image:
     """Returns the picture, upright and no longer than `longest`, in RGB or RGBA."""
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as image:
+        with Image.open(BytesIO(content), formats=known_formats(FORMATS)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadPicture(
                     f"{displayed(name)} has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}."

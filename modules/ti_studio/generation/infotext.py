@@ -45,6 +45,9 @@ def build_infotext(request: GenerateRequest, seed: int, made_with: MadeWith) -> 
         settings["Clip skip"] = request.clip_skip
     if request.emphasis is not Emphasis.ORIGINAL:
         settings["Emphasis"] = request.emphasis.value
+    eta = sampler.other_eta(request.eta)
+    if eta is not None and sampler.eta is not None:
+        settings[sampler.eta.key] = f"{eta:g}"
     if made_with.embeddings:
         hashes = ", ".join(f"{plain_name(name)}: {sha[:SHORT_HASH]}" for name, sha in made_with.embeddings.items())
         settings["TI hashes"] = f'"{hashes}"'

@@ -16,7 +16,7 @@ from ti_studio.generation.prompting import PromptEncoder
 from ti_studio.generation.reading import Reading
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
-from ti_studio.generation.txt2img import Painting, paint, steps_of
+from ti_studio.generation.txt2img import NotFinite, Painting, paint, steps_of
 from ti_studio.generation.words import WordBook
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import hardware_for
@@ -77,9 +77,15 @@ class Painter:
         negative = self._prompts.read(request.negative_prompt, index, reading, joins=False)
         guidance = encode_guidance(self._prompts, request, (positive, negative), known.__getitem__)
         painting = self._painting(request, guidance)
-        for made in self._batches(painting, seeds, should_stop):
-            if not isinstance(made, Progress):
-                yield made[0]
+        left = len(seeds)
+        try:
+            for made in self._batches(painting, seeds, should_stop):
+                if not isinstance(made, Progress):
+                    left -= 1
+                    yield made[0]
+        except NotFinite:  # what rows that have gone astray paint is black, and no reason to end their training
+            for _ in range(left):
+                yield Image.new("RGB", (painting.width, painting.height))
 
     def _notices(self, request: GenerateRequest) -> Iterator[Notice]:
         yield from (Notice(note) for note in self.model.info.outline.notes)
@@ -88,6 +94,9 @@ class Painter:
             yield Notice(
                 f"Clip skip {request.clip_skip} was not used: {family.name} checkpoints have a layer of their own."
             )
+        own = find_sampler(request.sampler).eta
+        if own is not None and own.is_fixed and request.eta not in (None, own.default):
+            yield Notice(f"Eta {request.eta:g} was not used: that of {request.sampler} is always {own.default:g} here.")
 
     def _painting(self, request: GenerateRequest, guidance: Guidance) -> Painting:
         info = self.model.info
@@ -100,6 +109,7 @@ class Painter:
             cfg_scale=request.cfg_scale,
             width=request.width or size,
             height=request.height or size,
+            eta=request.eta,
         )
 
     def _batches(

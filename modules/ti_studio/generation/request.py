@@ -34,6 +34,10 @@ class GenerateRequest(BaseModel):
     cfg_scale: float = Field(default=5.0, ge=1, le=30)
     """How strongly to follow the prompt. 1 ignores the negative prompt and takes half the time."""
 
+    eta: float | None = Field(default=None, ge=0, le=1)
+    """How much new noise a sampler adds at each step: 0 none, 1 all that it can. None is the sampler's own, 1 for
+    ancestral samplers and 0 for DDIM; the SDE samplers have no other than 1, the rest add none."""
+
     width: Side | None = None
     """Pixels; None is the checkpoint's own size."""
 

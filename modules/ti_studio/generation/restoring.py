@@ -25,7 +25,10 @@ _FEWEST_SETTINGS = 3
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _SIDES = ("width", "height")
 _SCHEDULE_TYPES = ("Karras", "Uniform", "Automatic")
-_FIELDS = {"Steps": "steps", "CFG scale": "cfg_scale", "Seed": "seed", "Clip skip": "clip_skip", "Emphasis": "emphasis"}
+_FIELDS = {
+    **{"Steps": "steps", "CFG scale": "cfg_scale", "Seed": "seed", "Clip skip": "clip_skip", "Emphasis": "emphasis"},
+    **{"Eta": "eta", "Eta DDIM": "eta"},
+}
 _FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "JXL", "GIF", "TIFF")
 _USER_COMMENT = 0x9286
 _EXIF_IFD = 0x8769
@@ -135,7 +138,7 @@ def restored(infotext: Infotext, current: GenerateRequest) -> Restored:
 def _values(settings: Mapping[str, str]) -> dict[str, Any]:
     """Returns the request's fields that the settings state; one picture of that seed."""
     # Infotexts name these only where they are not so.
-    values: dict[str, Any] = {"count": 1, "clip_skip": 1, "emphasis": Emphasis.ORIGINAL}
+    values: dict[str, Any] = {"count": 1, "clip_skip": 1, "emphasis": Emphasis.ORIGINAL, "eta": None}
     values |= {name: settings[key] for key, name in _FIELDS.items() if key in settings}
     size = _SIZE.fullmatch(settings.get("Size", ""))
     if size:

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ti_studio.errors import StudioError
 from ti_studio.generation.events import Progress
 from ti_studio.generation.guidance import Guidance
 from ti_studio.generation.samplers import Sampler
@@ -27,6 +29,12 @@ class Painting:
     """Pixels."""
     height: int
     """Pixels."""
+    eta: float | None = None
+    """How much new noise the sampler adds, 0 to 1; None: its own."""
+
+
+class NotFinite(StudioError):
+    """What was painted is infinite or no number at all."""
 
 
 @torch.no_grad()
@@ -37,13 +45,16 @@ def paint(
 
     Each picture's noise follows from its own seed, drawn on the CPU, so that it is the same in every batch and on every
     device. When `should_stop` says so between two steps, nothing more is yielded.
+
+    Raises:
+        NotFinite: a picture came out as infinite or no numbers.
     """
     device = model.hardware.device
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    scheduler = painting.sampler.build(model.scheduler_config)
+    scheduler = painting.sampler.build(model.scheduler_config, painting.eta)
     scheduler.set_timesteps(painting.steps, device=device)
     latents = _noise(model, painting, generators) * scheduler.init_noise_sigma
-    options = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
+    options = _options(scheduler, generators, painting)
     looks = len(scheduler.timesteps)  # some samplers look twice at a step
     for index, timestep in enumerate(scheduler.timesteps):
         if should_stop():
@@ -53,6 +64,12 @@ def paint(
         predicted = painting.guidance.predict(model, scaled, timestep, told)
         latents = scheduler.step(predicted, timestep, latents, **options)[0]
         yield Progress(index + 1, looks)
+    if not torch.isfinite(latents).all():
+        raise NotFinite(
+            f"After {painting.steps} steps the picture is infinite or no numbers (NaN); expected finite ones. Weights far "
+            "from 1 do that, a high CFG scale, an embedding gone astray, or a checkpoint that half precision is too "
+            "small for."
+        )
     yield from _pictures(model, latents)
 
 
@@ -61,6 +78,14 @@ def steps_of(painting: Painting, model: Model) -> int:
     scheduler = painting.sampler.build(model.scheduler_config)
     scheduler.set_timesteps(painting.steps)
     return len(scheduler.timesteps)
+
+
+def _options(scheduler: Any, generators: list[torch.Generator], painting: Painting) -> dict[str, Any]:
+    """Returns what the scheduler's step is told beside the prediction."""
+    told = signature(scheduler.step).parameters
+    options: dict[str, Any] = {"generator": generators} if "generator" in told else {}
+    eta = painting.sampler.other_eta(painting.eta)
+    return options | ({"eta": eta} if eta is not None and "eta" in told else {})
 
 
 def _noise(model: Model, painting: Painting, generators: Sequence[torch.Generator]) -> Tensor:

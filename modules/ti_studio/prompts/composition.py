@@ -1,8 +1,9 @@
 """Prompts made of several: A1111's AND (composable diffusion, arXiv 2206.01714). Imports no torch."""
 
-import math
 import re
 from typing import NamedTuple
+
+from ti_studio.prompts.grammar import MOST_WEIGHT
 
 _AND = re.compile(r"\bAND\b")
 _WEIGHT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)")
@@ -16,7 +17,8 @@ class Weighted(NamedTuple):
 
 
 def split_and(text: str) -> tuple[Weighted, ...]:
-    """Splits a prompt at the word AND; each part may end in `:weight`, which may be negative.
+    """Splits a prompt at the word AND; each part may end in `:weight`, which may be negative. One larger than MOST_WEIGHT
+    is text.
 
     A prompt without AND is one part with weight 1 whatever it ends in; A1111 takes the end of `a screen, 16:9` for a
     weight of 9.
@@ -28,7 +30,6 @@ def split_and(text: str) -> tuple[Weighted, ...]:
 def _weighted(part: str) -> Weighted:
     text, colon, weight = part.rpartition(":")
     weight = weight.strip()
-    # A number of hundreds of digits, which float can't hold, is text.
-    if colon and _WEIGHT.fullmatch(weight) and math.isfinite(float(weight)):
+    if colon and _WEIGHT.fullmatch(weight) and abs(float(weight)) <= MOST_WEIGHT:
         return Weighted(text.rstrip(), float(weight))
     return Weighted(part)

@@ -233,13 +233,12 @@ def _emphasised(hidden: Tensor, weights: Tensor | None, restores_mean: bool) -> 
     """Multiplies each token's output by its weight, and restores each chunk's mean if that is asked for."""
     if weights is None:
         return hidden
-    weights = sent(weights.to(hidden.dtype), hidden.device)
-    weighted = hidden * weights
-    if not restores_mean:
-        return weighted
-    scale = hidden.mean(dim=(1, 2), keepdim=True) / weighted.mean(dim=(1, 2), keepdim=True)
-    changed = (weights != 1).any(dim=1, keepdim=True)
-    return torch.where(changed, weighted * scale, hidden)
+    weights = sent(weights, hidden.device)
+    weighted = hidden.float() * weights  # a strong weight may be more than half precision holds, before the mean is back
+    if restores_mean:
+        scale = hidden.float().mean(dim=(1, 2), keepdim=True) / weighted.mean(dim=(1, 2), keepdim=True)
+        weighted = torch.where((weights != 1).any(dim=1, keepdim=True), weighted * scale, hidden.float())
+    return weighted.to(hidden.dtype)
 
 
 class ConditioningCache:

@@ -21,6 +21,10 @@ _PIECES = re.compile(
 )
 _BREAK = re.compile(r"\bBREAK\b")
 
+MOST_WEIGHT = 10_000.0
+"""Weights beyond this, to either side, are literal, and nested brackets multiply no further: half precision could not hold
+what they make, and at the weights that a float can hold nothing is left but infinities."""
+
 MOST_NESTED = 100
 """Emphasis deeper than this is literal: a weight of 1.1 to the hundredth is no wish, and reading it would take long."""
 
@@ -85,7 +89,7 @@ class _Nesting:
 
     def weigh(self, start: int, factor: float) -> None:
         """Multiplies the weight of everything from part `start` on."""
-        self.weights[start:] = [weight * factor for weight in self.weights[start:]]
+        self.weights[start:] = [_held(weight * factor) for weight in self.weights[start:]]
 
     def close(self, opening: str, factor: float, literal: str) -> None:
         """Ends the innermost open bracket of this kind, or takes the text as it is when there is none."""
@@ -109,7 +113,8 @@ def parse_attention(text: str) -> list[Part]:
     r"""Reads emphasis and BREAK, with the meaning of A1111's `parse_prompt_attention`.
 
     `(x)` weighs 1.1, `[x]` 1/1.1, `(x:1.3)` 1.3, brackets multiply when nested, an unclosed one reaches to the end, and
-    `\(`, `\)`, `\[`, `\]`, `\\` are literal. What can't be read as a weight, such as `(x:.5.)`, is literal text too.
+    `\(`, `\)`, `\[`, `\]`, `\\` are literal. What can't be read as a weight, such as `(x:.5.)`, is literal text too, and
+    so is one that is larger than MOST_WEIGHT.
     Neighbours of the same weight are one span; an empty prompt is one empty span.
     """
     nesting = _Nesting()
@@ -157,12 +162,16 @@ def _read_piece(match: re.Match[str], nesting: _Nesting) -> None:
             _read_text(piece, nesting)
 
 
+def _held(weight: float) -> float:
+    return max(-MOST_WEIGHT, min(weight, MOST_WEIGHT))
+
+
 def _read_weight(match: re.Match[str], nesting: _Nesting) -> None:
     try:
         weight = float(match["weight"])
     except ValueError:  # "1.2.3" is no number: A1111 crashes on it, here it is text inside an ordinary bracket
         weight = math.inf
-    if math.isfinite(weight):
+    if abs(weight) <= MOST_WEIGHT:
         nesting.close("(", weight, match.group())
     else:
         nesting.add(Span(match.group()[:-1]))

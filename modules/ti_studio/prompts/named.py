@@ -1,11 +1,10 @@
 """Tags in prompts: embeddings by their explicit names, and the networks of other programs. Imports no torch."""
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ti_studio.prompts.grammar import Named, Part, Span
+from ti_studio.prompts.grammar import MOST_WEIGHT, Named, Part, Span
 
 _PRIVATE_USE = range(0xF0000, 0xFFFFE)
 """Characters that mean nothing to anyone, and so to no part of the grammar."""
@@ -76,6 +75,6 @@ def _named(match: re.Match[str]) -> Named | None:
     if match["kind"].lower() != "embedding":
         return None
     name, colon, weight = (piece.strip() for piece in match["content"].partition(":"))
-    if not name or (colon and not (_WEIGHT.fullmatch(weight) and math.isfinite(float(weight)))):
+    if not name or (colon and not (_WEIGHT.fullmatch(weight) and abs(float(weight)) <= MOST_WEIGHT)):
         return None
     return Named(name, float(weight) if colon else 1.0)

@@ -161,7 +161,7 @@ def _add_previews(router: APIRouter, services: Services, shelf: Shelf) -> None:
 
     @router.put("/embeddings/{embedding_id}/preview", openapi_extra=_PICTURE_BODY)
     async def replace_preview(embedding_id: str, request: Request) -> PreviewChanged:
-        """Makes the picture in the body (PNG, JPEG, WebP or GIF) an embedding's preview; the old one goes to the
+        """Makes the picture in the body (PNG, JPEG, WebP, GIF or AVIF) an embedding's preview; the old one goes to the
         trash."""
         content = await _read(request)
 

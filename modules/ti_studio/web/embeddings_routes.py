@@ -17,6 +17,7 @@ from ti_studio.embeddings.errors import BadName, UnreadableEmbedding
 from ti_studio.embeddings.library import Entry, Library, State
 from ti_studio.embeddings.metadata import CHECKPOINT, INITIALIZATION_TEXT, TRIGGER
 from ti_studio.embeddings.names import check_name, displayed
+from ti_studio.embeddings.pictures import has_chunk
 from ti_studio.embeddings.thumbnails import Thumbnails
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.jobs.name_lock import NameHeld, check_not_held, name_lock
@@ -91,6 +92,9 @@ class EmbeddingDetails(EmbeddingView):
     initialization_text: str | None
     trained: str | None
     """Date and time of its training, in ISO 8601."""
+    inside_preview: str | None
+    """The preview's name, where there is another embedding in that picture. It is not used: a picture of the name of an
+    embedding file is its preview."""
 
     @classmethod
     def full(cls, entry: Entry, services: Services) -> "EmbeddingDetails":
@@ -113,6 +117,7 @@ class EmbeddingDetails(EmbeddingView):
             base_checkpoint=entry.metadata.get(CHECKPOINT) or entry.metadata.get("sd_checkpoint_name"),
             initialization_text=entry.metadata.get(INITIALIZATION_TEXT),
             trained=entry.metadata.get("modelspec.date"),
+            inside_preview=_embedding_inside(entry),
         )
 
 
@@ -266,8 +271,19 @@ def _look(services: Services) -> LibraryView:
     return LibraryView(folder=str(services.folders.embeddings), checkpoint=title, embeddings=views)
 
 
+def _embedding_inside(entry: Entry) -> str | None:
+    preview = entry.preview
+    if preview is None or preview == entry.path or preview.stem.lower() != entry.path.stem.lower():
+        return None
+    return displayed(preview.name) if has_chunk(preview) else None
+
+
 def _preview_address(entry: Entry) -> str | None:
+    if entry.preview is None:
+        return None
+    # Hardly a browser shows JPEG XL.
+    picture = "thumbnail" if entry.preview.suffix.lower() == ".jxl" else "preview"
     try:
-        return f"embeddings/{entry.id}/preview?v={version_of(entry.preview)}" if entry.preview else None
+        return f"embeddings/{entry.id}/{picture}?v={version_of(entry.preview)}"
     except OSError:
         return None

@@ -14,6 +14,8 @@ MEDIA_TYPES = {
     ".jpeg": "image/jpeg",
     ".webp": "image/webp",
     ".gif": "image/gif",
+    ".avif": "image/avif",
+    ".jxl": "image/jxl",
 }
 PICTURE_ANSWERS: dict[int | str, dict[str, object]] = {
     200: {

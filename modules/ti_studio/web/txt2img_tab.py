@@ -89,6 +89,7 @@ def txt2img_tab(services: Services, settings: Quicksettings) -> None:
                 any_seed = gr.Button("Random seed", elem_classes="ti-tool ti-icon-dice", min_width=40, scale=0)
                 same_seed = gr.Button("Reuse last seed", elem_classes="ti-tool ti-icon-recycle", min_width=40, scale=0)
             controls |= _reading()
+            controls |= _noise()
         with gr.Column(scale=1, min_width=320, elem_id="ti_txt2img_results"):
             results = _results()
     form = Form(GenerateRequest, controls)
@@ -178,6 +179,20 @@ def _reading() -> dict[str, Component]:
             elem_id="ti_emphasis",
         )
     return {"clip_skip": clip_skip, "emphasis": emphasis}
+
+
+def _noise() -> dict[str, Component]:
+    with gr.Accordion("Noise of the sampler", open=False):
+        eta = gr.Number(
+            DEFAULT["eta"],
+            label="Eta",
+            minimum=0,
+            maximum=1,
+            step=0.05,
+            info="How much new noise each step adds. Empty is the sampler's own: 1 for those with an a, 0 for DDIM.",
+            elem_id="ti_eta",
+        )
+    return {"eta": eta}
 
 
 def _results() -> _Results:

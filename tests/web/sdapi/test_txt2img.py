@@ -127,7 +127,8 @@ REFUSED = (
     ({"refiner_checkpoint": "xl"}, 422, "no refiner here"),
     ({"script_name": "X/Y/Z plot"}, 422, "Script 'X/Y/Z plot' not found"),
     ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "Always on script ControlNet not found"),
-    ({"sampler_name": "Euler a", "eta": 0.5}, 422, "eta of the sampler Euler a is always 1 here; found 0.5"),
+    ({"sampler_name": "DPM++ 2M SDE", "eta": 0.5}, 422, "eta of the sampler DPM++ 2M SDE is always 1 here; found 0.5"),
+    ({"sampler_name": "DDIM", "eta": 1.5}, 422, "Eta: input should be less than or equal to 1; found 1.5"),
     ({"override_settings": {"sd_model_checkpoint": "missing"}}, 404, "There is no checkpoint 'missing'"),
     ({"n_iter": 9, "batch_size": 8}, 422, "are 72 pictures; expected 64 at most"),
     ({"width": 33}, 422, "Width: input should be a multiple of 8; found 33."),
@@ -151,6 +152,15 @@ def test_words_are_used_and_what_is_not_known_is_told(client: Client, add_embedd
     assert info["extra_generation_params"]["TI hashes"].startswith("zzzz1234: ")
     assert info["notices"][0] == "distilled_cfg_scale is not known here and was not heeded."
     assert "bigone was not used" in info["notices"][1]
+
+
+def test_eta_is_obeyed_and_told(client: Client) -> None:
+    studio = client()
+    (plain,), info = painted(studio, sampler_name="DDIM")
+    assert "Eta DDIM" not in info["extra_generation_params"]
+    (noisy,), info = painted(studio, sampler_name="DDIM", eta=1)
+    assert info["extra_generation_params"]["Eta DDIM"] == "1"
+    assert noisy.tobytes() != plain.tobytes()
 
 
 def test_progress_tells_of_a_painting_and_a_skip_ends_one_batch(client: Client, services: Services) -> None:

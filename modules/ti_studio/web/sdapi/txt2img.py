@@ -20,7 +20,7 @@ from ti_studio.web.turns import Turns
 from ti_studio.web.views import View
 
 _NO_DENOISING = 0.0
-_SHOWN = "TI hashes"
+_SHOWN = ("Schedule type", "Eta", "Eta DDIM", "TI hashes")
 
 
 class Txt2ImgView(View):
@@ -106,5 +106,4 @@ def _info(body: Txt2ImgBody, wanted: Wanted, canvas: Canvas) -> dict[str, Any]:
 
 
 def _extra(said: Infotext) -> dict[str, str]:
-    kept = {"Schedule type": said.settings.get("Schedule type"), _SHOWN: said.settings.get(_SHOWN)}
-    return {name: value for name, value in kept.items() if value}
+    return {name: said.settings[name] for name in _SHOWN if name in said.settings}

@@ -49,6 +49,8 @@ class Txt2ImgBody(BaseModel):
     """A1111's older name of `sampler_name`."""
     scheduler: str | None = None
     """One of `/schedulers`."""
+    eta: float | None = Field(default=None, ge=0, le=1)
+    """The noise that DDIM and the ancestral samplers add; null is the sampler's own, 0 and 1."""
     override_settings: OptionsBody = OptionsBody()
     """Options for this request."""
     override_settings_restore_afterwards: bool = True
@@ -70,7 +72,6 @@ class Txt2ImgBody(BaseModel):
     restore_faces: bool = False
     tiling: bool = False
     enable_hr: bool = False
-    eta: float | None = None
     s_churn: float | None = None
     s_noise: float | None = None
     s_min_uncond: float | None = None

@@ -99,9 +99,7 @@ def _check(body: Txt2ImgBody) -> None:
 
 
 def _check_eta(eta: float | None, sampler: Sampler) -> None:
-    """DDIM is painted without noise of its own; the ancestral and SDE samplers with all of theirs. The others have
-    none."""
-    name = sampler.plain_name
-    only = 0.0 if name == "DDIM" else 1.0 if name.endswith(" a") or "SDE" in name else None
-    if eta is not None and only is not None and eta != only:
-        raise NotPossibleHere(f"eta of the sampler {name} is always {only:g} here; found {eta:g}.")
+    """The SDE samplers are painted with all of their noise."""
+    own = sampler.eta
+    if eta is not None and own is not None and own.is_fixed and eta != own.default:
+        raise NotPossibleHere(f"eta of the sampler {sampler.plain_name} is always {own.default:g} here; found {eta:g}.")
