@@ -11,7 +11,7 @@ const FORMS = [
   ["diffusers", "diffusers"],
   ["png", "PNG card"],
 ];
-const SAVED = ["safetensors", "pt"]; // what the library looks at
+const SAVED = ["safetensors", "pt", "png"]; // what the library looks at, and one file each
 const METHODS = [
   ["concat", "one after the other"],
   ["average", "weighted sum"],

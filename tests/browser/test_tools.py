@@ -63,7 +63,10 @@ def test_an_embedding_is_downloaded_and_saved_under_a_new_name(page: Page, studi
     expect(page.get_by_role("button", name="Download")).to_be_disabled()
     choose(page, "to-convert")
     page.get_by_label("Format").select_option("png")
+    expect(page.get_by_role("button", name="Save to the library")).to_be_visible()
+    page.get_by_label("Format").select_option("diffusers")
     expect(page.get_by_role("button", name="Save to the library")).to_be_hidden()
+    page.get_by_label("Format").select_option("png")
     with page.expect_download(timeout=SOON) as download:
         page.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "to-convert.png"

@@ -71,11 +71,21 @@ def test_rows_that_ask_for_gradients_are_written_as_plain_numbers(tmp_path: Path
     assert (back.dtype, back.requires_grad) == (torch.float32, False)
 
 
-def test_an_sdxl_embedding_is_not_written_as_pt_and_the_message_says_what_to_do(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(
-        EmbeddingError, match=r"SDXL embedding, which A1111's \.pt layout can't hold; expected \.safete"
-    ):
-        write_embedding(make("cat", clip_l=(1, 8), clip_g=(1, 10)), tmp_path / "cat.pt")
+def test_an_sdxl_embedding_is_written_as_a_pt_of_its_two_tensors_alone(tmp_path: Path, make: Make) -> None:
+    """A1111 1.10.1 `create_embedding_from_data`: every value of a dict with clip_l and clip_g has to be a tensor."""
+    cat = make("cat", clip_l=(1, 8), clip_g=(1, 10), step=5)
+    write_embedding(cat, tmp_path / "cat.pt")
+    data = torch.load(tmp_path / "cat.pt", weights_only=True)
+    assert (type(data), data.keys()) == (dict, {"clip_l", "clip_g"})
+    back = read_embedding(tmp_path / "cat.pt")
+    assert all(torch.equal(back.vectors[encoder], rows) for encoder, rows in cat.vectors.items())
+
+
+def test_what_a1111s_layout_can_not_hold_is_not_written_and_the_message_says_what_to_do(
+    tmp_path: Path, make: Make
+) -> None:
+    with pytest.raises(EmbeddingError, match=r"clip_l, t5xxl, which A1111's layout can't hold; expected \.safete"):
+        write_embedding(make("cat", clip_l=(1, 8), t5xxl=(1, 10)), tmp_path / "cat.pt")
     assert not list(tmp_path.iterdir())
 
 

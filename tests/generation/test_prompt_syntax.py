@@ -84,7 +84,9 @@ def test_eta_is_between_the_sampler_without_noise_and_the_one_with_all_of_it(stu
     for ancestral, plain in (("Euler a", "Euler"), ("DPM2 a", "DPM2")):
         own = studio.paint("a tree", sampler=ancestral, steps=6)
         assert same(own, studio.paint("a tree", sampler=ancestral, steps=6, eta=1))
-        none, without = (studio.paint("a tree", steps=6, **how) for how in ({"sampler": ancestral, "eta": 0}, {"sampler": plain}))
+        none, without = (
+            studio.paint("a tree", steps=6, **how) for how in ({"sampler": ancestral, "eta": 0}, {"sampler": plain})
+        )
         assert near(none, without), ancestral
         half = studio.paint("a tree", sampler=ancestral, steps=6, eta=0.5)
         assert not near(half, own)
@@ -94,11 +96,13 @@ def test_eta_is_between_the_sampler_without_noise_and_the_one_with_all_of_it(stu
     assert not near(ddim, studio.paint("a tree", steps=6, eta=0.5))
 
 
-def test_all_of_the_noise_with_our_own_step_is_diffusers_own(tiny_model: Model) -> None:
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_all_of_the_noise_with_our_own_step_is_diffusers_own(tiny_model: Model, prediction: str) -> None:
     """The classes for another eta, told diffusers' own one, take diffusers' own steps."""
+    config = {**tiny_model.scheduler_config, "prediction_type": prediction}
     for name in ("Euler a", "DPM2 a"):
         sampler = find_sampler(name)
-        theirs, ours = sampler.build(tiny_model.scheduler_config), sampler.build(tiny_model.scheduler_config, 0.5)
+        theirs, ours = sampler.build(config), sampler.build(config, 0.5)
         assert type(theirs) is not type(ours)
         ours.eta = 1.0
         made = []

@@ -1,5 +1,6 @@
 """`/ti/embeddings`: the library as JSON, and previews by id."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,29 @@ def test_a_preview_is_sent_by_id_and_its_address_changes_with_it(client: Client,
     assert second != first
     changed = studio.get(f"/ti/{second}", headers={"If-None-Match": answer.headers["etag"]})
     assert changed.content == preview.read_bytes()
+
+
+def test_a_preview_with_an_embedding_inside_is_told_of_and_not_used(client: Client, add_embedding: Add) -> None:
+    path = add_embedding("cat")
+    studio = client()
+    cat = studio.get("/ti/embeddings").json()["embeddings"][0]["id"]
+    card = Path(__file__).parents[1] / "golden" / "a1111_card.png"
+    for name, told in (("cat.preview.png", None), ("cat.png", "cat.png")):
+        shutil.copy(card, path.with_name(name))
+        assert studio.get(f"/ti/embeddings/{cat}").json()["inside_preview"] == told, name
+    assert [entry["word"] for entry in studio.get("/ti/embeddings").json()["embeddings"]] == ["cat"]
+
+
+def test_a_preview_that_browsers_do_not_show_is_sent_as_its_thumbnail(client: Client, add_embedding: Add) -> None:
+    path = add_embedding("cat")
+    studio = client()
+    for ending, route, kind in ((".avif", "preview", "image/avif"), (".jxl", "thumbnail", "image/webp")):
+        Image.new("RGB", (8, 8)).save(path.with_suffix(".avif"))
+        path.with_suffix(".avif").rename(path.with_suffix(ending))
+        cat = studio.get("/ti/embeddings").json()["embeddings"][0]
+        assert cat["preview"].startswith(f"embeddings/{cat['id']}/{route}?v="), ending
+        assert studio.get(f"/ti/{cat['preview']}").headers["content-type"] == kind
+        path.with_suffix(ending).unlink()
 
 
 def test_an_unknown_id_and_a_missing_preview_are_not_found(client: Client, add_embedding: Add) -> None:

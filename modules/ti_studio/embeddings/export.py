@@ -19,6 +19,9 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _PICTURES = ("PNG", "JPEG", "WEBP", "AVIF", "JXL", "GIF", "BMP", "TIFF")
 
 _CARD = (512, 512)
+_LONGEST_SIDE = 2048
+"""Pixels of a card's picture; a larger one is made smaller."""
+_PREVIEW = ".preview"
 
 
 def export(
@@ -64,7 +67,7 @@ def exported(embedding: Embedding, form: str, image: Image.Image | None = None) 
 
 
 def card_picture(path: Path) -> Image.Image:
-    """Returns the picture for a `png`.
+    """Returns the picture for a `png`, at most 2048 pixels long.
 
     Raises:
         EmbeddingError: the file is no picture that can be read.
@@ -73,7 +76,9 @@ def card_picture(path: Path) -> Image.Image:
         with Image.open(path, formats=known_formats(_PICTURES)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise EmbeddingError(f"The picture {path.name} has more than {MAX_PIXELS:,} pixels; expected fewer.")
-            return image.convert("RGB")
+            made = image.convert("RGB")
+            made.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+            return made
     except PICTURE_DAMAGE as error:
         raise EmbeddingError(f"The picture {path} can't be read: {error}. Expected one for the card.") from error
 
@@ -92,6 +97,8 @@ def _diffusers(embedding: Embedding) -> dict[str, bytes]:
 
 
 def _picture(embedding: Embedding, image: Image.Image | None) -> dict[str, bytes]:
+    if embedding.name.lower().endswith(_PREVIEW):
+        raise EmbeddingError(f"{embedding.name}.png would be taken for a preview; expected another name.")
     card = image or Image.new("RGB", _CARD, (48, 56, 72))
     data = {key: value for key, value in to_a1111(embedding).items() if key != "ti_studio"}
     return {f"{embedding.name}.png": picture_with(data, card)}

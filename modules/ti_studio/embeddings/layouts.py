@@ -153,13 +153,18 @@ def to_safetensors(embedding: Embedding) -> dict[str, Tensor]:
 def to_a1111(embedding: Embedding) -> dict[str, object]:
     """Returns A1111's dict for a `.pt` file; what it has no place for goes under one extra key, as plain strings.
 
+    Of an SDXL embedding it is the rows alone: A1111 takes a dict with `clip_l` and `clip_g` for one only if there are
+    tensors in it and nothing else.
+
     Raises:
-        EmbeddingError: the embedding has rows for two text encoders, which this layout can't hold.
+        EmbeddingError: the embedding has rows for other text encoders, which this layout can't hold.
     """
+    if embedding.vectors.keys() == FAMILY_ENCODERS["SDXL"]:
+        return dict(embedding.vectors)
     if len(embedding.vectors) != 1:
         raise EmbeddingError(
-            f"{embedding.name} is an {embedding.family} embedding, which A1111's .pt layout can't hold; "
-            "expected .safetensors."
+            f"{embedding.name} has rows for {', '.join(embedding.vectors)}, which A1111's layout can't hold; expected "
+            ".safetensors."
         )
     sha256 = embedding.metadata.get(CHECKPOINT_SHA256)
     return {

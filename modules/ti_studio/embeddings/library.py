@@ -77,8 +77,8 @@ class Library:
             return self._version != before
 
     def glance(self) -> bool:
-        """Looks again as `refresh` does; but of the very first look, which takes seconds for thousands of files, it waits
-        for the first few only. Returns whether all has been looked at."""
+        """Looks again as `refresh` does; but of the very first look, which takes seconds for thousands of files, it
+        waits for the first few only. Returns whether all has been looked at."""
         if self._has_all.is_set():
             self.refresh()
             return True

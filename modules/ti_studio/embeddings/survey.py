@@ -70,11 +70,9 @@ class Survey:
         names, before = sorted(walked.files), self._walked.files
         entries: dict[str, Entry] = {}
         settled: dict[str, FoundFile] = {}
-        next_part = FIRST_PART
+        parts = _Parts(so_far)
         for relative in names:
-            if so_far is not None and len(entries) >= next_part:
-                so_far(dict(entries))
-                next_part *= _NEXT_PART
+            parts.tell_of(entries)
             found, known = walked.files[relative], records.get(relative)
             # The walker gives the same object again where nothing has changed.
             if before.get(relative) is found:
@@ -151,6 +149,20 @@ class Survey:
                 self._plain[relative] = found.state
             return None
         return self._maker.entry(relative, found, verdict, digest)
+
+
+class _Parts:
+    """Tells of entries while they grow; a few times only, since each time they are copied."""
+
+    def __init__(self, so_far: Callable[[dict[str, Entry]], None] | None) -> None:
+        self._so_far = so_far
+        self._next = FIRST_PART
+
+    def tell_of(self, entries: Mapping[str, Entry]) -> None:
+        """Tells of the entries that are there by now, if it is time."""
+        if self._so_far is not None and len(entries) >= self._next:
+            self._so_far(dict(entries))
+            self._next *= _NEXT_PART
 
 
 def _young(found: FoundFile) -> bool:

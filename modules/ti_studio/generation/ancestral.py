@@ -1,7 +1,10 @@
 """diffusers' ancestral schedulers with A1111's eta: how much of what a step denoises is new noise. 1 is theirs."""
 
+from typing import Any
+
 import torch
-from diffusers import EulerAncestralDiscreteScheduler, KDPM2AncestralDiscreteScheduler
+from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
+from diffusers.schedulers.scheduling_k_dpm_2_ancestral_discrete import KDPM2AncestralDiscreteScheduler
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -13,25 +16,26 @@ def split_step(sigma: Tensor, following: Tensor, eta: float) -> tuple[Tensor, Te
     return (following**2 - up**2) ** 0.5, up
 
 
-class EulerAncestral(EulerAncestralDiscreteScheduler):  # type: ignore[misc]  # diffusers is untyped
+class EulerAncestral(EulerAncestralDiscreteScheduler):
     """Euler's method that adds noise after each step."""
 
     eta = 1.0
+    _step_index: Any
 
     def step(
         self,
         model_output: Tensor,
-        timestep: Tensor,
+        timestep: float | Tensor,
         sample: Tensor,
-        generator: list[torch.Generator] | None = None,
+        generator: torch.Generator | None = None,
         return_dict: bool = False,
     ) -> tuple[Tensor]:
         """Returns the sample at the next noise level; the arguments are diffusers', and `return_dict` is not heeded."""
-        if self.step_index is None:
+        if self._step_index is None:
             self._init_step_index(timestep)
-        sigma, following = self.sigmas[self.step_index], self.sigmas[self.step_index + 1]
-        if self.config.prediction_type == "v_prediction":
-            slope = (model_output / (sigma**2 + 1) ** 0.5) + sample * sigma / (sigma**2 + 1)
+        sigma, following = self.sigmas[self._step_index], self.sigmas[self._step_index + 1]
+        if self.config["prediction_type"] == "v_prediction":
+            slope = model_output / (sigma**2 + 1) ** 0.5 + sample * sigma / (sigma**2 + 1)
         else:
             slope = model_output
         down, up = split_step(sigma, following, self.eta)
@@ -43,7 +47,7 @@ class EulerAncestral(EulerAncestralDiscreteScheduler):  # type: ignore[misc]  # 
         return (made.to(model_output.dtype),)
 
 
-class KDPM2Ancestral(KDPM2AncestralDiscreteScheduler):  # type: ignore[misc]  # diffusers is untyped
+class KDPM2Ancestral(KDPM2AncestralDiscreteScheduler):
     """DPM-Solver-2 that adds noise after each step."""
 
     eta = 1.0
@@ -51,7 +55,7 @@ class KDPM2Ancestral(KDPM2AncestralDiscreteScheduler):  # type: ignore[misc]  # 
     def set_timesteps(
         self,
         num_inference_steps: int,
-        device: torch.device | str | None = None,
+        device: str | torch.device | None = None,
         num_train_timesteps: int | None = None,
     ) -> None:
         """Sets the noise levels for so many steps, and those in between that each step looks at."""
@@ -61,12 +65,11 @@ class KDPM2Ancestral(KDPM2AncestralDiscreteScheduler):  # type: ignore[misc]  # 
         between = sigmas[:-1].log().lerp(down.log(), 0.5).exp()
         between[-1] = 0.0
         self.sigmas_up, self.sigmas_down, self.sigmas_interpol = (_twice(each, device) for each in (up, down, between))
-        log_sigmas = self.log_sigmas.cpu()
-        times = [self._sigma_to_t(sigma, log_sigmas) for sigma in between[:-1].cpu()]
+        log_sigmas = self.log_sigmas.cpu().numpy()
+        times = [float(self._sigma_to_t(sigma, log_sigmas)) for sigma in between[:-1].numpy()]
         self.timesteps[1::2] = torch.tensor(times, dtype=self.timesteps.dtype, device=self.timesteps.device)
 
 
 def _twice(levels: Tensor, device: torch.device | str | None) -> Tensor:
     """Returns levels as the scheduler wants them: each but the first for both looks of a step, and 0 at the end."""
-    end = torch.zeros(2, dtype=levels.dtype)
-    return torch.cat([levels[:1], levels[1:].repeat_interleave(2), end, end[:1]]).to(device)
+    return torch.cat([levels[:1], levels[1:].repeat_interleave(2), torch.zeros(3, dtype=levels.dtype)]).to(device)

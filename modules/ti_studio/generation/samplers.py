@@ -82,9 +82,7 @@ SAMPLERS = (
     Sampler("DPM2", "KDPM2DiscreteScheduler", "Uniform"),
     Sampler("DPM2 a", "KDPM2AncestralDiscreteScheduler", "Uniform", eta=Eta(1.0, with_other="KDPM2Ancestral")),
     Sampler("UniPC", "UniPCMultistepScheduler"),
-    Sampler(
-        "DDIM", "DDIMScheduler", None, {"clip_sample": False, "set_alpha_to_one": False}, Eta(0.0, key="Eta DDIM")
-    ),
+    Sampler("DDIM", "DDIMScheduler", None, {"clip_sample": False, "set_alpha_to_one": False}, Eta(0.0, key="Eta DDIM")),
 )
 
 

@@ -66,9 +66,9 @@ def paint(
         yield Progress(index + 1, looks)
     if not torch.isfinite(latents).all():
         raise NotFinite(
-            f"After {painting.steps} steps the picture is infinite or no numbers (NaN); expected finite ones. Weights far "
-            "from 1 do that, a high CFG scale, an embedding gone astray, or a checkpoint that half precision is too "
-            "small for."
+            f"After {painting.steps} steps the picture is infinite or no numbers (NaN); expected finite ones. Weights "
+            "far from 1 do that, a high CFG scale, an embedding gone astray, or a checkpoint that half precision is "
+            "too small for."
         )
     yield from _pictures(model, latents)
 

@@ -17,8 +17,8 @@ class Weighted(NamedTuple):
 
 
 def split_and(text: str) -> tuple[Weighted, ...]:
-    """Splits a prompt at the word AND; each part may end in `:weight`, which may be negative. One larger than MOST_WEIGHT
-    is text.
+    """Splits a prompt at the word AND; each part may end in `:weight`, which may be negative. One that is larger than
+    MOST_WEIGHT is text.
 
     A prompt without AND is one part with weight 1 whatever it ends in; A1111 takes the end of `a screen, 16:9` for a
     weight of 9.

@@ -234,7 +234,7 @@ def _emphasised(hidden: Tensor, weights: Tensor | None, restores_mean: bool) -> 
     if weights is None:
         return hidden
     weights = sent(weights, hidden.device)
-    weighted = hidden.float() * weights  # a strong weight may be more than half precision holds, before the mean is back
+    weighted = hidden.float() * weights  # before the mean is restored it may be more than half precision holds
     if restores_mean:
         scale = hidden.float().mean(dim=(1, 2), keepdim=True) / weighted.mean(dim=(1, 2), keepdim=True)
         weighted = torch.where((weights != 1).any(dim=1, keepdim=True), weighted * scale, hidden.float())

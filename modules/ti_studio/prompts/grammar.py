@@ -22,8 +22,8 @@ _PIECES = re.compile(
 _BREAK = re.compile(r"\bBREAK\b")
 
 MOST_WEIGHT = 10_000.0
-"""Weights beyond this, to either side, are literal, and nested brackets multiply no further: half precision could not hold
-what they make, and at the weights that a float can hold nothing is left but infinities."""
+"""Weights beyond this, to either side, are literal, and nested brackets multiply no further: half precision could not
+hold what they make, and the largest that a float can hold leave nothing but infinities."""
 
 MOST_NESTED = 100
 """Emphasis deeper than this is literal: a weight of 1.1 to the hundredth is no wish, and reading it would take long."""
@@ -113,9 +113,9 @@ def parse_attention(text: str) -> list[Part]:
     r"""Reads emphasis and BREAK, with the meaning of A1111's `parse_prompt_attention`.
 
     `(x)` weighs 1.1, `[x]` 1/1.1, `(x:1.3)` 1.3, brackets multiply when nested, an unclosed one reaches to the end, and
-    `\(`, `\)`, `\[`, `\]`, `\\` are literal. What can't be read as a weight, such as `(x:.5.)`, is literal text too, and
-    so is one that is larger than MOST_WEIGHT.
-    Neighbours of the same weight are one span; an empty prompt is one empty span.
+    `\(`, `\)`, `\[`, `\]`, `\\` are literal. What can't be read as a weight, such as `(x:.5.)`, is literal text too,
+    and so is a weight larger than MOST_WEIGHT. Neighbours of the same weight are one span; an empty prompt is one empty
+    span.
     """
     nesting = _Nesting()
     for match in _PIECES.finditer(text):

@@ -97,7 +97,7 @@ def cards_routes(services: Services, index: CardIndex) -> APIRouter:
         """Lists cards: those of a folder, sorted, a page at a time. Everything at once is for programs that search by
         themselves, as the page does.
 
-        Of the server's first look at thousands of files a page of a hundred cards or fewer does not wait for the end; it
+        A page of at most a hundred cards does not wait for the end of the server's first look at thousands of files; it
         counts those that were found by then."""
         tag, content, packed = pages.page(asked)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}

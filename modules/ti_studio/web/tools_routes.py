@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ti_studio.embeddings.embedding import Embedding
@@ -119,7 +120,8 @@ class _Body(BaseModel):
 
     name: Name
     """The new word, which is the file's name."""
-    form: Literal["safetensors", "pt"] = "safetensors"
+    form: Literal["safetensors", "pt", "png"] = "safetensors"
+    """`png` is a card: a picture with the embedding inside."""
     overwrite: bool = False
     """Whether a file of this name is replaced."""
 
@@ -182,15 +184,15 @@ def tools_routes(services: Services) -> APIRouter:
         """Sends the embedding in another program's layout; diffusers' two files of an SDXL word come as a zip."""
         library.refresh()
         entry = library.by_id(embedding_id)
-        picture = card_picture(entry.preview) if form == "png" and entry.preview else None
-        return _sent(exported(_renamed(library.load(entry), name), form, picture))
+        return _sent(exported(_renamed(library.load(entry), name), form, _picture_for(form, entry)))
 
     @router.post("/convert", responses=_NOT_WRITTEN)
     def convert(conversion: Conversion) -> FoundEmbedding:
         """Writes an embedding once more, under another name or in another layout."""
         library.refresh()
-        embedding = library.load(library.by_id(conversion.embedding))
-        return FoundEmbedding.of(_written(services, _renamed(embedding, conversion.name), conversion))
+        entry = library.by_id(conversion.embedding)
+        embedding = _renamed(library.load(entry), conversion.name)
+        return FoundEmbedding.of(_written(services, embedding, conversion, _picture_for(conversion.form, entry)))
 
     @router.post("/merge", responses=_NOT_WRITTEN)
     def merge(merging: Merging) -> FoundEmbedding:
@@ -267,7 +269,12 @@ def _sent(files: dict[str, bytes]) -> Response:
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-def _written(services: Services, embedding: Embedding, body: _Body) -> Entry:
+def _picture_for(form: str, entry: Entry) -> Image.Image | None:
+    """Returns the preview of an embedding, where it is to be written as a card."""
+    return card_picture(entry.preview) if form == "png" and entry.preview else None
+
+
+def _written(services: Services, embedding: Embedding, body: _Body, picture: Image.Image | None = None) -> Entry:
     """Writes an embedding into the library's folder and returns its entry there."""
     library = services.library
     check_name(embedding.name)
@@ -276,7 +283,7 @@ def _written(services: Services, embedding: Embedding, body: _Body) -> Entry:
         if entry.word.casefold() == embedding.name.casefold() and not (body.overwrite and entry.path == own):
             raise Conflict(f"The name {embedding.name!r} is taken by {entry.relative}; choose another one.")
     check_not_held(name_lock(services.folders.embeddings, embedding.name), embedding.name)
-    export(embedding, body.form, library.root, overwrite=body.overwrite)
+    export(embedding, body.form, library.root, image=picture, overwrite=body.overwrite)
     library.refresh()
     return _entry_of(library, own)
 
