@@ -6,15 +6,16 @@ import torch
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.models.loading import Model
 from ti_studio.training.learner import Learner
+from ti_studio.training.loss_scale import LossScale
 from ti_studio.training.options import LearningOptions
 from ti_studio.training.parametrization import NoDirection, vocabulary_norms
 
 CPU = torch.device("cpu")
 
 
-def learner(rows: torch.Tensor, norm: float = 0.5, **options: object) -> Learner:
+def learner(rows: torch.Tensor, scale: LossScale | None = None, norm: float = 0.5, **options: object) -> Learner:
     word = Embedding("word", {"clip_l": rows})
-    return Learner(word, CPU, LearningOptions(**options), {"clip_l": norm})  # type: ignore[arg-type]
+    return Learner(word, CPU, LearningOptions(**options), {"clip_l": norm}, scale)  # type: ignore[arg-type]
 
 
 def step(taught: Learner, gradient: torch.Tensor, rate: float = 0.1) -> None:
@@ -94,18 +95,24 @@ def test_rows_are_drawn_back_towards_the_vocabularys_norm() -> None:
     assert nothing.rows["clip_l"].tolist() == [[0.0, 0.0]]
 
 
-def test_a_large_coordinate_of_the_gradient_counts_up_to_its_limit() -> None:
-    taught = learner(torch.zeros(1, 2), max_grad_value=2.0, optimizer="torch.optim.SGD")
+SCALES = pytest.mark.parametrize("precision", [torch.float32, torch.float16], ids=["plain", "scaled"])
+"""In float16 the loss and so the gradient is 65536 times as large; clipping must see what it really is."""
 
-    step(taught, torch.tensor([[-30.0, -1.0]]))
+
+@SCALES
+def test_a_large_coordinate_of_the_gradient_counts_up_to_its_limit(precision: torch.dtype) -> None:
+    taught = learner(torch.zeros(1, 2), LossScale(precision), max_grad_value=2.0, optimizer="torch.optim.SGD")
+
+    step(taught, torch.tensor([[-30.0, -1.0]]) * taught.loss_scale.factor)
 
     assert torch.allclose(taught.rows["clip_l"], torch.tensor([[0.2, 0.1]]))
 
 
-def test_a_long_gradient_is_scaled_down_to_the_limit() -> None:
-    taught = learner(torch.zeros(1, 2), max_grad_norm=1.0, optimizer="torch.optim.SGD")
+@SCALES
+def test_a_long_gradient_is_scaled_down_to_the_limit(precision: torch.dtype) -> None:
+    taught = learner(torch.zeros(1, 2), LossScale(precision), max_grad_norm=1.0, optimizer="torch.optim.SGD")
 
-    step(taught, torch.tensor([[-30.0, -40.0]]))
+    step(taught, torch.tensor([[-30.0, -40.0]]) * taught.loss_scale.factor)
 
     assert torch.allclose(taught.rows["clip_l"], torch.tensor([[0.06, 0.08]]))
 
