@@ -18,10 +18,14 @@ from safetensors.torch import load_file, save_file
 from tests.checkpoints import write_tiny_checkpoint
 from ti_studio.cli import sd_scripts_run
 from ti_studio.cli.sd_scripts import main
+from ti_studio.cli.sd_scripts_outputs import SAMPLERS, due_every
 from ti_studio.embeddings.files import read_embedding
+from ti_studio.generation.samplers import find_sampler
 from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.training.events import Step
+from ti_studio.training.request import TrainRequest
+from ti_studio.training.sd_scripts.plan import Plan
 
 PATIENCE = 600
 
@@ -229,6 +233,50 @@ def test_files_are_saved_and_samples_painted_when_they_are_due(run: Run, tmp_pat
         assert image.size == (64, 72)
 
 
+def test_every_sampler_of_sd_scripts_is_understood() -> None:
+    named = "ddim pndm lms euler euler_a heun dpm_2 dpm_2_a dpmsolver dpmsolver++ dpmsingle k_lms k_euler k_euler_a"
+
+    assert set(SAMPLERS) == {*named.split(), "k_dpm_2", "k_dpm_2_a"}
+    assert all(find_sampler(name) for name in SAMPLERS.values())
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a mychar --ss sine", "There is no sampler 'sine'. There are: DPM++ 2M"),
+        ("a mychar --w 9999", "prompts.txt, prompt 'a mychar': width: Input should be less than or equal to"),
+        ("a mychar --w wide", "line 1: invalid literal"),
+    ],
+)
+def test_sample_prompts_that_cannot_be_painted_are_told_before_the_training(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    (tmp_path / "prompts.txt").write_text(line)
+
+    assert run(f"--sample_prompts={tmp_path / 'prompts.txt'}", "--sample_every_n_steps=3") == 1
+
+    told = capsys.readouterr().err
+    assert message in told and "Encoding" not in told
+
+
+def test_sample_prompts_that_are_spoilt_meanwhile_cost_their_pictures_and_not_the_training(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a mychar --w 64 --h 64 --s 1 --d 7")
+
+    def write(step: Step) -> None:
+        prompts.write_text("a mychar --ss sine" if step.step == 4 else "a mychar --w 64 --h 64 --s 1 --d 8")
+
+    monkeypatch.setattr(sd_scripts_run, "open_log", lambda _plan: write)
+    ended = run("--max_train_epochs=1", f"--sample_prompts={prompts}", "--sample_at_first", "--sample_every_n_steps=2")
+
+    assert ended == 0
+    assert "note: no sample pictures at step 4: There is no sampler 'sine'" in capsys.readouterr().err
+    painted = sorted(path.name for path in (tmp_path / "output" / "sample").iterdir())
+    assert [(name[5:11], name[-5]) for name in painted] == [("000000", "7"), ("000002", "8")]
+
+
 def test_old_files_are_removed_as_asked(run: Run, tmp_path: Path) -> None:
     """sd-scripts, `get_remove_step_no` and `get_remove_epoch_no`."""
     assert run("--save_every_n_steps=1", "--save_last_n_steps=2", "--output_name=steps") == 0
@@ -243,6 +291,17 @@ def test_old_files_are_removed_as_asked(run: Run, tmp_path: Path) -> None:
         "steps-step00000004",
         "steps-step00000005",
     ]
+
+
+def test_samples_are_due_by_steps_and_by_epochs() -> None:
+    request = TrainRequest(name="word", max_steps=30)
+
+    def due(**options: int) -> list[int]:
+        return due_every(Plan(request, Path(), "word", options, ()), "sample", 5)
+
+    assert due(sample_every_n_steps=3, sample_every_n_epochs=2) == [3, 10]
+    assert due(sample_every_n_epochs=1, save_n_epoch_ratio=2) == [5]
+    assert due(sample_every_n_steps=0, sample_every_n_epochs=-1) == []
 
 
 def test_epochs_are_counted_in_repeated_pictures_with_the_word(run: Run, tmp_path: Path) -> None:

@@ -95,6 +95,16 @@ def test_a_template_that_is_not_there_is_answered_with_those_that_are(tmp_path: 
         find_template(tmp_path, "x.txt")
 
 
+def test_the_original_implementations_prompts_are_all_there(root: Path) -> None:
+    """The 27 for things and 19 for styles of rinongal/textual_inversion, which sd-scripts has too."""
+    templates = root / "textual_inversion_templates"
+    lines = {name: PromptTemplate.read(templates / f"imagenet_{name}.txt").lines for name in ("object", "style")}
+
+    assert {name: len(found) for name, found in lines.items()} == {"object": 27, "style": 19}
+    assert "a photo of a [name]" in lines["object"]
+    assert "a painting in the style of [name]" in lines["style"]
+
+
 def test_every_shipped_template_teaches_the_word_in_every_line(tmp_path: Path) -> None:
     assert {"subject.txt", "subject_filewords.txt", "style.txt", "style_filewords.txt"} <= set(list_templates(tmp_path))
     for name in list_templates(tmp_path):

@@ -11,16 +11,20 @@ from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
+from pydantic import ValidationError
 
 from ti_studio.embeddings.embedding import Embedding
+from ti_studio.errors import StudioError
 from ti_studio.folders import atomic_write, remove_temporaries
 from ti_studio.generation.painter import Painter
 from ti_studio.generation.request import GenerateRequest
+from ti_studio.generation.samplers import find_sampler
 from ti_studio.training.events import Previewed, Saved, Step
+from ti_studio.training.sd_scripts.errors import BadConfiguration
 from ti_studio.training.sd_scripts.plan import Plan
 from ti_studio.training.sd_scripts.sample_prompts import SamplePrompt, read_sample_prompts
 
-_SAMPLERS = {
+SAMPLERS = {
     "ddim": "DDIM",
     "euler": "Euler",
     "k_euler": "Euler",
@@ -125,7 +129,8 @@ class Outputs:
 
 
 class Samples:
-    """The sample pictures of a training. The file of prompts is read anew each time, so it can be changed meanwhile."""
+    """The sample pictures of a training. The file of prompts is read anew each time, so it can be changed meanwhile;
+    what is wrong with it then is told, and the training goes on."""
 
     def __init__(self, plan: Plan, painter: Painter, epoch: int, should_stop: Callable[[], bool]) -> None:
         self._plan = plan
@@ -135,7 +140,7 @@ class Samples:
         self._path = Path(plan.options["sample_prompts"]).expanduser()
         self.every = math.gcd(*self._due) if self._due else (plan.request.max_steps if self._at_first else 0)
         """Steps between two looks at whether pictures are due."""
-        read_sample_prompts(self._path)
+        self._wanted()  # what is wrong with the file is told before the training
 
     @property
     def _at_first(self) -> bool:
@@ -146,28 +151,48 @@ class Samples:
         step = words[0].step or 0
         if not (self._at_first if step == 0 else any(step % steps == 0 for steps in self._due)):
             return
+        try:
+            pictures = self._wanted()
+        except StudioError as error:
+            print(f"note: no sample pictures at step {step}: {error}", file=sys.stderr)
+            return
         folder = self._plan.output_dir / "sample"
         folder.mkdir(parents=True, exist_ok=True)
-        for index, wanted in enumerate(read_sample_prompts(self._path)):
+        for index, (wanted, request) in enumerate(pictures):
             seed = random.getrandbits(32) if wanted.seed is None else wanted.seed
             stamp = time.strftime("%Y%m%d%H%M%S")
-            for image in self._painter.preview(words, self._request(wanted), [seed], self._should_stop):
+            for image in self._painter.preview(words, request, [seed], self._should_stop):
                 path = folder / f"{self._plan.output_name}_{step:06d}_{index:02d}_{stamp}_{seed}.png"
                 atomic_write(path, _png(image))
                 yield Previewed(step, index, path.relative_to(self._plan.output_dir).as_posix(), wanted.prompt, seed)
 
+    def _wanted(self) -> list[tuple[SamplePrompt, GenerateRequest]]:
+        """Reads what is to be painted.
+
+        Raises:
+            StudioError: it is no file of prompts, or one of them can't be painted; says which.
+        """
+        return [(wanted, self._request(wanted)) for wanted in read_sample_prompts(self._path)]
+
     def _request(self, wanted: SamplePrompt) -> GenerateRequest:
         sampler = (wanted.sampler or self._plan.options.get("sample_sampler") or "ddim").lower()
-        return GenerateRequest(
-            prompt=wanted.prompt,
-            negative_prompt=wanted.negative_prompt,
-            sampler=_SAMPLERS.get(sampler, sampler),
-            steps=wanted.steps,
-            cfg_scale=wanted.scale,
-            width=wanted.width or self._plan.request.width,
-            height=wanted.height or self._plan.request.height,
-            clip_skip=self._plan.request.clip_skip,
-        )
+        try:
+            return GenerateRequest(
+                prompt=wanted.prompt,
+                negative_prompt=wanted.negative_prompt,
+                sampler=find_sampler(SAMPLERS.get(sampler, sampler)).name,
+                steps=wanted.steps,
+                cfg_scale=wanted.scale,
+                width=wanted.width or self._plan.request.width,
+                height=wanted.height or self._plan.request.height,
+                clip_skip=self._plan.request.clip_skip,
+            )
+        except ValidationError as error:
+            (problem, *_) = error.errors()
+            raise BadConfiguration(
+                f"{self._path}, prompt {wanted.prompt[:60]!r}: {problem['loc'][0]}: {problem['msg']} "
+                f"(found {problem['input']!r})."
+            ) from error
 
 
 def _png(image: Image.Image) -> bytes:
