@@ -33,6 +33,9 @@ FILES = {
 }
 CUDA_INDEX = "https://download.pytorch.org/whl/cu130"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+TORCH_COMMAND = "TORCH_COMMAND"
+OWN_TORCH_COMMAND = "TI_STUDIO_TORCH_COMMAND"
+"""In a WebUI's extensions, where TORCH_COMMAND is the WebUI's and names its own torch."""
 # pip's own last line is often "No matching distribution found", whatever the reason was; these lines tell more.
 KNOWN_FAILURES = (
     ("No space left on device", "The disk is full: make room (about 2 GB on CPU, 8 GB with CUDA)."),
@@ -251,7 +254,8 @@ def install_tools(venv: Venv) -> None:
 
 def install_torch(venv: Venv) -> None:
     """Installs torch, unless the right one is there: the pinned release, or any when TORCH_COMMAND chose it."""
-    chosen = os.environ.get("TORCH_COMMAND", "").strip()
+    variable = OWN_TORCH_COMMAND if shared_torch.is_extension(ROOT) else TORCH_COMMAND
+    chosen = os.environ.get(variable, "").strip()
     release = torch_release()
     if not chosen and share_torch(venv):
         return
@@ -262,12 +266,12 @@ def install_torch(venv: Venv) -> None:
         return
     command = torch_command(venv, chosen, on_windows=os.name == "nt", has_nvidia=shutil.which("nvidia-smi") is not None)
     say(
-        f"Installing torch by TORCH_COMMAND: {shlex.join(command)}"
+        f"Installing torch by {variable}: {shlex.join(command)}"
         if chosen
         else f"Installing torch {release} (about 200 MB for the CPU, 2–3 GB with CUDA) …"
     )
     if not chosen and sys.platform == "linux" and shutil.which("nvidia-smi") is None:
-        say(f"No NVIDIA GPU found: TORCH_COMMAND='pip install torch=={release} --index-url {CPU_INDEX}' is smaller.")
+        say(f"No NVIDIA GPU found: {variable}='pip install torch=={release} --index-url {CPU_INDEX}' is smaller.")
     run(command)
     if not torch_version(venv):
         raise InstallError(f"The command ended well, but there is no torch in {venv.folder}:\n  {shlex.join(command)}")
@@ -348,7 +352,7 @@ def explained(command: Sequence[str], status: int, output: str) -> str:
     reason = next((text for sign, text in KNOWN_FAILURES if sign in output), "The reason is in the lines above.")
     return (
         f"The installation stopped: this command ended with status {status}.\n  {shlex.join(command)}\n"
-        f"{reason}\nThen run the same command again; what was downloaded is kept."
+        f"{reason}\nThen try again; what was downloaded is kept."
     )
 
 

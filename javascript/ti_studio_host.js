@@ -40,7 +40,7 @@
     return made;
   }
 
-  /** Shows what the studio is doing, with a button where the user has to decide. */
+  /** Returns what the studio is doing, with a button where the user has to decide. */
   function notice(status, start) {
     const parts = [element("p", { textContent: status.text, role: "status" })];
     if (status.log?.length) parts.push(element("pre", { textContent: status.log.join("\n") }));
@@ -57,8 +57,13 @@
 
   async function fill(place) {
     const start = () => ask("start", "POST").then(() => fill(place), fail);
+    let shown = "";
     const show = (status) => {
-      if (status.state !== "ready") place.replaceChildren(notice(status, start));
+      if (status.state === "ready" || shown === JSON.stringify(status)) return;
+      shown = JSON.stringify(status);
+      place.replaceChildren(notice(status, start));
+      const log = place.querySelector("pre");
+      if (log) log.scrollTop = log.scrollHeight; // what was written last
     };
     const fail = (error) => gone(place, error.message);
     try {

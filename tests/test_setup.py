@@ -192,7 +192,7 @@ def test_a_package_that_is_not_to_be_had_is_named_with_the_command_and_nothing_i
     assert "-r " + str(installed.folder / "requirements-dev.txt") in result.stderr
     assert "No matching distribution found for palette==3.0" in result.stderr
     assert "The index has no such package for this Python and system." in result.stderr
-    assert "Then run the same command again; what was downloaded is kept." in result.stderr
+    assert "Then try again; what was downloaded is kept." in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -1,5 +1,6 @@
 """Inside a WebUI the studio uses that WebUI's torch, and nothing else of it; with tiny packages and a real set-up."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests import tiny_clone
+
+
+# As torch 2.6 asks for sympy and 2.12 for setuptools: neither is what the studio pins.
+REQUIRES = ("nvidia-cublas==13.0", "easel (==0.9) ; python_version >= '3.9'", "brush<0.5", "frame; extra == 'frame'")
 
 
 class TinyWebUI:
@@ -29,7 +34,7 @@ class TinyWebUI:
         (self.site / package / "__init__.py").write_text(f"version = {version!r}\n", encoding="utf-8")
         information = self.site / f"{package}-{version}.dist-info"
         information.mkdir()
-        requires = "Requires-Dist: nvidia-cublas==13.0\nRequires-Dist: easel>=1\n" if package == "torch" else ""
+        requires = "".join(f"Requires-Dist: {line}\n" for line in REQUIRES if package == "torch")
         (information / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n{requires}\n", encoding="utf-8"
         )
@@ -88,6 +93,15 @@ def test_a_webui_whose_torch_was_replaced_is_linked_again_and_one_that_is_too_ol
     assert "The WebUI's torch 2.1.2 is too old to be shared; the studio needs 2.6 or newer." in result.stdout
     assert "Installing torch 2.13.0" in result.stdout
     assert webui.seen("torch") == "2.13.0 2.13.0"
+
+
+def test_the_command_that_installs_torch_is_not_the_webuis(webui: TinyWebUI) -> None:
+    webui.put("torch", "2.1.2")
+    shutil.rmtree(webui.clone.folder / ".venv")
+    result = webui.install(TORCH_COMMAND="false", TI_STUDIO_TORCH_COMMAND="pip install --quiet torch==2.12.0")
+
+    assert "Installing torch by TI_STUDIO_TORCH_COMMAND: " in result.stdout
+    assert webui.seen("torch") == "2.12.0 2.12.0"
 
 
 def test_a_webui_that_starts_is_not_kept_waiting(tmp_path: Path) -> None:

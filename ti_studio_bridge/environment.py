@@ -11,7 +11,6 @@ from pathlib import Path
 from ti_studio_bridge.plan import Plan
 
 LOG = "webui-install.log"
-OWN_TORCH_COMMAND = "TI_STUDIO_TORCH_COMMAND"
 LAST_LINES = 12
 LAST_BYTES = 8192
 
@@ -61,14 +60,12 @@ def python_of(plan: Plan) -> Path:
 def clean_environment() -> dict[str, str]:
     """Returns this process's environment without what is meant for the WebUI's own Python and Gradio.
 
-    TORCH_COMMAND is among that: it names the WebUI's torch. TI_STUDIO_TORCH_COMMAND takes its place.
+    TORCH_COMMAND is among that: it names the WebUI's torch. `install.py` obeys TI_STUDIO_TORCH_COMMAND here.
     """
     left_out = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "TORCH_COMMAND")
     kept = {
         name: value for name, value in os.environ.items() if name not in left_out and not name.startswith("GRADIO_")
     }
-    if OWN_TORCH_COMMAND in kept:
-        kept["TORCH_COMMAND"] = kept[OWN_TORCH_COMMAND]
     return {**kept, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1"}
 
 

@@ -21,6 +21,10 @@ NAMES = ("torch", "torchgen", "functorch", "triton", "nvidia", "cuda")
 """The top-level packages of torch and of the libraries it is built on."""
 NOT_REQUIRED = re.compile(r"Requires-Dist:\s*(nvidia|cuda|triton|pytorch-triton)", re.IGNORECASE)
 """They come with the WebUI's torch; the rest of what torch requires is installed."""
+RELEASES = re.compile(r"^(Requires-Dist:\s*[\w.-]+)[^;]*", re.IGNORECASE)
+"""A requirement with the releases that it asks for. The studio's own pins take their place: of torch 2.6 sympy had to be
+1.13.1 to the digit, and of 2.11 and 2.12 setuptools older than 82, which pip would refuse beside those pins.
+"""
 FINDER_MODULE = "ti_studio_shared_torch"
 FINDER = '''"""Finds the torch that this environment shares; written by Textual Inversion Studio's install.py."""
 
@@ -83,7 +87,7 @@ def link(environment: Path, torch: Torch) -> None:
     information = site / torch.information.name
     information.mkdir()
     lines = (torch.information / "METADATA").read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not NOT_REQUIRED.match(line)]
+    kept = [RELEASES.sub(r"\1 ", line) for line in lines if not NOT_REQUIRED.match(line)]
     texts = {"METADATA": "\n".join(kept), "INSTALLER": "textual-inversion-studio", "RECORD": ""}
     texts["RECORD"] = "".join(f"{information.name}/{name},,\n" for name in texts)
     for name, text in texts.items():

@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from ti_studio.embeddings.library import Entry, State
 from ti_studio.embeddings.metadata import CHECKPOINT, CHECKPOINT_SHA256
 from ti_studio.generation.infotext import MODEL_HASH
-from ti_studio.training.creation import NewEmbedding, create_embedding
 from ti_studio.web.sdapi.errors import refusals
 from ti_studio.web.sdapi.options import chosen
 from ti_studio.web.services import Services
@@ -90,6 +89,11 @@ def embeddings_routes(services: Services, turns: Turns) -> APIRouter:
 
 
 def _create(body: CreateBody, services: Services) -> InfoView:
+    from ti_studio.training.creation import (  # noqa: PLC0415 - imports diffusers: the page is up before
+        NewEmbedding,
+        create_embedding,
+    )
+
     wanted = NewEmbedding(
         name=body.name,
         initialization_text=body.init_text,
