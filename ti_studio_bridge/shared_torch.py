@@ -22,8 +22,8 @@ NAMES = ("torch", "torchgen", "functorch", "triton", "nvidia", "cuda")
 NOT_REQUIRED = re.compile(r"Requires-Dist:\s*(nvidia|cuda|triton|pytorch-triton)", re.IGNORECASE)
 """They come with the WebUI's torch; the rest of what torch requires is installed."""
 RELEASES = re.compile(r"^(Requires-Dist:\s*[\w.-]+)[^;]*", re.IGNORECASE)
-"""A requirement with the releases that it asks for. The studio's own pins take their place: of torch 2.6 sympy had to be
-1.13.1 to the digit, and of 2.11 and 2.12 setuptools older than 82, which pip would refuse beside those pins.
+"""A requirement with the releases that it asks for. The studio's own pins take their place: of torch 2.6 sympy had to
+be 1.13.1 to the digit, and of 2.11 and 2.12 setuptools older than 82, which pip would refuse beside those pins.
 """
 FINDER_MODULE = "ti_studio_shared_torch"
 FINDER = '''"""Finds the torch that this environment shares; written by Textual Inversion Studio's install.py."""

@@ -2,6 +2,8 @@
 
 /** `/ti/`, wherever the page is mounted: this file is served from `/ti/static/<version>/studio/`. */
 const ROOT = new URL("../../../", import.meta.url);
+/** What a web server in between answers for one that is gone. */
+const GONE = [502, 503, 504];
 
 /** Returns the address of a route or picture. */
 export function address(path) {
@@ -9,7 +11,7 @@ export function address(path) {
 }
 
 /**
- * Calls a route and returns its JSON. Throws an Error whose message can be shown.
+ * Calls a route and returns its JSON. Throws an Error whose message can be shown, with a cause if no server answered.
  *
  * What is sent is JSON (`body`) or, for a picture, a Blob (`content`).
  */
@@ -38,6 +40,9 @@ async function ask(path, { headers, ...options }) {
 
 async function bodyOf(response) {
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(String(body.detail ?? `The server answered ${response.status}.`));
+  if (!response.ok) {
+    const isGone = body.detail === undefined && GONE.includes(response.status);
+    throw new Error(String(body.detail ?? `The server answered ${response.status}.`), isGone ? { cause: response } : {});
+  }
   return body;
 }

@@ -1,6 +1,9 @@
 """Stand-in hosts on the real old stacks, and a browser. Skipped, with the reason, where one of them can't be had."""
 
+import contextlib
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.conftest import launched
 from tests.conftest import draw_pictures
 from tests.hosts import environments
+from tests.hosts.front import front
 from tests.hosts.host import Host
 
 HERE = Path(__file__).parent
@@ -31,7 +35,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """An empty page; an error that one of its scripts did not catch fails the test."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, ignore_https_errors=True)
     page = context.new_page()
     uncaught: list[str] = []
     page.on("pageerror", lambda error: uncaught.append(str(error)))
@@ -57,6 +61,25 @@ def make_host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
     for host in made:
         host.end()
         print(host.log)  # noqa: T201 - pytest shows it when the test has failed
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, ...]:
+    """The flags of a host with TLS, by a certificate that nobody vouches for."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("needs openssl")
+    key, made = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    wanted = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", key, "-out", made]
+    subprocess.run([program, "req", *wanted], capture_output=True, check=True)
+    return ("--tls-keyfile", key, "--tls-certfile", made, "--disable-tls-verify")
+
+
+@pytest.fixture
+def address() -> Iterator[Callable[[Host], str]]:
+    """Returns where a browser finds a host: behind a web server, if it has a `--subpath`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda host: stack.enter_context(front(host.url, host.subpath)) if host.subpath else host.url
 
 
 @pytest.fixture

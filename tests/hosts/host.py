@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -47,7 +48,12 @@ class Host:
     @property
     def url(self) -> str:
         """The address of the page."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http{'s' if '--tls-keyfile' in self.flags else ''}://127.0.0.1:{self.port}/"
+
+    @property
+    def subpath(self) -> str:
+        """The path that a web server in front of the host takes off; empty if there is none."""
+        return self.flags[self.flags.index("--subpath") + 1] if "--subpath" in self.flags else ""
 
     @property
     def extension(self) -> Path:
@@ -109,10 +115,16 @@ class Host:
         children = psutil.Process(self.process.pid).children(recursive=True)
         return [child for child in children if _command(child)[-2:] == ["ti_studio", "hosted"]]
 
+    def connections(self, port: int) -> int:
+        """Returns how many connections the host has to a port of this machine."""
+        assert self.process is not None
+        made = psutil.Process(self.process.pid).net_connections("tcp")
+        return sum(bool(one.raddr) and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED for one in made)
+
     def get(self, path: str, headers: "dict[str, str] | None" = None) -> Any:
         """Returns the JSON of one of the host's addresses."""
         request = urllib.request.Request(self.url + path, headers=headers or {})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=30, context=ssl._create_unverified_context()) as answer:
             return json.load(answer)
 
     def wait_until_ready(self) -> dict[str, Any]:

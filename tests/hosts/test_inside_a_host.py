@@ -6,13 +6,14 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import psutil
 import pytest
 import torch
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from tests.browser.pages import PATIENCE, SOON
 from tests.hosts.environments import KINDS
@@ -22,11 +23,13 @@ from ti_studio.embeddings.files import write_embedding
 
 MakeHost = Callable[..., Host]
 GONE_SECONDS = 30
+STARTED_WITH = {"a1111": ("--api",), "forge": ("--subpath", "sd")}
+"""What lies between browser and host: A1111's middlewares for its REST, and a web server that takes the path off."""
 
 
-def open_tab(page: Page, host: Host) -> FrameLocator:
+def open_tab(page: Page, address: str) -> FrameLocator:
     """Opens the studio's tab in the host's page and returns the studio's own."""
-    page.goto(host.url)
+    page.goto(address)
     show_tab(page, "Textual Inversion Studio")
     studio = page.frame_locator("#ti_studio_place iframe")
     expect(studio.locator("#ti_cards input[type=search]")).to_be_attached(timeout=PATIENCE)
@@ -72,6 +75,12 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+def training(host: Host) -> dict[str, Any]:
+    """Returns what the studio says of its training."""
+    report: dict[str, Any] = host.get("ti-studio/ti/jobs/current")["job"]
+    return report
+
+
 def is_free(port: int) -> bool:
     """Tells whether nothing listens on a port."""
     with socket.socket() as probe:
@@ -85,6 +94,11 @@ def first_event(host: Host) -> bytes:
         return next(answer.iter_raw())
 
 
+def has_loaded(picture: Locator) -> bool:
+    """Tells whether a picture's file was received and is one."""
+    return bool(picture.evaluate("image => image.complete && image.naturalWidth > 0"))
+
+
 def listening_port(process: psutil.Process) -> int:
     """Returns the port that a process listens on, and that nobody but this machine reaches."""
     (connection,) = [made for made in process.net_connections("tcp") if made.status == psutil.CONN_LISTEN]
@@ -94,30 +108,36 @@ def listening_port(process: psutil.Process) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_next_prompt(
-    kind: str, make_host: MakeHost, page: Page, drawings: Path
+    kind: str, make_host: MakeHost, address: Callable[[Host], str], page: Page, drawings: Path
 ) -> None:
-    host = make_host(kind)
+    host = make_host(kind, *STARTED_WITH[kind])
     host.start()
     assert host.wait_until_ready()["state"] == "ready"
     (studio_process,) = host.studios()
+    port = listening_port(studio_process)
 
     assert first_event(host).startswith(b"data:")
-    studio = open_tab(page, host)
+    wait_until(lambda: not host.connections(port), "the studio is told that nobody listens to its events any more")
+    url = address(host)
+    studio = open_tab(page, url)
     expect(studio.locator("#ti_checkpoint input")).to_have_value("demo", timeout=SOON)
     begin_training(studio, "bluetent7", drawings, max_steps=60)
     badge = studio.locator("#ti_monitor .ti-head .ti-badge")
     expect(badge).to_have_text("running", timeout=PATIENCE)
     expect(studio.locator("#ti_monitor .ti-notices")).to_contain_text("The WebUI freed its memory for this training")
     assert host.get("stand-in/state")["device"] == "cpu"
+    assert has_loaded(studio.locator("#ti_thumbnails img").first)
     studio.get_by_role("button", name="Stop", exact=True).click()
     expect(badge).to_have_text("stopped", timeout=PATIENCE)
     assert not list(host.embeddings.iterdir())
 
-    page.locator("#settings_restart_gradio").evaluate("button => button.click()")
-    host.wait_for("Startup time: ready", times=2)
+    for start in (2, 3):
+        page.locator("#settings_restart_gradio").evaluate("button => button.click()")
+        host.wait_for("Startup time: ready", times=start)
+        page.goto(url)
     assert host.studios() == [studio_process]
 
-    studio = open_tab(page, host)
+    studio = open_tab(page, url)
     studio.get_by_role("tab", name="Train").click()
     studio.get_by_role("button", name="Resume").click()
     expect(badge).to_have_text("finished", timeout=PATIENCE)
@@ -130,30 +150,29 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
     expect(page.locator("#html_info_txt2img textarea")).to_have_value("used: bluetent7", timeout=SOON)
     assert host.get("stand-in/state")["device"] == "cuda"
 
-    port = listening_port(studio_process)
     host.kill()
     wait_until(lambda: not studio_process.is_running(), "the studio ends with its host")
     assert is_free(port)
     expect(page.locator("#ti_studio_place")).to_contain_text("The WebUI does not answer", timeout=SOON)
 
 
-def test_the_hosts_login_guards_the_studio_and_its_cards_and_completion_write_into_the_hosts_prompts(
-    make_host: MakeHost, page: Page
+def test_the_hosts_login_and_tls_guard_the_studio_and_its_cards_and_completion_write_into_the_hosts_prompts(
+    make_host: MakeHost, page: Page, certificate: tuple[str, ...]
 ) -> None:
-    host = make_host("a1111", "--gradio-auth", "ann:secret", ti_studio_completion=True)
+    host = make_host("a1111", "--gradio-auth", "ann:secret", *certificate, ti_studio_completion=True)
     rows = torch.randn(2, 96, generator=torch.Generator().manual_seed(1)) * 0.02
     for word in ("quietowl", "grimfog"):
         write_embedding(Embedding(name=word, vectors={"clip_l": rows}), host.embeddings / f"{word}.safetensors")
     host.start()
     for path in ("ti-studio/", "ti-studio/ti/embeddings", "ti-studio-bridge/status"):
-        assert httpx.get(host.url + path).status_code == 401
+        assert httpx.get(host.url + path, verify=False).status_code == 401
 
     page.goto(host.url)
     page.get_by_label("username").fill("ann")
     page.get_by_label("password").fill("secret")
     page.get_by_role("button", name="Login").click()
     expect(page.locator("#txt2img_prompt textarea")).to_be_visible(timeout=SOON)
-    studio = open_tab(page, host)
+    studio = open_tab(page, host.url)
     expect(studio.locator("body")).not_to_have_class(re.compile("dark"))
     page.evaluate("document.body.classList.add('dark')")
     expect(studio.locator("body")).to_have_class(re.compile("dark"))
@@ -175,7 +194,9 @@ def test_the_hosts_login_guards_the_studio_and_its_cards_and_completion_write_in
     expect(prompt).to_have_value("a grimfog")
 
 
-def test_the_studio_answers_the_proxy_alone_below_any_path_and_comes_back_after_a_crash(make_host: MakeHost) -> None:
+def test_the_studio_answers_the_proxy_alone_below_any_path_and_comes_back_after_a_crash_of_either_side(
+    make_host: MakeHost, drawings: Path
+) -> None:
     host = make_host("forge", "--subpath", "sd")
     host.start()
     host.wait_until_ready()
@@ -196,6 +217,14 @@ def test_the_studio_answers_the_proxy_alone_below_any_path_and_comes_back_after_
     studio.kill()
     wait_until(lambda: bool(host.studios()) and host.studios() != [studio], "another studio is started")
     assert host.wait_until_ready()["state"] == "ready"
+
+    endless = {"name": "bluetent7", "dataset_directory": str(drawings), "max_steps": 100_000}
+    assert httpx.post(f"{host.url}ti-studio/ti/jobs", json=endless, timeout=60).status_code == 201
+    wait_until(lambda: training(host)["step"] > 0, "the training runs")
+    host.kill()
+    host.start()
+    host.wait_until_ready()
+    assert training(host)["status"] == "running"
 
 
 def test_a_studio_that_can_not_start_says_why_and_the_host_works(make_host: MakeHost, page: Page) -> None:

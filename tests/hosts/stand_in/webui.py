@@ -13,7 +13,7 @@ from pathlib import Path
 from modules.paths import extensions_dir, script_path
 from modules.shared_cmd_options import cmd_opts
 
-from modules import initialize_util, script_callbacks, scripts, sd_models, shared, ui, ui_gradio_extensions
+from modules import api, initialize_util, script_callbacks, scripts, sd_models, shared, ui, ui_gradio_extensions
 
 
 def run_extensions_installers() -> None:
@@ -44,6 +44,9 @@ def webui() -> None:
         app, _, _ = shared.demo.launch(
             server_name="0.0.0.0" if cmd_opts.listen else None,
             server_port=cmd_opts.port,
+            ssl_keyfile=cmd_opts.tls_keyfile,
+            ssl_certfile=cmd_opts.tls_certfile,
+            ssl_verify=cmd_opts.disable_tls_verify,
             auth=accounts or None,
             prevent_thread_lock=True,
             root_path=f"/{cmd_opts.subpath}" if cmd_opts.subpath else "",
@@ -52,6 +55,8 @@ def webui() -> None:
         )
         initialize_util.setup_middleware(app)
         ui.setup_ui_api(app)
+        if cmd_opts.api and not sd_models.FORGE:
+            api.create_api(app)
         script_callbacks.app_started_callback(shared.demo, app)
         print("Startup time: ready", flush=True)
         while not shared.state.need_restart:
