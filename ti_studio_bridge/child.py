@@ -43,7 +43,8 @@ class Child:
         self._writing = threading.Lock()
         self._listening = threading.Event()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**clean_environment(), "PYTHONPATH": str(plan.folder / "modules")}
+        own = {"PYTHONPATH": plan.folder / "modules", "GRADIO_TEMP_DIR": plan.folder / "outputs" / "cache" / "gradio"}
+        environment = {**clean_environment(), **{name: str(path) for name, path in own.items()}}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [str(python_of(plan)), "-m", "ti_studio", "hosted"],

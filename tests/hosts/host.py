@@ -31,7 +31,7 @@ EXTENSION = (
     "ti_studio_bridge",
 )
 NAME = "textual-inversion-studio"
-START_SECONDS = 120
+START_SECONDS = 240
 IGNORED = shutil.ignore_patterns("__pycache__")
 
 

@@ -22,7 +22,7 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
 
 MakeHost = Callable[..., Host]
-GONE_SECONDS = 30
+GONE_SECONDS = 120
 STARTED_WITH = {"a1111": ("--api",), "forge": ("--subpath", "sd")}
 """What lies between browser and host: A1111's middlewares for its REST, and a web server that takes the path off."""
 
@@ -212,6 +212,7 @@ def test_the_studio_answers_the_proxy_alone_below_any_path_and_comes_back_after_
     with httpx.Client(base_url=host.url, timeout=60) as client:
         uploaded = client.post("ti-studio/gradio_api/upload", files={"files": ("great file.bin", sent)})
         (path,) = uploaded.json()
+        assert Path(path).is_relative_to(host.extension), "what is uploaded goes with the extension"
         assert client.get(f"ti-studio/gradio_api/file={quote(path)}").content == sent
 
     studio.kill()
@@ -220,7 +221,7 @@ def test_the_studio_answers_the_proxy_alone_below_any_path_and_comes_back_after_
 
     endless = {"name": "bluetent7", "dataset_directory": str(drawings), "max_steps": 100_000}
     assert httpx.post(f"{host.url}ti-studio/ti/jobs", json=endless, timeout=60).status_code == 201
-    wait_until(lambda: training(host)["step"] > 0, "the training runs")
+    wait_until(lambda: training(host)["status"] == "running", "the training runs")
     host.kill()
     host.start()
     host.wait_until_ready()

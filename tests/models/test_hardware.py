@@ -14,7 +14,8 @@ from ti_studio.models.hardware import SMALL, Hardware, computes_in_bfloat16, har
 @pytest.fixture(params=[True, False], ids=["with bfloat16", "without bfloat16"])
 def fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the CPU has instructions for bfloat16."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": request.param, "amx_bf16": False})
+    abilities = {"avx512_bf16": request.param, "amx_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
     return bool(request.param)
 
 
@@ -24,6 +25,11 @@ def test_a_cpu_computes_large_checkpoints_in_bfloat16_if_it_can_and_small_ones_i
     assert Hardware.automatic(size=SMALL).precision == ("bf16" if fast else "fp32")
     assert computes_in_bfloat16(torch.device("cpu")) is fast
     assert not computes_in_bfloat16(torch.device("mps"))
+
+
+def test_a_torch_that_can_not_tell_what_the_cpu_can_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert Hardware.automatic(size=SMALL).precision == "fp32"
 
 
 @pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
