@@ -9,7 +9,6 @@ import pytest
 
 from tests import tiny_clone
 
-
 # As torch 2.6 asks for sympy and 2.12 for setuptools: neither is what the studio pins.
 REQUIRES = ("nvidia-cublas==13.0", "easel (==0.9) ; python_version >= '3.9'", "brush<0.5", "frame; extra == 'frame'")
 
