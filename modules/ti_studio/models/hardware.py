@@ -66,9 +66,7 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     """Tells whether a device has instructions for bfloat16, rather than imitating them by float32's."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu" or not hasattr(
-        torch.cpu, "get_capabilities"
-    ):  # an older torch can't tell
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older torch can't tell
         return False
     abilities = torch.cpu.get_capabilities()
     return any(abilities[name] for name in ("avx512_bf16", "amx_bf16") if name in abilities)
