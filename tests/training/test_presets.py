@@ -59,7 +59,9 @@ def test_a_presets_value_that_has_no_meaning_with_what_is_given_is_left_out(monk
     rich = {**PRESETS["quick"].values, "lr_scheduler": "cosine", "norm_limit": 2.0, "ema_decay": 0.9}
     monkeypatch.setattr("ti_studio.training.presets.PRESETS", {"quick": type(PRESETS["quick"])("For the test.", rich)})
     assert request("quick", learning_rate="0.005:100, 0.001").lr_scheduler == "schedule"
-    assert request("quick", learning_rate="0.01").lr_scheduler == "cosine"
+    assert request("quick", learning_rate="0.01").lr_scheduler == "schedule"
+    assert request("quick", optimizer="lion").lr_scheduler == "schedule"
+    assert request("quick").lr_scheduler == "cosine"
     assert request("quick", parametrization="direction").norm_limit == 0
     assert request("quick", parametrization="rows").norm_limit == 2
     assert request("quick", optimizer="schedulefree").ema_decay == 0
