@@ -1,5 +1,6 @@
 """The Train tab's form and what the monitor shows of validations, in a real browser."""
 
+import json
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -25,12 +26,15 @@ def test_a_preset_fills_in_the_form_and_the_form_survives_a_reload(page: Page, s
     expect(control(page, "ti_preview_prompts")).to_have_value("my own [name]\nat sea")
     expect(control(page, "ti_name")).to_have_value("dimmed")
     fill(page, "ti_learning_rate", "0.01")
+    advanced(page, "more_options", "noise_offset = 0.05\nshuffle_caption = true")
     fill(page, "ti_dataset_directory", str(drawings))
     expect(note).to_contain_text("Changed from it: learning rate.")
 
     open_studio(page, studio, "Train")
     expect(control(page, "ti_name")).to_have_value("dimmed", timeout=SOON)
     expect(control(page, "ti_learning_rate")).to_have_value("0.01")
+    page.locator("#ti_advanced > button").click()
+    expect(control(page, "ti_more_options")).to_have_value("noise_offset = 0.05\nshuffle_caption = true", timeout=SOON)
     expect(control(page, "ti_preview_prompts")).to_have_value("my own [name]\nat sea")
     expect(page.locator("#ti_dataset_summary")).to_contain_text("6 pictures", timeout=SOON)
     expect(note).to_contain_text("Use the word in the negative prompt")
@@ -51,12 +55,16 @@ def test_a_training_that_ends_early_says_why_and_marks_the_best_step(
     fill(page, "ti_learning_rate", "1e-9")
     advanced(page, "validation_every", "5")
     advanced(page, "patience", "2")
+    advanced(page, "more_options", "latent_sampling = 'once'\ntimestep_sampling = 'uniform'")
     fill(page, "ti_preview_every", "60")
     fill(page, "ti_preview_prompts", "a photo of [name]\n[name] at night")
     page.get_by_role("button", name="Train Embedding").click()
     expect(page.get_by_role("heading", name="early-bird")).to_be_visible(timeout=SOON)
     expect(badge(page)).to_have_text("finished", timeout=PATIENCE)
     expect(page.locator(".ti-early")).to_contain_text("Finished early at step 10: the last 2 validations")
+    (asked,) = studio.data.glob("outputs/train/*-early-bird/request.json")
+    request = json.loads(asked.read_text())
+    assert (request["latent_sampling"], request["timestep_sampling"]) == ("once", "uniform")
     expect(page.locator(".ti-early")).to_contain_text("50 of 60 steps were saved")
     expect(page.locator(".ti-plot-validation-dot")).to_have_count(3)
     expect(page.locator(".ti-plot-best")).to_have_count(1)

@@ -44,7 +44,7 @@ def caption_for(picture: Path, captions: Mapping[Path, str]) -> str | None:
 def _entries(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise NotFound(f"There is no file {path}; expected a JSON file of captions.") from error
     except (ValueError, RecursionError) as error:
         raise BadCaption(f"{path} is not JSON: {error}.") from error

@@ -7,14 +7,16 @@ from gradio.components import Component
 
 from ti_studio.training.optimizer_options import OptimizerName, Scheduler
 from ti_studio.training.request import Precision, TrainRequest
+from ti_studio.web.more_options import more_options_box
 from ti_studio.web.preset_choice import AT_FIRST
 
 
-def advanced_options() -> dict[str, Component]:
-    """Builds the section; returns its controls by the request's fields."""
+def advanced_options() -> tuple[dict[str, Component], gr.Textbox]:
+    """Builds the section; returns its controls by the request's fields, and the box for those that have none."""
     with gr.Accordion("Advanced", open=False, elem_id="ti_advanced"):
         gr.Markdown("As the preset has them unless changed. docs/training.md says when each is worth a try.")
-        return _validation() | _rows() | _optimizer() | _objective() | _computing() | _words()
+        controls = _validation() | _rows() | _optimizer() | _objective() | _computing() | _words()
+        return controls, more_options_box()
 
 
 def unshown_options(controls: dict[str, Component]) -> dict[str, Any]:

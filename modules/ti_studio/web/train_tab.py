@@ -11,7 +11,7 @@ from ti_studio.web.advanced_options import advanced_options, unshown_options
 from ti_studio.web.datasets import dataset_group
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.form import Form
-from ti_studio.web.more_options import NAME, more_options_box, read_more_options
+from ti_studio.web.more_options import NAME, read_more_options
 from ti_studio.web.pieces import AT_ONCE, QUIET, live_text, place
 from ti_studio.web.preset_choice import AT_FIRST, preset_choice
 from ti_studio.web.quicksettings import Quicksettings
@@ -35,8 +35,8 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
             controls |= _learning()
             controls |= _size()
             controls |= _records()
-            controls |= advanced_options()
-            more = more_options_box()
+            advanced, more = advanced_options()
+            controls |= advanced
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_monitor"):
             with gr.Row(elem_id="ti_train_actions"):
                 train = gr.Button(
