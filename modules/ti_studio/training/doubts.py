@@ -48,5 +48,5 @@ def _slow(request: TrainRequest) -> Iterator[str]:
         yield (
             f"Learning rate {request.learning_rate} for {request.max_steps} steps can move a coordinate of the word by "
             f"{reach:.2g} at most, and one is about {COORDINATE} large: the word will mean nearly what it did at the "
-            "start. It is obeyed; 0.005 is usual."
+            "start. It is obeyed; 0.005 for some hundred steps is usual."
         )
