@@ -430,6 +430,25 @@ def test_a_training_does_not_go_on_with_another_checkpoint_of_the_same_title(tin
     assert place.state.read_bytes() == state
 
 
+@pytest.mark.parametrize("name", ["vae.safetensors", "folder"])
+def test_another_vae_of_the_same_name_is_noticed(tiny_model: Model, place: Place, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    file = path if path.suffix else path / "diffusion_pytorch_model.safetensors"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"one")
+    wanted = request(vae=str(path))
+
+    def identity() -> Identity:
+        return Identity.of(scan_folders(wanted.dataset_folders(str(place.dataset)), (32, 32)), tiny_model.info, wanted)
+
+    notes = identity().notes()
+    assert list(identity().changes_since(notes)) == []
+    file.write_bytes(b"two")
+    (told,) = identity().changes_since(notes)
+
+    assert told.startswith(f"The VAE {path} is another one")
+
+
 def test_the_state_of_very_many_pictures_names_none_of_them(tiny_model: Model, place: Place, pictures: Path) -> None:
     dataset = scan_folders(request().dataset_folders(str(pictures)), (32, 32))
     whole = Identity.of(dataset, tiny_model.info, request())

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ti_studio.errors import Conflict
 from ti_studio.models.checkpoints import CheckpointInfo
@@ -18,6 +19,8 @@ _NAMED = 5
 """Files that a warning names."""
 
 _SHOWN_CHARACTERS = 60
+
+_READ_BYTES = 1 << 20
 
 _CHANGES_NO_STEP = frozenset(
     {
@@ -59,6 +62,8 @@ class Identity:
     sha256: str
     """The checkpoint's."""
     request: TrainRequest
+    vae: str = ""
+    """SHA-256 of the VAE that takes the place of the checkpoint's; empty if none does."""
 
     @classmethod
     def of(cls, dataset: Dataset, checkpoint: CheckpointInfo, request: TrainRequest) -> "Identity":
@@ -73,7 +78,8 @@ class Identity:
             caption = hashlib.sha256(sample.caption.encode()).hexdigest()
             name = f"{sample.path.parent.name}/{sample.path.name}" if several else sample.path.name
             pictures[_unused(name, pictures)] = f"{_with_mask(content, sample)[:12]}-{caption[:12]}"
-        return cls(whole.hexdigest(), pictures, checkpoint.title, checkpoint.sha256, request)
+        vae = _digest(Path(request.vae)) if request.vae else ""
+        return cls(whole.hexdigest(), pictures, checkpoint.title, checkpoint.sha256, request, vae)
 
     def notes(self) -> dict[str, str]:
         """Returns what of it is kept in a state."""
@@ -83,6 +89,7 @@ class Identity:
             "pictures": pictures if len(pictures.encode()) <= MOST_BYTES else "",
             "checkpoint": json.dumps({"title": self.title, "sha256": self.sha256}),
             "request": self.request.model_dump_json(),
+            "vae": self.vae,
         }
 
     def changes_since(self, notes: Mapping[str, str]) -> Iterator[str]:
@@ -99,7 +106,13 @@ class Identity:
                 f"The pictures or captions have changed since the training was stopped: {told or 'their order'}. "
                 "The word will not be that of an uninterrupted training."
             )
-        changed = "; ".join(self._changed_options(_object(notes.get("request"))))
+        options = _object(notes.get("request"))
+        if options.get("vae") == self.request.vae and notes.get("vae", self.vae) != self.vae:
+            yield (
+                f"The VAE {self.request.vae} is another one than when the training was stopped. The word will not be "
+                "that of an uninterrupted training."
+            )
+        changed = "; ".join(self._changed_options(options))
         if changed:
             yield f"The options have changed since the training was stopped: {changed}."
 
@@ -144,6 +157,16 @@ def _counted(what: str, names: list[str]) -> Iterator[str]:
 def _with_mask(content: bytes, sample: Sample) -> str:
     mask = b"" if sample.mask is None else hashlib.sha256(sample.mask.read_bytes()).digest()
     return hashlib.sha256(content + mask).hexdigest()
+
+
+def _digest(place: Path) -> str:
+    """Returns the digest of a file, or of all files in a folder."""
+    digest = hashlib.sha256()
+    for path in [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            while read := file.read(_READ_BYTES):
+                digest.update(read)
+    return digest.hexdigest()
 
 
 def _unused(name: str, taken: Mapping[str, str]) -> str:
