@@ -141,7 +141,7 @@ export function cardPicker(section, library) {
     event.preventDefault();
     bar.search.focus();
   });
-  document.addEventListener("input", () => mark(grid.cells()));
+  document.addEventListener("input", ({ target }) => target !== bar.search && mark(grid.cells()));
   if (outside) window.addEventListener("focus", () => mark(grid.cells()));
   dragCards(grid.root, cardOf);
   grid.resize(bar.choice.size);

@@ -29,19 +29,22 @@ export function cardGrid({ make, onDraw }) {
     const columns = Math.max(1, Math.floor((inner + GAP) / (least + GAP)));
     const width = Math.floor((inner - GAP * (columns - 1)) / columns);
     if (columns !== grid.columns || width !== grid.width) grid = { columns, width, height: width + TEXT };
-    space.style.height = `${Math.max(0, Math.ceil(total / columns) * (grid.height + GAP) - GAP)}px`;
     return true;
   };
-  const inSight = () => {
+  /** Returns from which card to which those are that are in sight, and `nearly` of the grid's height above and below. */
+  const inSight = (top, height, nearly) => {
     const row = grid.height + GAP;
-    const more = root.clientHeight * NEARLY;
-    const first = Math.max(0, Math.floor((root.scrollTop - more) / row));
-    const last = Math.ceil((root.scrollTop + root.clientHeight + more) / row);
+    const first = Math.max(0, Math.floor((top - height * nearly) / row));
+    const last = Math.ceil((top + height * (1 + nearly)) / row);
     return [first * grid.columns, Math.min(cards.length, last * grid.columns)];
   };
-  const draw = () => {
-    if (!root.clientHeight) return;
-    const [from, to] = inSight();
+  /** Draws the cards that are nearly in sight; with `atOnce`, of those that are not there yet only what is in sight. */
+  const draw = ({ atOnce = false } = {}) => {
+    const height = root.clientHeight; // before anything is changed: the page would have to be laid out for it
+    const top = root.scrollTop;
+    if (!height) return;
+    const [from, to] = inSight(top, height, NEARLY);
+    const [first, last] = atOnce ? inSight(top, height, 0) : [from, to];
     const wanted = new Map();
     for (let index = from; index < to; index++) wanted.set(cards[index].id, index);
     for (const [id, { cell, card }] of cells) {
@@ -53,15 +56,18 @@ export function cardGrid({ make, onDraw }) {
     const fresh = [];
     for (const [id, index] of wanted) {
       if (!cells.has(id)) {
+        if (index < first || index >= last) continue;
         cells.set(id, { card: cards[index], cell: make(cards[index]) });
         fresh.push(cells.get(id));
       }
       put(cells.get(id), index);
     }
+    const all = `${Math.max(0, Math.ceil(total / grid.columns) * (grid.height + GAP) - GAP)}px`;
+    if (space.style.height !== all) space.style.height = all;
     if (fresh.length) onDraw(fresh);
   };
-  const layOut = () => {
-    if (measure()) draw();
+  const layOut = (how) => {
+    if (measure()) draw(how);
   };
   const put = (entry, index) => {
     const { cell } = entry;
@@ -96,7 +102,8 @@ export function cardGrid({ make, onDraw }) {
     if (fromTop) root.scrollTop = 0;
     current = fromTop ? 0 : Math.min(current, Math.max(0, cards.length - 1));
     const hadFocus = root.contains(document.activeElement);
-    layOut();
+    layOut({ atOnce: true });
+    requestAnimationFrame(() => setTimeout(draw)); // the rest when what is in sight is on the screen
     if (hadFocus && !root.contains(document.activeElement)) focus(current);
   };
   const resize = (size) => {
@@ -135,6 +142,6 @@ export function cardGrid({ make, onDraw }) {
     if (index >= 0) current = index;
   });
   root.addEventListener("scroll", soon, { passive: true });
-  new ResizeObserver(layOut).observe(root);
+  new ResizeObserver(() => layOut()).observe(root);
   return { root, show, resize, focus, cells: () => [...cells.values()] };
 }

@@ -209,7 +209,7 @@ def test_choices_survive_a_reload_and_the_first_cards_come_without_the_rest(
     open_cards(page)
     expect(page.locator("#ti_cards [aria-posinset='1'] strong")).to_have_text("word1499", timeout=SOON)
     assert sizes[0] < 100_000
-    assert page.locator("#ti_cards .ti-card-cell").first.evaluate("cell => cell.clientWidth") > 180
+    page.wait_for_function("document.querySelector('#ti_cards .ti-card-cell')?.clientWidth > 180", timeout=SOON)
     expect(page.locator("#ti_cards .ti-tree")).to_be_hidden()
     expect(note(page)).to_have_text(f"{MANY + 2} of {MANY + 2} …")
     page.unroute_all(behavior="ignoreErrors")

@@ -1,5 +1,6 @@
 """Writes an embedding in the layout of another program."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -9,7 +10,7 @@ from PIL import Image
 from ti_studio.embeddings.embedding import Embedding, EmbeddingError
 from ti_studio.embeddings.files import check_name, embedding_bytes
 from ti_studio.embeddings.layouts import to_a1111
-from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, picture_with
+from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, picture_with, told
 from ti_studio.errors import Conflict
 from ti_studio.folders import atomic_write
 
@@ -73,14 +74,15 @@ def card_picture(path: Path) -> Image.Image:
         EmbeddingError: the file is no picture that can be read.
     """
     try:
-        with Image.open(path, formats=known_formats(_PICTURES)) as image:
+        content = path.read_bytes()
+        with Image.open(BytesIO(content), formats=known_formats(_PICTURES, content)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise EmbeddingError(f"The picture {path.name} has more than {MAX_PIXELS:,} pixels; expected fewer.")
             made = image.convert("RGB")
             made.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
             return made
     except PICTURE_DAMAGE as error:
-        raise EmbeddingError(f"The picture {path} can't be read: {error}. Expected one for the card.") from error
+        raise EmbeddingError(f"The picture {path} can't be read: {told(error)}. Expected one for the card.") from error
 
 
 def _diffusers(embedding: Embedding) -> dict[str, bytes]:

@@ -23,9 +23,12 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ti_studio.embeddings.errors import NoEmbedding, UnreadableEmbedding
+from ti_studio.embeddings.jpeg_xl import is_jpeg_xl, size_of
 
 PICTURE_ENDINGS = (".png", ".webp", ".avif", ".jxl")
 _FORMATS = ("PNG", "WEBP", "AVIF", "JXL")
+_WITH_TEXTS = "PNG"
+"""The one of them that can say in a text that there is an embedding in it."""
 _RUNS_A_PROGRAM = "EPS"
 
 _JXL_PLUGIN = "pillow_jxl"
@@ -67,7 +70,7 @@ def read_picture(content: bytes) -> dict[str, object]:
         UnreadableEmbedding: there is none, or it is damaged.
     """
     try:
-        with Image.open(BytesIO(content), formats=known_formats(_FORMATS)) as image:
+        with Image.open(BytesIO(content), formats=known_formats(_FORMATS, content)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise NoEmbedding(f"has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}")
             # Most have the chunk before the pixels, which need not be unpacked then.
@@ -76,28 +79,45 @@ def read_picture(content: bytes) -> dict[str, object]:
                 return _parsed(_decoded(text))
             pixels = np.asarray(image.convert("RGB"))
     except PICTURE_DAMAGE as error:
-        raise NoEmbedding(f"is no picture that can be read ({error})") from error
+        raise NoEmbedding(f"is no picture that can be read ({told(error)})") from error
     return _parsed(_from_pixels(pixels))
 
 
 def has_chunk(path: Path) -> bool:
     """Tells whether a picture says of itself that there is an embedding in it; its pixels are not looked at."""
     try:
-        with Image.open(path, formats=known_formats(_FORMATS)) as image:
+        with Image.open(path, formats=[_WITH_TEXTS]) as image:
             return CHUNK in image.info
     except PICTURE_DAMAGE:
         return False
 
 
-def known_formats(wanted: Sequence[str] | None = None) -> list[str]:
-    """Returns those of the formats that Pillow can read here; None: all that it reads by itself.
+def told(error: Exception) -> str:
+    """Returns what is wrong with a picture; what Pillow says of one of no kind that it knows is where it lies in
+    memory."""
+    return "it is of no kind that is read here" if isinstance(error, UnidentifiedImageError) else str(error)
+
+
+def known_formats(wanted: Sequence[str] | None = None, content: bytes = b"") -> list[str]:
+    """Returns those of the formats that Pillow can read here.
 
     Left to itself it goes by the content, whatever the file's name: for EPS it starts Ghostscript.
+
+    Args:
+        wanted: the formats; None: all that Pillow reads by itself.
+        content: of the file, if it is somebody else's. JPEG XL of more than MAX_PIXELS is then no format that is known:
+            its plug-in unpacks everything before it tells the size.
     """
     Image.init()
     if wanted is not None and "JXL" in wanted and has_jxl_plugin():
         importlib.import_module(_JXL_PLUGIN)
-    return [name for name in wanted or Image.OPEN if name in Image.OPEN and name != _RUNS_A_PROGRAM]
+    not_read = {_RUNS_A_PROGRAM, *(["JXL"] if is_jpeg_xl(content) and not _is_bearable(content) else [])}
+    return [name for name in wanted or Image.OPEN if name in Image.OPEN and name not in not_read]
+
+
+def _is_bearable(content: bytes) -> bool:
+    size = size_of(content)
+    return size is not None and size[0] * size[1] <= MAX_PIXELS
 
 
 def has_jxl_plugin() -> bool:

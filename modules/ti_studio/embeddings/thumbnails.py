@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ti_studio.embeddings.names import displayed
-from ti_studio.embeddings.pictures import known_formats
+from ti_studio.embeddings.pictures import known_formats, told
 from ti_studio.errors import StudioError
 from ti_studio.folders import atomic_write
 
@@ -112,7 +112,7 @@ def _small(picture: Path) -> bytes:
 def _opened(content: bytes, name: str, longest: int) -> Image.Image:
     """Returns the picture, upright and no longer than `longest`, in RGB or RGBA."""
     try:
-        with Image.open(BytesIO(content), formats=known_formats(FORMATS)) as image:
+        with Image.open(BytesIO(content), formats=known_formats(FORMATS, content)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadPicture(
                     f"{displayed(name)} has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}."
@@ -123,7 +123,7 @@ def _opened(content: bytes, name: str, longest: int) -> Image.Image:
             made = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
             made.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
     except _DAMAGE as error:
-        raise BadPicture(f"{displayed(name)} is no picture that can be read ({error}).") from error
+        raise BadPicture(f"{displayed(name)} is no picture that can be read ({told(error)}).") from error
     made.info = {"parameters": text}
     return made
 

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from ti_studio.embeddings.library import Entry, Library
-from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats
+from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, told
 from ti_studio.errors import StudioError
 from ti_studio.generation.infotext import SHORT_HASH, plain_name
 from ti_studio.generation.request import GenerateRequest
@@ -85,7 +85,7 @@ def infotext_of(picture: bytes) -> str:
         NoInfotext: the file is no picture, or carries none.
     """
     try:
-        with Image.open(BytesIO(picture), formats=known_formats(_FORMATS)) as image:
+        with Image.open(BytesIO(picture), formats=known_formats(_FORMATS, picture)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise NoInfotext(
                     f"The picture has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}."
@@ -93,7 +93,7 @@ def infotext_of(picture: bytes) -> str:
             text = image.info.get("parameters")
             comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
     except PICTURE_DAMAGE as error:
-        raise NoInfotext(f"The file is no picture that can be read: {error}") from error
+        raise NoInfotext(f"The file is no picture that can be read: {told(error)}.") from error
     if isinstance(text, str) and text.strip():
         return text
     if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):

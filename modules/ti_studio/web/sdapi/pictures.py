@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict
 
-from ti_studio.embeddings.pictures import PICTURE_DAMAGE, known_formats
+from ti_studio.embeddings.pictures import PICTURE_DAMAGE, known_formats, told
 from ti_studio.generation.restoring import Infotext, NoInfotext, infotext_of, read_infotext
 from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
 from ti_studio.web.views import View
@@ -76,12 +76,12 @@ def _texts(data: bytes) -> dict[str, str]:
         NotPossibleHere: it is no picture.
     """
     try:
-        with Image.open(BytesIO(data), formats=known_formats()) as image:
+        with Image.open(BytesIO(data), formats=known_formats(None, data)) as image:
             return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
     except UnidentifiedImageError as error:
         raise NotPossibleHere(f"The {len(data):,} bytes are no picture that can be read.") from error
     except PICTURE_DAMAGE as error:
-        raise NotPossibleHere(f"The file is no picture that can be read: {error}") from error
+        raise NotPossibleHere(f"The file is no picture that can be read: {told(error)}.") from error
 
 
 def _fields(infotext: Infotext) -> dict[str, str]:
