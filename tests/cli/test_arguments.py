@@ -1,11 +1,12 @@
 """Options that follow from the request models."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
 from ti_studio.cli.arguments import WrongArguments, add_request_options, read_request
-from ti_studio.cli.train import add_train
+from ti_studio.cli.train import add_train, found_here
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.taught_word import TaughtWord
 
@@ -50,3 +51,16 @@ def test_more_words_are_an_argument_each() -> None:
     )
     with pytest.raises(WrongArguments, match=r"--more-words-0-vectors-per-token: .* \(found 'many'\)"):
         read_request(TrainRequest, parser.parse_args([*given, "--more-words", "y : cat : many"]))
+
+
+def test_files_are_looked_for_where_the_command_runs_and_else_are_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.safetensors").touch()
+
+    found = found_here(
+        read("--vae", "here.safetensors", "--initialization-file", "word.pt"), "vae", "initialization_file"
+    )
+
+    assert (found.vae, found.initialization_file) == (str(tmp_path / "here.safetensors"), "word.pt")

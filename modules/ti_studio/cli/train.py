@@ -104,8 +104,9 @@ def run_train(options: argparse.Namespace) -> int:
     if options.dataset_config is not None:
         _read_dataset(options)
     request = read_request(TrainRequest, options, partial(filled, options.preset))
-    more_words = tuple(_absolute(word, "initialization_file") for word in request.more_words)
-    request = _absolute(request, "dataset_directory", "mask_directory", "metadata_file", "initialization_file", "vae")
+    more_words = tuple(found_here(word, "initialization_file") for word in request.more_words)
+    request = found_here(request, "initialization_file", "vae")
+    request = _absolute(request, "dataset_directory", "mask_directory", "metadata_file")
     jobs = Jobs(read_folders(options))
     return follow(jobs, jobs.submit(request.model_copy(update={"more_words": more_words})))
 
@@ -115,6 +116,13 @@ def _absolute(given: Given, *places: str) -> Given:
     runs."""
     paths = {name: str(Path(path).expanduser().resolve()) for name in places if (path := getattr(given, name))}
     return given.model_copy(update=paths)
+
+
+def found_here(given: Given, *places: str) -> Given:
+    """Returns the same with those of the paths absolute that are there where the command runs; others are names in the
+    folders where such files are kept."""
+    there = [name for name in places if (path := getattr(given, name)) and Path(path).expanduser().exists()]
+    return _absolute(given, *there)
 
 
 def _read_dataset(options: argparse.Namespace) -> None:
