@@ -210,4 +210,7 @@ def test_accounts_and_paths_are_text_as_in_a1111(data: Path) -> None:
     flags = ExtensionHost(data, server).cmd_opts
 
     assert (flags.data_dir, flags.gradio_auth) == (str(data), "ann:secret,bob:b")
+    assert flags.embeddings_dir == str(data / "embeddings"), "A1111 has a folder also where none is given"
+    given = ServerOptions(data_dir=data, embeddings_dir=data / "words")
+    assert ExtensionHost(data, given).cmd_opts.embeddings_dir == str(data / "words")
     assert ExtensionHost(data, ServerOptions()).cmd_opts.gradio_auth is None

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ti_studio.folders import repository_root
 from ti_studio.server_options import ServerOptions
 
 NOT_HERE: dict[str, Any] = {
@@ -16,9 +17,16 @@ NOT_HERE: dict[str, Any] = {
 
 
 def command_line_options(server: ServerOptions) -> argparse.Namespace:
-    """Returns the flags; paths and accounts as text, as in A1111."""
+    """Returns the flags; paths and accounts as text, and the folders also where they are not given, as in A1111."""
+    data = (server.data_dir or repository_root()).absolute()
+    folders = {
+        "data_dir": data,
+        "embeddings_dir": server.embeddings_dir or data / "embeddings",
+        "textual_inversion_templates_dir": data / "textual_inversion_templates",
+    }
     given = {field.name: getattr(server, field.name) for field in fields(server) if field.name != "extension_flags"}
-    namespace = argparse.Namespace(**{**NOT_HERE, **{name: _plain(value) for name, value in given.items()}})
+    values = {**NOT_HERE, **given, **folders}
+    namespace = argparse.Namespace(**{name: _plain(value) for name, value in values.items()})
     for name in ("gradio_auth", "api_auth"):
         setattr(namespace, name, ",".join(f"{user}:{password}" for user, password in getattr(server, name)) or None)
     return namespace
