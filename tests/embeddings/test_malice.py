@@ -360,6 +360,7 @@ def test_a_picture_of_another_kind_is_not_even_opened(tmp_path: Path) -> None:
         *('{"TORCHTENSOR": "abc"}', '{"TORCHTENSOR": {}}', '{"TORCHTENSOR": null}', '{"TORCHTENSOR": [1e999]}'),
         '{"TORCHTENSOR": ' + "[" * 200 + "]" * 200 + "}",
         '{"TORCHTENSOR": [1' + "0" * 400 + "]}",
+        *('{"TORCHTENSOR": 1}', '{"TORCHTENSOR": {"TORCHTENSOR": false}}', '{"TORCHTENSOR": {"TORCHTENSOR": [[1]]}}'),
     ],
 )
 def test_a_card_that_holds_something_else_is_refused(tmp_path: Path, inside: str) -> None:

@@ -161,7 +161,11 @@ def _parsed(text: bytes) -> dict[str, object]:
 
 
 def _list_as_tensor(found: dict[str, Any]) -> object:
-    return torch.tensor(found[_TENSOR], dtype=torch.float32) if _TENSOR in found else found
+    if _TENSOR not in found:
+        return found
+    if not isinstance(found[_TENSOR], list):
+        raise TypeError(f"{_TENSOR} is a {type(found[_TENSOR]).__name__}; expected a list")
+    return torch.tensor(found[_TENSOR], dtype=torch.float32)
 
 
 def _with_panels(image: Image.Image, content: bytes) -> Image.Image:
