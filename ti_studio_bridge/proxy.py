@@ -35,6 +35,8 @@ NOT_FOR_THE_STUDIO = HOP_BY_HOP | {"cookie", "authorization", "content-length", 
 """The login is the WebUI's, and none of the studio's business."""
 NOT_FOR_THE_BROWSER = HOP_BY_HOP | {"content-length", "date", "server", "set-cookie"}
 OWN_SITE = frozenset({"same-origin", "none"})
+NOT_TO_BE_PACKED = ("text/event-stream", "image/", "application/octet-stream", "application/zip")
+"""Events, which a compressing WebUI would keep back until there are many, and what would only take its time."""
 
 
 def add_routes(app: Any, bridge: Bridge, *, completion: bool) -> None:
@@ -132,7 +134,7 @@ def _answered(answer: httpx.Response) -> Response:
         for name, value in answer.headers.raw
         if name.decode("latin-1").lower() not in NOT_FOR_THE_BROWSER
     ]
-    if answer.headers.get("content-type", "").startswith("text/event-stream"):
-        # The WebUI's own compression would keep events back until there are many; it leaves encoded answers alone.
-        response.headers["content-encoding"] = "identity"
+    if answer.headers.get("content-type", "").startswith(NOT_TO_BE_PACKED):
+        # The WebUI's own compression leaves encoded answers alone.
+        response.headers.setdefault("content-encoding", "identity")
     return response

@@ -99,6 +99,12 @@ def has_loaded(picture: Locator) -> bool:
     return bool(picture.evaluate("image => image.complete && image.naturalWidth > 0"))
 
 
+def packing_of(picture: Locator) -> str | None:
+    """Returns how a picture's file comes, of a host that would compress it."""
+    packing: str | None = picture.evaluate("async image => (await fetch(image.src)).headers.get('content-encoding')")
+    return packing
+
+
 def listening_port(process: psutil.Process) -> int:
     """Returns the port that a process listens on, and that nobody but this machine reaches."""
     (connection,) = [made for made in process.net_connections("tcp") if made.status == psutil.CONN_LISTEN]
@@ -126,7 +132,8 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
     expect(badge).to_have_text("running", timeout=PATIENCE)
     expect(studio.locator("#ti_monitor .ti-notices")).to_contain_text("The WebUI freed its memory for this training")
     assert host.get("stand-in/state")["device"] == "cpu"
-    assert has_loaded(studio.locator("#ti_thumbnails img").first)
+    thumbnail = studio.locator("#ti_thumbnails img").first
+    assert has_loaded(thumbnail) and packing_of(thumbnail) == "identity"
     studio.get_by_role("button", name="Stop", exact=True).click()
     expect(badge).to_have_text("stopped", timeout=PATIENCE)
     assert not list(host.embeddings.iterdir())
