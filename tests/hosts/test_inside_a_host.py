@@ -127,15 +127,20 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
     url = address(host)
     studio = open_tab(page, url)
     expect(studio.locator("#ti_checkpoint input")).to_have_value("demo", timeout=SOON)
+    another = open_tab(page.context.new_page(), url)
+    another.get_by_role("tab", name="Train").click()
     begin_training(studio, "bluetent7", drawings, max_steps=60)
-    badge = studio.locator("#ti_monitor .ti-head .ti-badge")
+    badge, seen_there = (shown.locator("#ti_monitor .ti-head .ti-badge") for shown in (studio, another))
     expect(badge).to_have_text("running", timeout=PATIENCE)
+    expect(seen_there).to_have_text("running", timeout=SOON)
     expect(studio.locator("#ti_monitor .ti-notices")).to_contain_text("The WebUI freed its memory for this training")
     assert host.get("stand-in/state")["device"] == "cpu"
     thumbnail = studio.locator("#ti_thumbnails img").first
     assert has_loaded(thumbnail) and packing_of(thumbnail) == "identity"
     studio.get_by_role("button", name="Stop", exact=True).click()
     expect(badge).to_have_text("stopped", timeout=PATIENCE)
+    expect(seen_there).to_have_text("stopped", timeout=SOON)
+    page.context.pages[-1].close()
     assert not list(host.embeddings.iterdir())
 
     for start in (2, 3):
