@@ -26,6 +26,8 @@ GONE_SECONDS = 120
 STARTED_WITH = {"a1111": ("--api",), "forge": ("--subpath", "sd")}
 """What lies between browser and host: A1111's middlewares for its REST, and a web server that takes the path off."""
 
+BADGE = "#ti_monitor .ti-head .ti-badge"
+
 
 def open_tab(page: Page, address: str) -> FrameLocator:
     """Opens the studio's tab in the host's page and returns the studio's own."""
@@ -105,6 +107,14 @@ def packing_of(picture: Locator) -> str | None:
     return packing
 
 
+def check_what_a_training_shows(host: Host, studio: FrameLocator) -> None:
+    """Looks at the notice of a training that runs, and at the thumbnails of its pictures."""
+    expect(studio.locator("#ti_monitor .ti-notices")).to_contain_text("The WebUI freed its memory for this training")
+    assert host.get("stand-in/state")["device"] == "cpu"
+    thumbnail = studio.locator("#ti_thumbnails img").first
+    assert has_loaded(thumbnail) and packing_of(thumbnail) == "identity"
+
+
 def listening_port(process: psutil.Process) -> int:
     """Returns the port that a process listens on, and that nobody but this machine reaches."""
     (connection,) = [made for made in process.net_connections("tcp") if made.status == psutil.CONN_LISTEN]
@@ -127,19 +137,15 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
     url = address(host)
     studio = open_tab(page, url)
     expect(studio.locator("#ti_checkpoint input")).to_have_value("demo", timeout=SOON)
-    another = open_tab(page.context.new_page(), url)
-    another.get_by_role("tab", name="Train").click()
+    another = open_tab(page.context.new_page(), url)  # the monitor is in its page, whichever tab is shown
     begin_training(studio, "bluetent7", drawings, max_steps=60)
-    badge, seen_there = (shown.locator("#ti_monitor .ti-head .ti-badge") for shown in (studio, another))
+    badge = studio.locator(BADGE)
     expect(badge).to_have_text("running", timeout=PATIENCE)
-    expect(seen_there).to_have_text("running", timeout=SOON)
-    expect(studio.locator("#ti_monitor .ti-notices")).to_contain_text("The WebUI freed its memory for this training")
-    assert host.get("stand-in/state")["device"] == "cpu"
-    thumbnail = studio.locator("#ti_thumbnails img").first
-    assert has_loaded(thumbnail) and packing_of(thumbnail) == "identity"
+    expect(another.locator(BADGE)).to_have_text("running", timeout=SOON)
+    check_what_a_training_shows(host, studio)
     studio.get_by_role("button", name="Stop", exact=True).click()
     expect(badge).to_have_text("stopped", timeout=PATIENCE)
-    expect(seen_there).to_have_text("stopped", timeout=SOON)
+    expect(another.locator(BADGE)).to_have_text("stopped", timeout=SOON)
     page.context.pages[-1].close()
     assert not list(host.embeddings.iterdir())
 
