@@ -38,6 +38,13 @@ def open_tab(page: Page, address: str) -> FrameLocator:
     return studio
 
 
+def open_monitor(page: Page, address: str) -> FrameLocator:
+    """Opens the studio's tab, and the Train tab in it."""
+    studio = open_tab(page, address)
+    studio.get_by_role("tab", name="Train").click()
+    return studio
+
+
 def show_tab(page: Page, name: str) -> None:
     """Shows one of the host's own tabs; in Gradio 3 they are plain buttons."""
     page.locator("#tabs button").filter(has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
@@ -137,7 +144,7 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
     url = address(host)
     studio = open_tab(page, url)
     expect(studio.locator("#ti_checkpoint input")).to_have_value("demo", timeout=SOON)
-    another = open_tab(page.context.new_page(), url)  # the monitor is in its page, whichever tab is shown
+    another = open_monitor(page.context.new_page(), url)
     begin_training(studio, "bluetent7", drawings, max_steps=60)
     badge = studio.locator(BADGE)
     expect(badge).to_have_text("running", timeout=PATIENCE)
@@ -155,8 +162,7 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
         page.goto(url)
     assert host.studios() == [studio_process]
 
-    studio = open_tab(page, url)
-    studio.get_by_role("tab", name="Train").click()
+    studio = open_monitor(page, url)
     studio.get_by_role("button", name="Resume").click()
     expect(badge).to_have_text("finished", timeout=PATIENCE)
     assert (host.embeddings / "bluetent7.safetensors").is_file()
