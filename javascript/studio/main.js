@@ -20,14 +20,15 @@ async function start() {
   watchKeys();
   trainForm();
   whenThere("ti_extensions").then(extensionList);
-  const [cardsSection, cardsButton] = await Promise.all(["ti_cards", "ti_cards_button"].map(whenThere));
   const library = cardLibrary();
-  const cards = cardPicker(cardsSection, library);
-  document.addEventListener("click", ({ target }) => {
+  const made = whenThere("ti_cards").then((section) => cardPicker(section, library));
+  document.addEventListener("click", async ({ target }) => {
     if (!target.closest("#ti_cards_button")) return;
-    document.getElementById("ti_cards_button").setAttribute("aria-expanded", String(cards.toggle()));
+    const picker = await made; // the button may be there first
+    document.getElementById("ti_cards_button").setAttribute("aria-expanded", String(picker.toggle()));
   });
-  cardsButton.setAttribute("aria-expanded", "false");
+  (await whenThere("ti_cards_button")).setAttribute("aria-expanded", "false");
+  const cards = await made;
   nameTools();
   readDroppedPictures(await whenThere("ti_prompts"), "ti_open_picture");
   await Promise.all(["ti_prompt", "ti_negative_prompt"].map(whenThere));

@@ -36,8 +36,11 @@ class Assets:
     def head(self) -> str:
         """Returns what the page's head needs, with relative addresses: the page may stand behind a proxy's path."""
         base = f"ti/static/{self.version}"
+        scripts = sorted(path.name for path in (self.root / SCRIPTS).glob("*.js"))
+        # All at once: module after module, the page would be drawn before the last of them is there.
+        preloaded = "".join(f'<link rel="modulepreload" href="{base}/studio/{name}">' for name in scripts)
         return (
-            f'<link rel="stylesheet" href="{base}/{STYLE}">'
+            f'<link rel="stylesheet" href="{base}/{STYLE}">{preloaded}'
             f'<script type="module" src="{base}/studio/main.js"></script>'
             '<meta name="color-scheme" content="light dark">'
         )
