@@ -81,18 +81,12 @@ class OptimizerOptions(BaseModel):
     @field_validator("optimizer")
     @classmethod
     def _optimizer_is_known_or_a_class(cls, name: str) -> str:
-        if name in get_args(OptimizerName) or _CLASS_PATH.fullmatch(name):
-            return name
-        known = ", ".join(get_args(OptimizerName))
-        raise ValueError(f"There is no optimizer {name!r}; expected {known}, or the path of a class: torch.optim.SGD.")
+        return _known_or_a_class(name, "optimizer", get_args(OptimizerName))
 
     @field_validator("lr_scheduler")
     @classmethod
     def _scheduler_is_known_or_a_class(cls, name: str) -> str:
-        if name in get_args(Scheduler) or _CLASS_PATH.fullmatch(name):
-            return name
-        known = ", ".join(get_args(Scheduler))
-        raise ValueError(f"There is no scheduler {name!r}; expected {known}, or the path of a class.")
+        return _known_or_a_class(name, "scheduler", get_args(Scheduler))
 
     @field_validator("optimizer_args", "lr_scheduler_args", mode="before")
     @classmethod
@@ -110,6 +104,14 @@ class OptimizerOptions(BaseModel):
         if self.lr_scheduler_args and self.lr_scheduler in get_args(Scheduler):
             raise ValueError(f"lr_scheduler_args are of a class; {self.lr_scheduler} has options of its own.")
         return self
+
+
+def _known_or_a_class(name: str, what: str, known: tuple[str, ...]) -> str:
+    if name in known or _CLASS_PATH.fullmatch(name):
+        return name
+    raise ValueError(
+        f"There is no {what} {name!r}; expected {', '.join(known)}, or the path of a class: package.Class."
+    )
 
 
 def read_arguments(texts: tuple[str, ...]) -> dict[str, Any]:
