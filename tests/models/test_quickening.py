@@ -6,20 +6,24 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers.models.activations import GEGLU
+from diffusers.models.attention import FeedForward
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
 from ti_studio.models import attention as module
-from ti_studio.models import column_convolution, frozen_convolution, quickening
+from ti_studio.models import column_convolution, frozen_convolution, frugal_gate, quickening, winograd
 from ti_studio.models.attention import attention
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.frozen_convolution import freeze_convolutions
 from ti_studio.models.frozen_resnet import freeze_resnets
+from ti_studio.models.frozen_upsampling import FrozenUpsampling, freeze_upsamplers
 from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.models.quickening import quicken
+from ti_studio.models.winograd import WinogradConvolution, use_winograd
 from ti_studio.prompts.conditioning import Conditioning
 
 CPU = torch.device("cpu")
@@ -111,6 +115,25 @@ def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
         assert distance(layers(features), expected[0]) < 5e-3
 
 
+def test_a_gradient_with_channels_first_goes_back_as_one_product(
+    monkeypatch: pytest.MonkeyPatch, nothing_is_small: None
+) -> None:
+    """PyTorch would copy the weight for each row."""
+    monkeypatch.setattr(column_convolution, "_LARGE", 1)
+    layers = nn.Sequential(nn.Conv2d(4, 6, 3, padding=1).to(memory_format=torch.channels_last)).requires_grad_(False)
+    features = numbers(2, 4, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
+    gradient = numbers(2, 6, 8, 8, seed=1)
+    expected = torch.autograd.grad(layers(features), features, gradient)[0]
+    freeze_convolutions(layers)
+    result = layers(features)
+
+    with torch.profiler.profile() as seen:
+        found = torch.autograd.grad(result, features, gradient)[0]
+
+    assert distance(found, expected) < 1e-6
+    assert not [event for event in seen.events() if event.name == "aten::bmm"]
+
+
 def test_a_large_convolution_of_many_positions_is_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_convolution, "_LARGE", 1)
     plain = nn.Conv2d(4, 4, 3, padding=1).to(memory_format=torch.channels_last)
@@ -119,6 +142,100 @@ def test_a_large_convolution_of_many_positions_is_left_to_pytorch(monkeypatch: p
     assert geometry.suits(numbers(1, 4, 16, 16)) and geometry.suits(numbers(4, 4, 8, 8))
     assert not geometry.suits(numbers(2, 4, 16, 16))
     assert column_convolution.ColumnConvolution.of(plain.to(memory_format=torch.contiguous_format)) is None
+
+
+@pytest.fixture
+def tiny_ones_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets convolutions of a few channels be Winograd's, in more than one part."""
+    monkeypatch.setattr(winograd, "_FEWEST_CHANNELS", 1)
+    monkeypatch.setattr(winograd, "_TILES_AT_ONCE", 16)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 10), (9, 5), (1, 1)], ids=str)
+@pytest.mark.parametrize("bias", [True, False], ids=["with bias", "without"])
+def test_a_winograd_convolution_is_the_same_and_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch, tiny_ones_gain: None, size: tuple[int, int], bias: bool
+) -> None:
+    plain = nn.Conv2d(16, 24, 3, padding=1, bias=bias).to(memory_format=torch.channels_last)
+    layers = nn.Sequential(plain.requires_grad_(False), nn.SiLU(inplace=True))
+    features = numbers(2, 16, *size).contiguous(memory_format=torch.channels_last)
+    expected = there_and_back(layers, [features])
+
+    use_winograd(layers)
+
+    with monkeypatch.context() as changed:  # oneDNN's must not be asked
+        changed.delattr(torch, "conv2d")
+        kept, _ = kept_by(layers[0], [features])
+        found = there_and_back(layers, [features])
+        with torch.no_grad():
+            assert distance(layers(features), expected[0]) < 1e-6
+    assert not kept
+    assert found[0].is_contiguous(memory_format=torch.channels_last)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(16, 16, 3, padding=1).to(torch.bfloat16),
+        nn.Conv2d(16, 16, 3, padding=1, stride=2),
+        nn.Conv2d(16, 16, 3),
+        nn.Conv2d(16, 16, 1),
+        nn.Conv2d(16, 16, 3, padding=1, groups=2),
+        nn.Conv2d(16, 16, 3, padding=1, padding_mode="circular"),
+        nn.Conv2d(16, 4, 3, padding=1),
+        nn.Conv2d(16, 64, 3, padding=1),
+    ],
+    ids=["bfloat16", "stride", "no padding", "1×1", "groups", "circular", "few channels", "large"],
+)
+def test_other_convolutions_are_not_winograds(monkeypatch: pytest.MonkeyPatch, layer: nn.Conv2d) -> None:
+    monkeypatch.setattr(winograd, "_FEWEST_CHANNELS", 8)
+    monkeypatch.setattr(winograd, "_LARGEST", 9 * 16 * 16)
+    fitting = nn.Conv2d(16, 16, 3, padding=1)
+    assert WinogradConvolution.fits(fitting.to(memory_format=torch.channels_last))
+    assert not WinogradConvolution.fits(fitting.to(memory_format=torch.contiguous_format))
+    assert not WinogradConvolution.fits(layer.to(memory_format=torch.channels_last))
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last], ids=["first", "last"])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.bfloat16, 1.5e-2)])
+@pytest.mark.parametrize("output_size", [None, (10, 14), (9, 13)], ids=["double", "double, asked for", "odd"])
+def test_a_frozen_upsampler_is_diffusers(
+    monkeypatch: pytest.MonkeyPatch,
+    order: torch.memory_format,
+    dtype: torch.dtype,
+    most: float,
+    output_size: tuple[int, int] | None,
+) -> None:
+    layers = nn.Sequential(Upsample2D(16, use_conv=True, out_channels=24)).requires_grad_(False)
+    features = numbers(2, 16, 5, 7).contiguous(memory_format=order)
+    expected = there_and_back(lambda x: layers[0](x, output_size), [features])
+
+    freeze_upsamplers(layers.to(dtype))
+
+    with monkeypatch.context() as changed:
+        if output_size != (9, 13):  # the features must not be doubled
+            changed.delattr(torch, "conv2d")
+            kept, _ = kept_by(layers[0], [features.to(dtype)])
+            assert not kept
+        found = there_and_back(lambda x: layers[0](x, output_size), [features.to(dtype)])
+    assert isinstance(layers[0], FrozenUpsampling)
+    assert found[0].is_contiguous(memory_format=order)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < most
+
+
+def test_other_upsamplers_stay() -> None:
+    assert FrozenUpsampling.fits(Upsample2D(16, use_conv=True))
+    for other in (
+        Upsample2D(16),
+        Upsample2D(16, use_conv_transpose=True),
+        Upsample2D(16, use_conv=True, interpolate=False),
+        Upsample2D(16, use_conv=True, norm_type="ln_norm", eps=1e-5, elementwise_affine=True),
+        Upsample2D(16, use_conv=True, kernel_size=5, padding=2),
+    ):
+        assert not FrozenUpsampling.fits(other)
 
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.bfloat16, 8e-3)])
@@ -134,6 +251,25 @@ def test_a_frugal_gate_is_diffusers_and_keeps_one_tensor(
 
     kept, found = kept_by(layers, [features.to(dtype)])
     assert [tensor.shape[-1] for tensor in kept if tensor.shape[0] == 2] == [48]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < most
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+def test_a_large_feed_forward_keeps_what_comes_in_and_works_in_parts(
+    monkeypatch: pytest.MonkeyPatch, nothing_is_small: None, dtype: torch.dtype, most: float
+) -> None:
+    monkeypatch.setattr(frugal_gate, "_LARGE", 1)
+    monkeypatch.setattr(frugal_gate, "_POSITIONS_AT_ONCE", 4)
+    block = FeedForward(8, activation_fn="geglu").requires_grad_(False)
+    features = numbers(2, 5, 8)
+    expected = there_and_back(block, [features])
+
+    make_gates_frugal(block.to(dtype))
+
+    gate, _, out = block.net
+    kept, found = kept_by(lambda features: gate.into(out, features), [features.to(dtype)])
+    assert [tensor.shape for tensor in kept] == [features.shape]
     for ours, theirs in zip(found, expected, strict=True):
         assert distance(ours, theirs) < most
 
@@ -183,6 +319,7 @@ def test_a_quickened_unet_predicts_the_same_with_the_same_gradient(
 ) -> None:
     if large:
         request.getfixturevalue("nothing_is_small")
+        request.getfixturevalue("tiny_ones_gain")
     plain = load_as_it_is(tiny_families[family], Hardware(CPU, torch.float32))
     quick = load(tiny_families[family], Hardware(CPU, dtype))
     width = plain.unet.config.cross_attention_dim
@@ -203,7 +340,7 @@ def test_a_quickened_unet_predicts_the_same_with_the_same_gradient(
         assert distance(ours, theirs) < most
 
 
-def test_a_quickened_unet_paints_bit_for_bit_as_diffusers_does(tiny_checkpoint: CheckpointInfo) -> None:
+def test_a_quickened_unet_paints_as_diffusers_does(tiny_checkpoint: CheckpointInfo) -> None:
     plain, quick = (make(tiny_checkpoint, Hardware(CPU, torch.float32)) for make in (load_as_it_is, load))
     told = Conditioning(numbers(2, 77, plain.unet.config.cross_attention_dim))
 
@@ -212,7 +349,7 @@ def test_a_quickened_unet_paints_bit_for_bit_as_diffusers_does(tiny_checkpoint: 
             model.predict(numbers(2, 4, 8, 8), torch.tensor([10, 700]), told) for model in (quick, plain)
         )
 
-    assert torch.equal(found, expected)
+    assert distance(found, expected) < 1e-6
 
 
 def test_on_another_device_only_the_memory_format_changes(tiny_checkpoint: CheckpointInfo) -> None:

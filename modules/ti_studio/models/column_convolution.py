@@ -56,7 +56,9 @@ class ColumnConvolution:
         """Returns the gradient of features of a shape, from that of the convolution."""
         n, channels, height, width = shape
         rows, columns = gradient.shape[2:]
-        product = gradient.permute(0, 2, 3, 1) @ _matrix(weight)
+        # With channels first PyTorch would make a product of each row of them, and copy the weight for each.
+        positions = gradient.permute(0, 2, 3, 1).reshape(n * rows * columns, -1)
+        product = positions @ _matrix(weight)
         parts = product.view(n, rows, columns, self.kernel, self.kernel, channels)
         around = gradient.new_zeros(n, height + 2 * self.padding, width + 2 * self.padding, channels)
         for down in range(self.kernel):

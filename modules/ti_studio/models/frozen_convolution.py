@@ -38,7 +38,7 @@ class FrozenConvolution(nn.Module):
             if self._is_product and features.is_contiguous():
                 return self._product(features)
         elif torch.is_grad_enabled() and features.requires_grad:
-            found: Tensor = _Convolve.apply(features, self)  # type: ignore[no-untyped-call]
+            found: Tensor = Convolve.apply(features, self)  # type: ignore[no-untyped-call]
             return found
         if self._columns is not None and by_columns:
             return self._columns.there(features, self.weight, self.bias)
@@ -63,8 +63,8 @@ class FrozenConvolution(nn.Module):
         return found
 
 
-class _Convolve(torch.autograd.Function):
-    """Runs a layer, and its way back."""
+class Convolve(torch.autograd.Function):
+    """Runs a layer, which has its own way `back`, and keeps nothing."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, layer: Any) -> Tensor:

@@ -87,7 +87,8 @@ def _through(block: Any, features: Tensor, context: Tensor) -> Tensor:
     features = features + _attended(block.attn1, normed, normed)
     features = features + _attended(block.attn2, _normed(block.norm2, features), context)
     gate, _, out = block.ff.net
-    return features + F.linear(gate(_normed(block.norm3, features)), out.weight, out.bias)
+    fed: Tensor = gate.into(out, _normed(block.norm3, features))
+    return features + fed
 
 
 def _normed(norm: Any, features: Tensor) -> Tensor:

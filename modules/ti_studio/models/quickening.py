@@ -7,8 +7,11 @@ import torch
 from ti_studio.models.frozen_convolution import freeze_convolutions
 from ti_studio.models.frozen_resnet import freeze_resnets
 from ti_studio.models.frozen_transformer import freeze_transformers
+from ti_studio.models.frozen_upsampling import freeze_upsamplers
 from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import SMALL, Hardware
+from ti_studio.models.memory import give_large_blocks_back
+from ti_studio.models.winograd import use_winograd
 
 
 def quicken(unet: Any, hardware: Hardware) -> None:
@@ -18,10 +21,15 @@ def quicken(unet: Any, hardware: Hardware) -> None:
     Small ones gain nothing by it there, and norms lose.
     """
     on_cpu = hardware.device.type == "cpu"
-    if not (on_cpu and sum(weight.nbytes for weight in unet.parameters()) < SMALL):
+    is_small = sum(weight.nbytes for weight in unet.parameters()) < SMALL
+    if not (on_cpu and is_small):
         unet.to(memory_format=torch.channels_last)
     if not on_cpu:
         return
+    if not is_small:
+        give_large_blocks_back()
+    freeze_upsamplers(unet)
+    use_winograd(unet)
     freeze_convolutions(unet)
     freeze_resnets(unet)
     make_gates_frugal(unet)
