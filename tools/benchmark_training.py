@@ -3,14 +3,16 @@
     python -m tools.benchmark_training                            # the demo checkpoint: a minute
     python -m tools.benchmark_training --checkpoint sd15          # SD 1.5's real shapes: half an hour, 8 GB of memory
 
-Each variant runs in a process of its own, one at a time, in turns for `--rounds` rounds. The table shows medians over
-the steps of all rounds: seconds and CPU seconds a step (the latter are what to compare by when other work is going on),
-the peak memory, and the share of the plain loop's. The last lines are our resume state's size, the share of a step that
-is spent outside of the models, and how far our gradient is from the plain loop's. `sd15` is a checkpoint with random
-weights of the real shapes; any path of a checkpoint will do. `docs/speed.md` holds the results.
+Each variant runs in a process of its own, one at a time, in turns for `--rounds` rounds. With `--in-turns` all of them
+are loaded at once and change at every step, so that a machine which is now faster, now slower treats them alike. The
+table shows medians over the steps of all rounds: seconds and CPU seconds a step (the latter are what to compare by when
+other work is going on), the peak memory, and the share of the first loop's. The last lines are our resume state's size,
+the share of a step that is spent outside of the models, and how far our gradient is from the plain loop's. `sd15` is a
+checkpoint with random weights of the real shapes; any path of a checkpoint will do. `docs/speed.md` holds the results.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -18,10 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools.training_benchmark.variants import VARIANTS, Setting, run_variant, write_pictures
+from tools.training_benchmark.variants import VARIANTS, Setting, Turn, TurnOfMany, run_variant, write_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "models" / "Stable-diffusion" / "demo"
@@ -62,6 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="of each process [as many as there are cores]")
     for internal in ("--variant", "--work"):
         parser.add_argument(internal, help=argparse.SUPPRESS)
+    parser.add_argument("--in-turns", action="store_true", help="change at every step: needs the memory of all")
     parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     small = options.checkpoint != "sd15"
@@ -80,24 +84,64 @@ def _compare(options: argparse.Namespace, folder: Path) -> dict[str, list[Result
     names = options.variants.split(",")
     results: dict[str, list[Result]] = {name: [] for name in names}
     for number in range(options.rounds):
-        for name in names:
-            results[name].append(told := _run(options, folder, name))
+        for name, told in (_run_in_turns if options.in_turns else _run_in_a_row)(options, folder, names):
+            results[name].append(told)
             print(
                 f"round {number + 1}, {name}: {_seconds(told['cpu_seconds'])} CPU s a step", file=sys.stderr, flush=True
             )
     return results
 
 
+def _run_in_a_row(options: argparse.Namespace, folder: Path, names: list[str]) -> Iterator[tuple[str, Result]]:
+    for name in names:
+        yield name, _run(options, folder, name)
+
+
+def _run_in_turns(options: argparse.Namespace, folder: Path, names: list[str]) -> Iterator[tuple[str, Result]]:
+    """Runs variants at once, of which one makes a step while the others wait."""
+    running: dict[str, subprocess.Popen[str]] = {}
+    with contextlib.ExitStack() as stack:
+        for step in range(options.steps):
+            for name in names:
+                if step == 0:
+                    work = stack.enter_context(tempfile.TemporaryDirectory(dir=folder))
+                    running[name] = stack.enter_context(_start(options, name, work))
+                _let(running[name], name)
+        for name, process in running.items():
+            printed, _ = process.communicate()
+            yield name, _told(process, printed)
+
+
+def _let(process: "subprocess.Popen[str]", name: str) -> None:
+    """Lets a variant make one step."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    if not process.stdout.readline():
+        raise SystemExit(f"{name} ended before its time, with {process.wait()}.")
+
+
+def _told(process: "subprocess.Popen[str]", printed: str) -> Result:
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    told: Result = json.loads(printed.splitlines()[-1])
+    return told
+
+
 def _run(options: argparse.Namespace, folder: Path, name: str) -> Result:
     """Runs a variant in a process of its own."""
-    with tempfile.TemporaryDirectory(dir=folder) as work:
-        command = [sys.executable, "-m", "tools.benchmark_training", "--variant", name, "--work", work]
-        command += ["--checkpoint", options.checkpoint, "--steps", str(options.steps)]
-        command += ["--batch-size", str(options.batch_size), "--began", str(time.time())]
-        environment = _environment(options)
-        done = subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-        told: Result = json.loads(done.stdout.splitlines()[-1])
-        return told
+    with tempfile.TemporaryDirectory(dir=folder) as work, _start(options, name, work) as process:
+        printed, _ = process.communicate()
+        return _told(process, printed)
+
+
+def _start(options: argparse.Namespace, name: str, work: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tools.benchmark_training", "--variant", name, "--work", work]
+    command += ["--checkpoint", options.checkpoint, "--steps", str(options.steps)]
+    command += ["--batch-size", str(options.batch_size), "--began", str(time.time())]
+    command += ["--in-turns"] * options.in_turns
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=_environment(options), stdin=pipe, stdout=pipe, text=True)
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
@@ -118,7 +162,8 @@ def _child(options: argparse.Namespace) -> None:
     if options.variant.startswith(EXACT):
         told: Result = {"difference": difference(setting, options.variant.removeprefix(f"{EXACT}-"))}
     else:
-        told = run_variant(VARIANTS[options.variant], setting, options.began)
+        turn = TurnOfMany() if options.in_turns else Turn()
+        told = run_variant(VARIANTS[options.variant], setting, options.began, turn)
     print(json.dumps(told))
 
 

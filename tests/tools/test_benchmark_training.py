@@ -9,7 +9,7 @@ from ti_studio.models.checkpoints import CheckpointInfo
 from tools import benchmark_training
 from tools.training_benchmark import variants
 from tools.training_benchmark.exactness import difference
-from tools.training_benchmark.variants import VARIANTS, Setting, run_variant, write_pictures
+from tools.training_benchmark.variants import VARIANTS, Setting, Turn, run_variant, write_pictures
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_every_loop_makes_its_steps(setting: Setting, name: str, monkeypatch: py
         monkeypatch.setattr(owner, attribute, getattr(owner, attribute))  # put back what the variant watches
     monkeypatch.setattr(variants.torch.autograd, "backward", variants.torch.autograd.backward)
 
-    told = run_variant(VARIANTS[name], setting, began=0.0)
+    told = run_variant(VARIANTS[name], setting, began=0.0, turn=Turn())
 
     json.dumps(told)
     assert len(told["seconds"]) == len(told["cpu_seconds"]) == 2

@@ -1,6 +1,7 @@
 """Runs one of the compared training loops in this process, and says what its steps take."""
 
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -58,6 +59,28 @@ class Setting:
     batch_size: int
 
 
+class Turn:
+    """Nobody else is running: all steps can be made at once."""
+
+    def wait(self) -> None:
+        """Returns when a step may be made."""
+
+    def end(self) -> None:
+        """Tells that one was made."""
+
+
+class TurnOfMany(Turn):
+    """Others are running, and whoever started them says on the standard input when a step may be made."""
+
+    def wait(self) -> None:
+        """Waits for a line, or for the end of the input."""
+        sys.stdin.readline()
+
+    def end(self) -> None:
+        """Prints a line."""
+        print(flush=True)
+
+
 @dataclass
 class _Clock:
     """Seconds and CPU seconds of each step, and of the models' part in them."""
@@ -69,18 +92,20 @@ class _Clock:
     models: float = 0.0
     first: float = 0.0
 
-    def watch(self, made: Iterator[object]) -> None:
-        """Takes in when each step is done."""
+    def watch(self, made: Iterator[object], turn: Turn) -> None:
+        """Takes in how long each step is on its way, from when its turn comes."""
+        turn.wait()
         wall, cpu = time.perf_counter(), time.process_time()
         for number, _ in enumerate(made):
-            now = time.perf_counter(), time.process_time()
             if number == 0:
                 self.first = time.time() - self.began
                 self.models = 0.0
             else:
-                self.seconds.append(now[0] - wall)
-                self.cpu_seconds.append(now[1] - cpu)
-            wall, cpu = now
+                self.seconds.append(time.perf_counter() - wall)
+                self.cpu_seconds.append(time.process_time() - cpu)
+            turn.end()
+            turn.wait()
+            wall, cpu = time.perf_counter(), time.process_time()
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the function with its time counted as the models'."""
@@ -103,7 +128,7 @@ def write_pictures(folder: Path, size: int) -> None:
         image.save(folder / f"{index}.png")
 
 
-def run_variant(variant: Variant, setting: Setting, began: float) -> dict[str, Any]:
+def run_variant(variant: Variant, setting: Setting, began: float, turn: Turn) -> dict[str, Any]:
     """Makes the steps; returns their seconds and CPU seconds, the peak memory, and what else is known of them."""
     info = identify(setting.checkpoint)
     hardware = hardware_for(info, variant.precision)
@@ -112,13 +137,13 @@ def run_variant(variant: Variant, setting: Setting, began: float) -> dict[str, A
     if variant.loop == "ours":
         model = load(info, hardware)
         _count_models(clock)
-        clock.watch(event for event in _training(model, setting, variant) if isinstance(event, Step))
+        clock.watch((event for event in _training(model, setting, variant) if isinstance(event, Step)), turn)
         told["overhead"] = 1 - clock.models / sum(clock.cpu_seconds)
         told["state_bytes"] = (setting.work / "state.safetensors").stat().st_size
     else:
         model = load_as_it_is(info, hardware)
         made = steps(model, material(model, setting), caches=variant.loop == "cached")
-        clock.watch(next(made) for _ in range(setting.steps))
+        clock.watch((next(made) for _ in range(setting.steps)), turn)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
     return told | {"seconds": clock.seconds, "cpu_seconds": clock.cpu_seconds, "peak": peak, "first": clock.first}
 
