@@ -12,7 +12,8 @@ from ti_studio.models.frozen_convolution import is_small
 
 _LARGE = 2**25
 """Bytes of a projection from which it is computed once more as well: SD 1's at 64×64 have 40 MiB in float32."""
-_POSITIONS_AT_ONCE = 256
+_POSITIONS_AT_ONCE = 4096
+"""Fewer make products that are too small for two threads."""
 
 
 class FrugalGate(nn.Module):
@@ -57,7 +58,7 @@ class _Gate(torch.autograd.Function):
 
 
 class _FeedForward(torch.autograd.Function):
-    """Keeps what is projected, an eighth of the projection, and takes it in parts that stay in the caches."""
+    """Keeps what is projected, an eighth of the projection, and takes many positions in parts."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, proj: Any, out: Any) -> Tensor:

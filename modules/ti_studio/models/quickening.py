@@ -10,7 +10,6 @@ from ti_studio.models.frozen_transformer import freeze_transformers
 from ti_studio.models.frozen_upsampling import freeze_upsamplers
 from ti_studio.models.frugal_gate import make_gates_frugal
 from ti_studio.models.hardware import SMALL, Hardware
-from ti_studio.models.memory import give_large_blocks_back
 from ti_studio.models.winograd import use_winograd
 
 
@@ -21,13 +20,10 @@ def quicken(unet: Any, hardware: Hardware) -> None:
     Small ones gain nothing by it there, and norms lose.
     """
     on_cpu = hardware.device.type == "cpu"
-    is_small = sum(weight.nbytes for weight in unet.parameters()) < SMALL
-    if not (on_cpu and is_small):
+    if not (on_cpu and sum(weight.nbytes for weight in unet.parameters()) < SMALL):
         unet.to(memory_format=torch.channels_last)
     if not on_cpu:
         return
-    if not is_small:
-        give_large_blocks_back()
     freeze_upsamplers(unet)
     use_winograd(unet)
     freeze_convolutions(unet)
