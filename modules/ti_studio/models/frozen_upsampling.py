@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from ti_studio.models.frozen_convolution import Convolve
+from ti_studio.models.frozen_convolution import Convolve, is_small
 
 _KERNEL = ((1.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.0, 0.0, 1.0))
 """Makes w0, s and w2 of w0, w1 and w2."""
@@ -38,6 +38,8 @@ class FrozenUpsampling(nn.Module):
         weight, kernel = layer.conv.weight.detach(), torch.tensor(_KERNEL)
         matrices = torch.einsum("at,oitu,bu->aboi", kernel, weight.float(), kernel).flatten(0, 1)
         self.conv = _Matrices(matrices.to(weight.dtype).contiguous(), layer.conv.bias)
+        # A small weight is kept as it was as well, so that small checkpoints paint to the last bit as diffusers does.
+        self._without_gradients = layer.forward if is_small(weight) else None
 
     @staticmethod
     def fits(layer: Any) -> bool:
@@ -50,6 +52,9 @@ class FrozenUpsampling(nn.Module):
 
     def forward(self, features: Tensor, output_size: torch.Size | None = None) -> Tensor:
         """Returns features [n, out, 2h, 2w] of features [n, in, h, w]; of another size where one is asked for."""
+        if self._without_gradients is not None and not torch.is_grad_enabled():
+            plain: Tensor = self._without_gradients(features, output_size)
+            return plain
         height, width = features.shape[2:]
         if output_size is not None and tuple(output_size) != (2 * height, 2 * width):
             near = F.interpolate(features, size=output_size, mode="nearest")
