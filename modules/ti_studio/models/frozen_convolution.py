@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ti_studio.models.column_convolution import ColumnConvolution
+from ti_studio.models.replacement import replace_layers
 
 _SMALL = 2**18
 """Numbers of a tensor below which it is kept for the way back as PyTorch does it: a step of the graph that is written
@@ -81,8 +82,9 @@ class Convolve(torch.autograd.Function):
 
 def freeze_convolutions(module: nn.Module) -> None:
     """Replaces the convolutions within a module, whose weights must not learn any more."""
-    for name, child in module.named_children():
-        if type(child) is nn.Conv2d and child.groups == 1 and child.padding_mode == "zeros":
-            setattr(module, name, FrozenConvolution(child))
-        else:
-            freeze_convolutions(child)
+    replace_layers(module, _frozen)
+
+
+def _frozen(layer: nn.Module) -> FrozenConvolution | None:
+    is_plain = type(layer) is nn.Conv2d and layer.groups == 1 and layer.padding_mode == "zeros"
+    return FrozenConvolution(layer) if isinstance(layer, nn.Conv2d) and is_plain else None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ti_studio.models.frozen_convolution import is_small
+from ti_studio.models.replacement import replace_layers
 
 
 class FrozenResnet(nn.Module):
@@ -107,8 +108,4 @@ def _dense(features: Tensor) -> Tensor:
 
 def freeze_resnets(module: nn.Module) -> None:
     """Replaces the residual blocks within a module, whose weights must not learn any more."""
-    for name, child in module.named_children():
-        if FrozenResnet.fits(child):
-            setattr(module, name, FrozenResnet(child))
-        else:
-            freeze_resnets(child)
+    replace_layers(module, lambda layer: FrozenResnet(layer) if FrozenResnet.fits(layer) else None)

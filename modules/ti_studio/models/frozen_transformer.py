@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ti_studio.models.attention import attention
 from ti_studio.models.frugal_gate import FrugalGate
+from ti_studio.models.replacement import replace_layers
 
 
 class FrozenTransformer(nn.Module):
@@ -111,8 +112,4 @@ def _by_head(tensor: Tensor, heads: int) -> Tensor:
 
 def freeze_transformers(module: nn.Module) -> None:
     """Replaces the transformers within a module, whose weights must not learn any more."""
-    for name, child in module.named_children():
-        if FrozenTransformer.fits(child):
-            setattr(module, name, FrozenTransformer(child))
-        else:
-            freeze_transformers(child)
+    replace_layers(module, lambda layer: FrozenTransformer(layer) if FrozenTransformer.fits(layer) else None)

@@ -15,6 +15,7 @@ from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
 from ti_studio.models.frozen_convolution import Convolve, is_small
+from ti_studio.models.replacement import replace_layers
 
 _KERNEL = ((1.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.0, 0.0, 1.0))
 """Makes w0, s and w2 of w0, w1 and w2."""
@@ -146,8 +147,4 @@ def _part(results: Sequence[Tensor], to: Sequence[Tensor]) -> None:
 
 def freeze_upsamplers(module: nn.Module) -> None:
     """Replaces the upsamplers within a module, whose weights must not learn any more."""
-    for name, child in module.named_children():
-        if FrozenUpsampling.fits(child):
-            setattr(module, name, FrozenUpsampling(child))
-        else:
-            freeze_upsamplers(child)
+    replace_layers(module, lambda layer: FrozenUpsampling(layer) if FrozenUpsampling.fits(layer) else None)

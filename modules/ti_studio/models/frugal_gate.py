@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ti_studio.models.frozen_convolution import is_small
+from ti_studio.models.replacement import replace_layers
 
 _LARGE = 2**25
 """Bytes of a projection from which it is computed once more as well: SD 1's at 64×64 have 40 MiB in float32."""
@@ -103,8 +104,4 @@ def _back(projected: Tensor, gradient: Tensor) -> Tensor:
 
 def make_gates_frugal(module: nn.Module) -> None:
     """Replaces the gated units within a module."""
-    for name, child in module.named_children():
-        if type(child) is GEGLU:
-            setattr(module, name, FrugalGate(child))
-        else:
-            make_gates_frugal(child)
+    replace_layers(module, lambda layer: FrugalGate(layer) if type(layer) is GEGLU else None)

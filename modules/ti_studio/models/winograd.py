@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ti_studio.models.frozen_convolution import Convolve
+from ti_studio.models.replacement import replace_layers
 
 _FEWEST_CHANNELS = 128
 """Below which the tiles take longer than the products that they save."""
@@ -131,8 +132,9 @@ def _gather(products: Sequence[Tensor], to: Sequence[Tensor], order: Sequence[in
 
 def use_winograd(module: nn.Module) -> None:
     """Replaces the convolutions within a module that gain by it, whose weights must not learn any more."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.Conv2d) and WinogradConvolution.fits(child):
-            setattr(module, name, WinogradConvolution(child))
-        else:
-            use_winograd(child)
+    replace_layers(
+        module,
+        lambda layer: (
+            WinogradConvolution(layer) if isinstance(layer, nn.Conv2d) and WinogradConvolution.fits(layer) else None
+        ),
+    )
