@@ -36,3 +36,20 @@ def test_every_loop_makes_its_steps(setting: Setting, name: str, monkeypatch: py
 
 def test_our_gradient_is_the_plain_loops(setting: Setting) -> None:
     assert difference(setting, "fp32") < 1e-5
+
+
+def test_loops_that_take_turns_make_their_steps_one_after_the_other(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ["cached-fp32", "ours-fp32"]
+    options = ["--checkpoint", str(setting.checkpoint), "--variants", ",".join(names), "--steps", "3", "--rounds", "1"]
+    monkeypatch.setattr("sys.argv", ["benchmark_training", *options, "--batch-size", "2", "--in-turns"])
+    order: list[str] = []
+    let = benchmark_training._let
+    monkeypatch.setattr(benchmark_training, "_let", lambda process, name: (order.append(name), let(process, name)))
+
+    benchmark_training.main()
+
+    assert order == names * 3
+    printed = capfd.readouterr().out
+    assert all(f"| {name} |" in printed for name in names) and "Resume state" in printed
