@@ -1,6 +1,9 @@
 """Loads a checkpoint for training or for pictures: frozen, in the precision that suits the device."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -10,6 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from ti_studio.errors import NotFound
+from ti_studio.models.autoencoder import Autoencoder
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
 from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
@@ -30,14 +34,24 @@ class Model:
     encoders: tuple[TextEncoder, ...]
     unet: Any
     """diffusers' `UNet2DConditionModel`, which is untyped."""
-    vae: Any
-    """diffusers' `AutoencoderKL`, which is untyped. Always float32: it is small, and half shows in pictures."""
+    autoencoder: Autoencoder
+    """Always float32: it is small, and half shows in pictures."""
     scheduler_config: dict[str, Any]
+
+    @property
+    def vae(self) -> Any:
+        """diffusers' `AutoencoderKL`, which is untyped; read anew if it was put away."""
+        return self.autoencoder.module
 
     @property
     def latent_factor(self) -> int:
         """Pixels of a picture's side for one of its latents."""
-        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+        return int(2 ** (len(self.autoencoder.config.block_out_channels) - 1))
+
+    @property
+    def scaling_factor(self) -> float:
+        """What the VAE's latents are multiplied by for the UNet."""
+        return float(self.autoencoder.config.scaling_factor)
 
     def predict(
         self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning, sizes: Tensor | None = None
@@ -74,7 +88,7 @@ class Model:
 
     def decode(self, latents: Tensor) -> Tensor:
         """Returns pictures [n, 3, H, W] in 0…1 of scaled latents [n, 4, h, w]."""
-        decoded = self.vae.decode(latents.to(self.vae.dtype) / self.vae.config.scaling_factor).sample
+        decoded = self.vae.decode(latents.to(self.vae.dtype) / self.scaling_factor).sample
         return (cast(Tensor, decoded).float() / 2 + 0.5).clamp(0, 1)
 
 
@@ -91,10 +105,8 @@ def load(info: CheckpointInfo, hardware: Hardware) -> Model:
 
 def load_as_it_is(info: CheckpointInfo, hardware: Hardware) -> Model:
     """Loads as `load` does, and leaves the models as diffusers and transformers make them."""
-    try:
+    with _naming("checkpoint", info.path):
         return _load_file(info, hardware) if info.path.is_file() else _load_folder(info, hardware)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointNotLoaded(f"The checkpoint {info.path} could not be loaded: {error}") from error
 
 
 def with_vae(model: Model, path: Path) -> Model:
@@ -106,19 +118,14 @@ def with_vae(model: Model, path: Path) -> Model:
         CheckpointNotLoaded: it holds no VAE, or one for other latents.
     """
     folder = path / "vae" if (path / "vae").is_dir() else path
-    try:
-        if folder.is_dir():
-            vae = _load_part(AutoencoderKL, folder, torch_dtype=torch.float32)
-        elif path.is_file():
-            vae = SingleFile(replace(model.info, path=path)).vae(torch.float32)
-        else:
-            raise NotFound(f"There is no VAE {path}; expected a file, or a diffusers folder.")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointNotLoaded(f"The VAE {path} could not be loaded: {error}") from error
-    channels, expected = vae.config.latent_channels, model.vae.config.latent_channels
+    if not (folder.is_dir() or path.is_file()):
+        raise NotFound(f"There is no VAE {path}; expected a file, or a diffusers folder.")
+    read = partial(_read_vae_folder, folder) if folder.is_dir() else SingleFile(replace(model.info, path=path)).vae
+    autoencoder = _autoencoder(read, model.hardware, path)
+    channels, expected = autoencoder.config.latent_channels, model.autoencoder.config.latent_channels
     if channels != expected:
         raise CheckpointNotLoaded(f"The VAE {path} makes latents of {channels} channels; expected {expected}.")
-    return replace(model, vae=_frozen(vae, model.hardware))
+    return replace(model, autoencoder=autoencoder)
 
 
 def load_encoders(info: CheckpointInfo, hardware: Hardware) -> tuple[TextEncoder, ...]:
@@ -142,16 +149,41 @@ def load_encoders(info: CheckpointInfo, hardware: Hardware) -> tuple[TextEncoder
 def _load_file(info: CheckpointInfo, hardware: Hardware) -> Model:
     file = SingleFile(info)
     encoders = load_encoders(info, hardware)
-    unet, vae = file.unet(hardware.dtype), file.vae(torch.float32)
-    return Model(info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), single_file_scheduler(info))
+    unet = _frozen(file.unet(hardware.dtype), hardware)
+    return Model(
+        info, hardware, encoders, unet, _autoencoder(file.vae, hardware, info.path), single_file_scheduler(info)
+    )
 
 
 def _load_folder(info: CheckpointInfo, hardware: Hardware) -> Model:
     encoders = load_encoders(info, hardware)
     unet = _load_part(UNet2DConditionModel, info.path / "unet", torch_dtype=hardware.dtype)
-    vae = _load_part(AutoencoderKL, info.path / "vae", torch_dtype=torch.float32)
+    autoencoder = _autoencoder(partial(_read_vae_folder, info.path / "vae"), hardware, info.path)
     scheduler_config = {**_scheduler_config(info.path), "prediction_type": info.prediction_type}
-    return Model(info, hardware, encoders, _frozen(unet, hardware), _frozen(vae, hardware), scheduler_config)
+    return Model(info, hardware, encoders, _frozen(unet, hardware), autoencoder, scheduler_config)
+
+
+def _autoencoder(read: Callable[[torch.dtype], Any], hardware: Hardware, path: Path) -> Autoencoder:
+    """Returns a VAE that `read` reads of a path in a precision."""
+
+    def read_frozen() -> Any:
+        with _naming("VAE", path):
+            return _frozen(read(torch.float32), hardware)
+
+    return Autoencoder(read_frozen)
+
+
+def _read_vae_folder(folder: Path, dtype: torch.dtype) -> Any:
+    return _load_part(AutoencoderKL, folder, torch_dtype=dtype)
+
+
+@contextmanager
+def _naming(what: str, path: Path) -> Iterator[None]:
+    """Turns what the libraries say of a file that can't be loaded into an error that names it."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointNotLoaded(f"The {what} {path} could not be loaded: {error}") from error
 
 
 def _load_encoder(info: CheckpointInfo, key: str, folder: str, hardware: Hardware) -> TextEncoder:

@@ -4,7 +4,7 @@ same, and anew at every look where they are varied."""
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,10 @@ class Drawn:
 class Latents(Protocol):
     """Where the steps of a training get latents from."""
 
+    @property
+    def encodes(self) -> bool:
+        """Whether they need the VAE."""
+
     def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
         """Draws latents of pictures of one size, on the training device."""
 
@@ -63,6 +67,7 @@ class LatentCache:
     sizes: Tensor
     """[pictures, 6]. A picture that is cropped in its middle has the same mirrored."""
     scaling_factor: float
+    encodes: ClassVar[bool] = False
 
     def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
         """Draws the mirroring and the VAE's noise of pictures of one size."""
@@ -103,6 +108,7 @@ class FreshLatents:
     vae_batch_size: int
     deterministic: bool = False
     """Whether the VAE's means are taken, and nothing is drawn of its distribution."""
+    encodes: ClassVar[bool] = True
 
     def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
         """Draws variations of pictures of one size, and the VAE's noise.
@@ -117,7 +123,7 @@ class FreshLatents:
         if self.deterministic:
             moments = [Moments(of.mean, torch.zeros_like(of.std)) for of in moments]
         masks = [_small_mask(self.model, look) for look in looks]
-        latents = _latents(moments, float(self.model.vae.config.scaling_factor), drawn)
+        latents = _latents(moments, self.model.scaling_factor, drawn)
         sizes = [sizes_of(sample, variation) for sample, variation in zip(samples, variations, strict=True)]
         return Drawn(latents, _stacked(masks, moments[0].mean), torch.tensor(sizes).to(latents.device))
 
@@ -168,7 +174,7 @@ def cache_latents(
     whole = _without_damaged(dataset, sorted(kept), rejected)
     upright_all, mirrored_all, masks = zip(*(kept[index] for index in sorted(kept)), strict=True)
     sizes = torch.tensor([sizes_of(sample) for sample in whole.samples]).to(model.hardware.device)
-    return LatentCache(upright_all, mirrored_all, masks, sizes, float(model.vae.config.scaling_factor)), whole
+    return LatentCache(upright_all, mirrored_all, masks, sizes, model.scaling_factor), whole
 
 
 def check_pictures(dataset: Dataset, check: Check = go_on) -> Dataset:

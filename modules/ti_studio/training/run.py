@@ -139,6 +139,7 @@ class _Run:
         )
         if request.validation_every and self.validations.best_step:
             yield from self._save_best()  # the file may be that of a later step, which is yet to come again
+        self._put_vae_away()
 
     def _resume(self, state: State) -> Iterator[Event]:
         """Goes back to a saved state, and tells what has changed since."""
@@ -184,8 +185,14 @@ class _Run:
         wanted = self.team.is_main and self._is_due(self.request.preview_every, at_once=True)
         if wanted and _PREVIEWED not in self._done:
             yield from preview(self.words())
+            self._put_vae_away()
             self._check()  # the previews end early when a stop is wanted, and are then not done
             self._note(_PREVIEWED)
+
+    def _put_vae_away(self) -> None:
+        """Frees the VAE's memory until the next previews, unless the steps encode pictures."""
+        if not self.lesson.latents.encodes:
+            self.model.autoencoder.put_away()
 
     def _is_due(self, every: int, *, at_once: bool) -> bool:
         """Tells whether what is done every so many steps is due: at the last one too, and before the first one if it is
