@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ti_studio.models.products import product
+
 _LARGE = 10_000_000
 """Numbers in a weight: SD 1's 1280 → 1280 channels have 14.7 million."""
 _MOST_POSITIONS = 256
@@ -46,11 +48,10 @@ class ColumnConvolution:
         size = (n, rows, columns, self.kernel, self.kernel, channels)
         steps = (image, row * self.stride, column * self.stride, row, column, channel)
         parts = around.as_strided(size, steps).reshape(n * rows * columns, -1)
-        bias = weight.new_zeros(len(weight)) if bias is None else bias
+        found = product(parts, _matrix(weight), bias)
         # Not a view of the product, which autograd would let nobody change in place.
-        found = torch.empty(n, len(weight), rows, columns, dtype=features.dtype, memory_format=torch.channels_last)
-        torch.addmm(bias, parts, _matrix(weight).t(), out=found.permute(0, 2, 3, 1).flatten(0, 2))
-        return found
+        line = len(weight) * columns
+        return found.as_strided_((n, len(weight), rows, columns), (line * rows, 1, line, len(weight)))
 
     def back(self, gradient: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         """Returns the gradient of features of a shape, from that of the convolution."""
@@ -58,8 +59,7 @@ class ColumnConvolution:
         rows, columns = gradient.shape[2:]
         # With channels first PyTorch would make a product of each row of them, and copy the weight for each.
         positions = gradient.permute(0, 2, 3, 1).reshape(n * rows * columns, -1)
-        product = positions @ _matrix(weight)
-        parts = product.view(n, rows, columns, self.kernel, self.kernel, channels)
+        parts = product(positions, _matrix(weight).t()).view(n, rows, columns, self.kernel, self.kernel, channels)
         around = gradient.new_zeros(n, height + 2 * self.padding, width + 2 * self.padding, channels)
         for down in range(self.kernel):
             for right in range(self.kernel):

@@ -3,13 +3,13 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
 from ti_studio.models.attention import attention
 from ti_studio.models.frugal_gate import FrugalGate
+from ti_studio.models.products import linear
 from ti_studio.models.replacement import replace_layers
 
 
@@ -68,7 +68,7 @@ def _rows(layer: Any, features: Tensor) -> Tensor:
     [n, positions, channels]."""
     weight, rows = layer.weight.flatten(1), features.flatten(2).transpose(1, 2)
     if rows.is_contiguous():
-        return F.linear(rows, weight, layer.bias)
+        return linear(rows, weight, layer.bias)
     return torch.baddbmm(layer.bias, rows, weight.t().expand(len(rows), -1, -1))
 
 
@@ -79,7 +79,7 @@ def _image(layer: Any, rows: Tensor, like: Tensor) -> Tensor:
     if like.is_contiguous():
         columns = torch.baddbmm(layer.bias[:, None], weight.expand(n, -1, -1), rows.transpose(1, 2))
         return columns.view(n, channels, height, width)
-    return F.linear(rows, weight, layer.bias).view(n, height, width, channels).permute(0, 3, 1, 2)
+    return linear(rows, weight, layer.bias).view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _through(block: Any, features: Tensor, context: Tensor) -> Tensor:
@@ -98,11 +98,11 @@ def _normed(norm: Any, features: Tensor) -> Tensor:
 
 def _attended(layer: Any, features: Tensor, context: Tensor) -> Tensor:
     """Returns what features find in the context, [n, positions, channels]."""
-    query = _by_head(F.linear(features, layer.to_q.weight), layer.heads)
-    key = _by_head(F.linear(context, layer.to_k.weight), layer.heads)
-    value = _by_head(F.linear(context, layer.to_v.weight), layer.heads)
+    query = _by_head(linear(features, layer.to_q.weight), layer.heads)
+    key = _by_head(linear(context, layer.to_k.weight), layer.heads)
+    value = _by_head(linear(context, layer.to_v.weight), layer.heads)
     out = layer.to_out[0]
-    return F.linear(attention(query, key, value).transpose(1, 2).flatten(2), out.weight, out.bias)
+    return linear(attention(query, key, value).transpose(1, 2).flatten(2), out.weight, out.bias)
 
 
 def _by_head(tensor: Tensor, heads: int) -> Tensor:

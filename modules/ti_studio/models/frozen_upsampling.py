@@ -15,6 +15,7 @@ from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
 from ti_studio.models.frozen_convolution import Convolve, is_small
+from ti_studio.models.products import stacked_products
 from ti_studio.models.replacement import replace_layers
 
 _KERNEL = ((1.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.0, 0.0, 1.0))
@@ -79,15 +80,15 @@ class FrozenUpsampling(nn.Module):
         _differ(around, 1, rows.unbind(0))
         places = around.new_empty(3, 3, n, height, width, channels)
         _differ(rows, 3, places.unbind(1))
-        products = torch.bmm(places.view(9, -1, channels), self.conv.weight.transpose(1, 2))
-        columns = around.new_empty(3, n, height, width, 2, products.shape[2])
-        _join(products.view(3, 3, n, height, width, -1).unbind(1), columns.unbind(4))
+        found = stacked_products(places.view(9, -1, channels), self.conv.weight)
+        columns = around.new_empty(3, n, height, width, 2, found.shape[2])
+        _join(found.view(3, 3, n, height, width, -1).unbind(1), columns.unbind(4))
         if self.conv.bias is not None:
             columns[1] += self.conv.bias
-        size = (n, products.shape[2], 2 * height, 2 * width)
-        found = torch.empty(size, dtype=features.dtype, memory_format=torch.channels_last)
-        _join(columns.unbind(0), _pairs(found).unbind(2))
-        return _as(features, found)
+        size = (n, found.shape[2], 2 * height, 2 * width)
+        image = torch.empty(size, dtype=features.dtype, memory_format=torch.channels_last)
+        _join(columns.unbind(0), _pairs(image).unbind(2))
+        return _as(features, image)
 
     def back(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """Returns the gradient of features of a shape, from that of what `forward` returns."""
@@ -97,8 +98,8 @@ class FrozenUpsampling(nn.Module):
         _part(pairs.unbind(2), rows.unbind(0))
         places = pairs.new_empty(3, 3, n, height, width, pairs.shape[-1])
         _part(rows.unbind(4), places.unbind(1))
-        products = torch.bmm(places.view(9, -1, pairs.shape[-1]), self.conv.weight)
-        columns = _collect(products.view(3, 3, n, height, width, channels).unbind(1), 3)
+        found = stacked_products(places.view(9, -1, pairs.shape[-1]), self.conv.weight.transpose(1, 2))
+        columns = _collect(found.view(3, 3, n, height, width, channels).unbind(1), 3)
         return _as(gradient, _collect(columns.unbind(0), 1).permute(0, 3, 1, 2))
 
 

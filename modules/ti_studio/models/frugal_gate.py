@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ti_studio.models.frozen_convolution import is_small
+from ti_studio.models.products import linear, product
 from ti_studio.models.replacement import replace_layers
 
 _LARGE = 2**25
 """Bytes of a projection from which it is computed once more as well: SD 1's at 64×64 have 40 MiB in float32."""
-_POSITIONS_AT_ONCE = 4096
-"""Fewer make products that are too small for two threads."""
+_POSITIONS_AT_ONCE = 2048
+"""SD 1's projections are 20 MiB then: glibc gives blocks of 32 MiB back to the system, and asks for them anew."""
 
 
 class FrugalGate(nn.Module):
@@ -27,7 +28,7 @@ class FrugalGate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [n, positions, channels / 2] of features [n, positions, width]."""
-        projected: Tensor = self.proj(features)
+        projected = linear(features, self.proj.weight, self.proj.bias)
         if is_small(projected):
             values, gate = projected.chunk(2, dim=-1)
             return values * F.gelu(gate)
@@ -38,7 +39,7 @@ class FrugalGate(nn.Module):
         """Returns what a linear layer makes of the gated features: a transformer block's whole feed-forward part."""
         size = features.nbytes // features.shape[-1] * self.proj.out_features
         if size < _LARGE or not features.requires_grad:
-            return F.linear(self(features), out.weight, out.bias)
+            return linear(self(features), out.weight, out.bias)
         found: Tensor = _FeedForward.apply(features, self.proj, out)  # type: ignore[no-untyped-call]
         return found
 
@@ -67,7 +68,7 @@ class _FeedForward(torch.autograd.Function):
         ctx.layers = proj, out
         found = torch.empty_like(features)
         for part, room in zip(_parts(features), _parts(found), strict=True):
-            torch.addmm(out.bias, _gated(proj(part)), out.weight.t(), out=room)
+            room.copy_(product(_gated(_projected(proj, part)), out.weight, out.bias))
         return found
 
     @staticmethod
@@ -77,13 +78,18 @@ class _FeedForward(torch.autograd.Function):
         proj, out = ctx.layers
         found = torch.empty_like(features)
         for part, back, room in zip(_parts(features), _parts(gradient), _parts(found), strict=True):
-            torch.mm(_back(proj(part), back @ out.weight), proj.weight, out=room)
+            to_projected = _back(_projected(proj, part), product(back, out.weight.t()))
+            room.copy_(product(to_projected, proj.weight.t()))
         return found, None, None
 
 
 def _parts(rows: Tensor) -> tuple[Tensor, ...]:
     """Splits [n, positions, channels] into a few positions each."""
     return torch.split(rows.flatten(0, 1), _POSITIONS_AT_ONCE)
+
+
+def _projected(proj: Any, rows: Tensor) -> Tensor:
+    return product(rows, proj.weight, proj.bias)
 
 
 def _gated(projected: Tensor) -> Tensor:

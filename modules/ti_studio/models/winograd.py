@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ti_studio.models.frozen_convolution import Convolve
+from ti_studio.models.products import product
 from ti_studio.models.replacement import replace_layers
 
 _FEWEST_CHANNELS = 128
@@ -21,6 +22,8 @@ _LARGEST = 12_000_000
 and they would take the most memory, which grows by 7/9 of a weight."""
 _TILES_AT_ONCE = 1024
 """A quarter of that is no slower on one thread, and slower on two."""
+_NUMBERS_AT_ONCE = 7_500_000
+"""In all tiles that are computed at once. glibc gives blocks of 32 MiB back to the system, and asks for them anew."""
 
 _KERNEL = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 """G of the paper."""
@@ -76,12 +79,14 @@ def _convolved(features: Tensor, matrices: Tensor, order: Sequence[int]) -> Tens
     around = F.pad(features.permute(0, 2, 3, 1), (0, 0, 1, 1 + width % 2, 1, 1 + height % 2))
     whole = torch.empty(n, matrices.shape[1], 2 * down, 2 * right, memory_format=torch.channels_last)
     results = whole.permute(0, 2, 3, 1).view(n, down, 2, right, 2, -1)
-    at_once = max(1, _TILES_AT_ONCE // (n * right))
+    most = min(_TILES_AT_ONCE, _NUMBERS_AT_ONCE // (len(matrices) * max(matrices.shape[1:])))
+    parts = min(down, -(-n * down * right // most))
+    at_once = -(-down // parts)
     for start in range(0, down, at_once):
         end = min(start + at_once, down)
         tiles = _tiles(around[:, 2 * start : 2 * end + 2], order)
-        products = torch.bmm(tiles.view(16, -1, channels), matrices.transpose(1, 2))
-        _join(products.view(*tiles.shape[:5], -1), order, results[:, start:end])
+        products = [product(tile, matrix) for tile, matrix in zip(tiles.flatten(0, 1), matrices, strict=True)]
+        _join(products, order, results[:, start:end])
     if whole.shape[2:] == features.shape[2:]:
         return whole  # not a view, which autograd would let nobody change in place
     return whole[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
@@ -113,11 +118,12 @@ def _spread(places: Sequence[Tensor], to: Sequence[Tensor], order: Sequence[int]
     torch.sub(places[1], places[3], out=to[order[3]])
 
 
-def _join(products: Tensor, order: Sequence[int], results: Tensor) -> None:
-    """Computes Aᵀ m A of products [4, 4, n, h/2, w/2, out] as results [n, h/2, 2, w/2, 2, out]."""
-    _, _, n, down, right, channels = products.shape
-    columns = products.new_empty(4, n, down, right, 2, channels)
-    _gather(products.unbind(1), columns.unbind(4), order)
+def _join(products: Sequence[Tensor], order: Sequence[int], results: Tensor) -> None:
+    """Computes Aᵀ m A of 4 · 4 products m [n, h/2, w/2, out] as results [n, h/2, 2, w/2, 2, out]."""
+    n, down, _, right, _, channels = results.shape
+    columns = results.new_empty(4, n, down, right, 2, channels)
+    for row, column in enumerate(columns):
+        _gather(products[4 * row : 4 * row + 4], column.unbind(3), order)
     _gather(columns.unbind(0), results.unbind(2), order)
 
 
