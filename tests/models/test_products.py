@@ -46,7 +46,7 @@ def test_a_linear_layer_is_pytorchs_there_and_back_and_keeps_nothing(by_onednn: 
     leaf = rows.clone().requires_grad_()
     kept: list[Tensor] = []
 
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor), lambda kept: kept):  # type: ignore[func-returns-value]
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda nothing: nothing):  # type: ignore[func-returns-value]
         found = linear(leaf, weight, bias)
     asked = asked_of_pytorch(lambda: found.backward(gradient))
 

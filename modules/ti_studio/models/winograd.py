@@ -74,7 +74,7 @@ class WinogradConvolution(nn.Module):
 def _convolved(features: Tensor, matrices: Tensor, order: Sequence[int]) -> Tensor:
     """Returns the convolution [n, out, h, w] of features [n, in, h, w] with matrices [16, out, in], whose rows and
     columns stand in an order."""
-    n, channels, height, width = features.shape
+    n, _, height, width = features.shape
     down, right = (height + 1) // 2, (width + 1) // 2
     around = F.pad(features.permute(0, 2, 3, 1), (0, 0, 1, 1 + width % 2, 1, 1 + height % 2))
     whole = torch.empty(n, matrices.shape[1], 2 * down, 2 * right, memory_format=torch.channels_last)
