@@ -27,7 +27,7 @@ async function start() {
     const picker = await made; // the button may be there first
     document.getElementById("ti_cards_button").setAttribute("aria-expanded", String(picker.toggle()));
   });
-  (await whenThere("ti_cards_button")).setAttribute("aria-expanded", "false");
+  (await whenThere("ti_cards_button")).ariaExpanded ??= "false"; // a click may have come before
   const cards = await made;
   nameTools();
   readDroppedPictures(await whenThere("ti_prompts"), "ti_open_picture");

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.pages import SOON, generate, open_cards, open_studio, prompt
 from tests.browser.studio import Studio
@@ -213,3 +213,35 @@ def test_choices_survive_a_reload_and_the_first_cards_come_without_the_rest(
     expect(page.locator("#ti_cards .ti-tree")).to_be_hidden()
     expect(note(page)).to_have_text(f"{MANY + 2} of {MANY + 2} …")
     page.unroute_all(behavior="ignoreErrors")
+
+
+CLICK_WHEN_THERE = """
+new MutationObserver((_, watching) => {
+  const button = document.getElementById("ti_cards_button");
+  if (!button) return;
+  watching.disconnect();
+  window.wasReady = button.hasAttribute("aria-expanded");
+  button.click();
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "before the first cards have come"])
+def test_a_click_in_the_pages_first_moment_opens_the_picker(
+    open_page: Callable[..., Page], large: Studio, waits: bool
+) -> None:
+    page = open_page()
+    page.add_init_script(CLICK_WHEN_THERE)
+    held: list[Route] = []
+    if waits:
+        page.route("**/ti/cards?**", lambda route: held.append(route))  # noqa: PLW0108  # it must take attributes
+
+    page.goto(large.url)
+
+    expect(page.locator("#ti_cards")).to_be_visible(timeout=60_000)
+    expect(page.locator("#ti_cards_button")).to_have_attribute("aria-expanded", "true")
+    assert page.evaluate("window.wasReady") is False  # the page was not ready for it
+    if waits:
+        assert held and page.locator("#ti_cards .ti-card-cell").count() == 0
+        page.unroute_all()  # which lets go of what is held
+    expect(page.locator("#ti_cards .ti-card-cell").first).to_be_visible(timeout=SOON)

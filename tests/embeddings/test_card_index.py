@@ -1,13 +1,17 @@
 """Cards of a library: sorted, filtered, and with what lies beside each embedding now."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from ti_studio.embeddings import card_index
 from ti_studio.embeddings.card_index import CardIndex, CardQuery, Sort
+from ti_studio.embeddings.cards import Card, read_card
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.last_used import MAX_KNOWN, LastUsed
@@ -48,6 +52,30 @@ def test_cards_come_in_the_order_and_choice_that_is_asked_for(
     used.record(["a/deep/fox.pt"])
     chosen = CardIndex(used).select(library.entries({"clip_l": 96}), query)
     assert [entry.word for entry in chosen] == words
+
+
+def test_a_few_cards_do_not_wait_for_many_that_are_being_read(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_word = {entry.word: entry for entry in library.entries()}
+    for entry in by_word.values():
+        entry.path.with_suffix(".txt").write_text(entry.word)
+    go_on = threading.Event()
+
+    def slow_at_owls(path: Path) -> Card:
+        assert path.stem != "owl" or go_on.wait(30)
+        return read_card(path)
+
+    monkeypatch.setattr(card_index, "read_card", slow_at_owls)
+    index = CardIndex(LastUsed(tmp_path / "used.json"))
+    with ThreadPoolExecutor() as others:
+        many = others.submit(index.cards, [by_word["owl"], *by_word.values()])
+        try:
+            few = others.submit(index.cards, [by_word["fox"]]).result(timeout=10)
+            assert [full.card.description for full in few] == ["fox"] and not many.done()
+        finally:
+            go_on.set()
+        assert {full.card.description for full in many.result(timeout=10)} == set(by_word)
 
 
 def test_what_lies_beside_an_embedding_is_seen_when_it_changes(library: Library, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ and filtered as the picker asks."""
 
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -59,7 +58,7 @@ class CardIndex:
 
     def __init__(self, last_used: LastUsed) -> None:
         self._last_used = last_used
-        self._lock = threading.Lock()
+        # No lock around it: a page of a few cards would wait for the thousands of another one.
         self._cards: dict[str, tuple[Stamps, Card]] = {}
 
     def select(self, entries: Iterable[Entry], query: CardQuery) -> list[Entry]:
@@ -76,13 +75,11 @@ class CardIndex:
 
     def cards(self, entries: Sequence[Entry]) -> list[FullCard]:
         """Returns the entries with what is beside them now."""
-        with self._lock:
-            used = self._last_used.times()
-            stamps = self.stamps(entries)
-            return [
-                FullCard(entry, self._card(entry, stamp[:-1]), used.get(entry.relative, 0.0), _version(stamp[-1]))
-                for entry, stamp in zip(entries, stamps, strict=True)
-            ]
+        used = self._last_used.times()
+        return [
+            FullCard(entry, self._card(entry, stamp[:-1]), used.get(entry.relative, 0.0), _version(stamp[-1]))
+            for entry, stamp in zip(entries, self.stamps(entries), strict=True)
+        ]
 
     def stamps(self, entries: Sequence[Entry]) -> list[Stamps]:
         """Returns what changes when a file beside an entry does; a folder is listed once."""
