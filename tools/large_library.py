@@ -51,8 +51,9 @@ def _make(root: Path, number: int, draw: random.Random, pictures: list[bytes]) -
     if number % 5:
         path.with_name(f"{path.stem}.preview.png").write_bytes(pictures[number % len(pictures)])
     if number % 2:
+        article = "An" if look[0] in "aeiou" else "A"
         written = {
-            "description": f"A {look} {thing} in the {place}, drawn in flat colours. " * (1 + number % 3),
+            "description": f"{article} {look} {thing} in the {place}, drawn in flat colours. " * (1 + number % 3),
             "tags": [look, thing, place],
             "preferred weight": [0, 0.8, 1.1][number % 3],
             "negative text": path.stem if kind == "negative" else "",

@@ -41,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
     request = read_request(GenerateRequest, options)
     folders = read_folders(options)
     service = Txt2ImgService(folders, Library(folders.embeddings, folders.cache), options.ckpt)
-    with tqdm(unit="step", dynamic_ncols=True, mininterval=0.1 if sys.stderr.isatty() else 10.0) as bar:
+    interval = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(total=request.steps, unit="step", dynamic_ncols=True, mininterval=interval) as bar:
         for event in service.generate(request, options.output):
             match event:
                 case Progress():
