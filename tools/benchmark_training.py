@@ -153,17 +153,22 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
 def _child(options: argparse.Namespace) -> None:
     """Runs one variant, and prints what it tells as one line of JSON."""
     from ti_studio.models.checkpoints import identify  # noqa: PLC0415
+    from ti_studio.models.hardware import hardware_for, use_threads_for  # noqa: PLC0415
     from tools.training_benchmark.exactness import difference  # noqa: PLC0415
 
     work, checkpoint = Path(options.work), Path(options.checkpoint)
-    write_pictures(work / "pictures", identify(checkpoint).default_size)
+    info = identify(checkpoint)
+    write_pictures(work / "pictures", info.default_size)
     (work / "job").mkdir()
     setting = Setting(checkpoint, work / "pictures", work / "job", TEMPLATE, options.steps, options.batch_size)
     if options.variant.startswith(EXACT):
         told: Result = {"difference": difference(setting, options.variant.removeprefix(f"{EXACT}-"))}
     else:
         turn = TurnOfMany() if options.in_turns else Turn()
-        told = run_variant(VARIANTS[options.variant], setting, options.began, turn)
+        variant = VARIANTS[options.variant]
+        if variant.loop == "ours":  # as the training process does
+            use_threads_for(info, hardware_for(info, variant.precision))
+        told = run_variant(variant, setting, options.began, turn)
     print(json.dumps(told))
 
 

@@ -8,7 +8,7 @@ import torch
 from tests.checkpoints import DEMO, write_single_file, write_tiny_checkpoint
 from ti_studio.models import hardware
 from ti_studio.models.checkpoints import CheckpointInfo, identify
-from ti_studio.models.hardware import SMALL, Hardware, computes_in_bfloat16, hardware_for, size_of
+from ti_studio.models.hardware import SMALL, Hardware, computes_in_bfloat16, hardware_for, size_of, use_threads_for
 
 
 @pytest.fixture(params=[True, False], ids=["with bfloat16", "without bfloat16"])
@@ -49,3 +49,22 @@ def test_a_checkpoints_size_is_that_of_its_unet_or_of_its_file(tmp_path: Path) -
 
     assert size_of(info) == (folder / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size
     assert size_of(identify(file)) == file.stat().st_size
+
+
+@pytest.mark.parametrize(("device", "smallest", "threads"), [("cpu", 10**9, 1), ("cpu", 1, 2), ("cuda", 10**9, 2)])
+def test_small_checkpoints_on_a_cpu_get_one_thread(
+    monkeypatch: pytest.MonkeyPatch, device: str, smallest: int, threads: int
+) -> None:
+    monkeypatch.setattr(hardware, "SMALL", smallest)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        use_threads_for(identify(DEMO), Hardware(torch.device(device), torch.float32))
+        assert torch.get_num_threads() == threads
+        torch.set_num_threads(2)
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        use_threads_for(identify(DEMO), Hardware(torch.device(device), torch.float32))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

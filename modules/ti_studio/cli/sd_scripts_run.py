@@ -20,7 +20,7 @@ from ti_studio.errors import NotFound
 from ti_studio.generation.painter import Painter
 from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.hardware import Precision, hardware_for, use_threads_for
 from ti_studio.models.loading import Model, load, with_vae
 from ti_studio.training.captions import find_template
 from ti_studio.training.dataset import Dataset, repeats_of, scan_folders
@@ -106,7 +106,9 @@ def _steps_in_epoch(plan: Plan, model: Model, dataset: Dataset) -> int:
 
 def _load(info: CheckpointInfo, precision: Precision, vae: str) -> Model:
     print(f"Loading checkpoint {info.title}", file=sys.stderr)
-    model = load(info, hardware_for(info, precision))
+    hardware = hardware_for(info, precision)
+    use_threads_for(info, hardware)
+    model = load(info, hardware)
     return with_vae(model, Path(vae)) if vae else model
 
 

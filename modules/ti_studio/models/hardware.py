@@ -1,5 +1,6 @@
 """Where models live, and in which precision they compute."""
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,6 +54,17 @@ class Hardware:
 def hardware_for(info: CheckpointInfo, precision: Precision = "auto") -> Hardware:
     """Returns the automatic hardware for a checkpoint."""
     return Hardware.automatic(precision, size_of(info))
+
+
+def use_threads_for(info: CheckpointInfo, hardware: Hardware) -> None:
+    """Lets this process compute on one thread if its checkpoint is a small one on a CPU.
+
+    Its layers are too small to be shared: two threads take longer than one (docs/speed.md). The
+    number of threads is the whole process's, so this is for one that has no other checkpoint. One that is asked for
+    (`OMP_NUM_THREADS`) stays.
+    """
+    if hardware.device.type == "cpu" and size_of(info) < SMALL and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
 
 def size_of(info: CheckpointInfo) -> int:
