@@ -62,7 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="a round [21; for sd15 3]; the first of them is not counted")
     parser.add_argument("--batch-size", type=int, help="[4; for sd15 1]")
-    parser.add_argument("--threads", type=int, help="of each process [as many as there are cores]")
+    parser.add_argument("--threads", type=int, help="of each process [all cores; one for ours if small]")
     for internal in ("--variant", "--work"):
         parser.add_argument(internal, help=argparse.SUPPRESS)
     parser.add_argument("--in-turns", action="store_true", help="change at every step: needs the memory of all")
