@@ -83,6 +83,34 @@ def test_attention_is_pytorchs(
         assert distance(ours, theirs) < most
 
 
+def test_attention_in_parts_is_as_near_for_keys_and_values_far_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONG", 1)
+    query, key, value = (numbers(2, 3, 96, 16, seed=seed) for seed in range(3))
+    inputs = [tensor.bfloat16() for tensor in (query, key + 3, value + 3)]
+
+    found = there_and_back(attention, inputs)
+
+    expected = there_and_back(F.scaled_dot_product_attention, [tensor.double() for tensor in inputs])
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < 1e-2  # PyTorch's own is off by a third
+
+
+def test_attention_in_parts_of_scores_whose_powers_no_number_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONG", 1)
+    monkeypatch.setattr(module, "_AT_ONCE", 64 * 96)
+    query, key, value = (numbers(2, 3, 96, 16, seed=seed).bfloat16() for seed in range(3))
+    query[..., 0] = key[..., 0] = 0
+    query[:, :, 3:9, 0] = 40  # in the first part alone
+    key[:, :, 50:52] = torch.eye(16)[0] * 40  # two keys which these queries share between them
+
+    found = there_and_back(attention, [query, key, value])
+
+    plain = there_and_back(F.scaled_dot_product_attention, [query, key, value])
+    expected = there_and_back(F.scaled_dot_product_attention, [tensor.double() for tensor in (query, key, value)])
+    for ours, theirs, true in zip(found, plain, expected, strict=True):
+        assert distance(ours, true) < 3 * distance(theirs, true)
+
+
 def test_attention_without_gradients_is_pytorchs_own() -> None:
     query = numbers(1, 2, 8, 4)
 

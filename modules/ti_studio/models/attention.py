@@ -1,5 +1,6 @@
 """Attention on the CPU in bfloat16, as training needs it: PyTorch's result in half of its time (docs/speed.md)."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +13,14 @@ _LONG = 2**20
 """Scores of one head from which they are computed in parts: short sequences' are kept for the backward pass."""
 
 _AT_ONCE = 2**21
-"""Scores in a part: they, their probabilities and their gradients stay in the processor's caches."""
+"""Scores in a part: their powers and gradients stay in the processor's caches."""
 
 _FEWEST = 64
 """Queries in a part, however long the sequence."""
+
+_FARTHEST = 2.0**64
+"""Sums of powers up to here are used as they are: bfloat16 holds what is made of them, too. They have no need of a
+bound below: the mean of a query's scores is next to zero, so that the sum is about the number of keys at least."""
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -37,6 +42,11 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 class _InParts(torch.autograd.Function):
     """Attention of long sequences, which computes its scores once more for the backward pass.
 
+    A softmax takes longer than the product before it, so there is none. Scores are made powers of two as they are; rows
+    of ones below the values give the sums of these, by which what is found is divided afterwards. On the way back the
+    same two rows take each query's mean gradient off its scores' (FlashAttention's D, arXiv 2205.14135, B.2). Only
+    where scores are so far from zero that their powers would not fit, the greatest of a query is taken off first.
+
     The products are written so that the long side comes out last, which makes them up to twice as fast. Taking the
     keys' mean off changes no probability and keeps scores small, so that bfloat16 has digits left for their
     differences; no gradient goes through it, as those of a query's scores add up to zero.
@@ -44,54 +54,84 @@ class _InParts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        ctx.save_for_backward(query, key, value)
-        q, kt, vt = _arranged(query, key, value)
-        out = q.new_empty(len(q), q.shape[2], q.shape[1])
-        for head, rows, scores, shares in _parts(q, kt):
-            torch.mm(q[head, rows], kt[head], out=scores)
-            torch.softmax(scores, dim=-1, out=shares)
-            torch.mm(vt[head], shares.t(), out=out[head, :, rows])
-        return out.view(*query.shape[:2], *out.shape[1:]).transpose(2, 3)
+        q, kt, vt, mean = _arranged(query, key, value)
+        found = q.new_empty(len(q), vt.shape[1], q.shape[1])
+        ctx.far = set()
+        for head, rows, powers, _ in _parts(q, kt):
+            part = found[head, :, rows]
+            torch.mm(vt[head], _powers(q[head, rows], kt[head], powers).t(), out=part)
+            if not part[-1].max() <= _FARTHEST:  # infinite ones among them
+                ctx.far.add((head, rows.start))
+                torch.mm(vt[head], _powers(q[head, rows], kt[head], powers, is_far=True).t(), out=part)
+        sums = found[:, -1:]
+        out = (found[:, :-2] / sums).transpose(1, 2)
+        ctx.save_for_backward(query, key, value, out, sums)
+        return out.view(*query.shape[:2], *out.shape[1:]) + mean
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        query, key, value = ctx.saved_tensors
-        q, kt, vt = _arranged(query, key, value)
-        g = gradient.flatten(0, 1).contiguous()
-        qt, gt = (tensor.transpose(1, 2).contiguous() for tensor in (q, g))
+        query, key, value, out, sums = ctx.saved_tensors
+        q, kt, vt, _ = _arranged(query, key, value)
+        g = _less_mean(gradient.flatten(0, 1) / sums.transpose(1, 2).float(), out)
+        qt, gt = (tensor.transpose(1, 2).contiguous() for tensor in (q, g[..., :-2]))
         dq = torch.empty_like(qt)
-        dk, dv = (torch.zeros(of.shape, device=of.device) for of in (kt, vt))
-        for head, rows, scores, shares in _parts(q, kt):
-            torch.mm(q[head, rows], kt[head], out=scores)
-            torch.softmax(scores, dim=-1, out=shares)
-            dv[head] += torch.mm(gt[head, :, rows], shares)
-            torch.mm(g[head, rows], vt[head], out=scores)
-            torch.ops.aten._softmax_backward_data.out(scores, shares, -1, q.dtype, grad_input=scores)
-            torch.mm(kt[head], scores.t(), out=dq[head, :, rows])
-            dk[head] += torch.mm(qt[head, :, rows], scores)
+        dk, dv = (torch.zeros(kt.shape, device=kt.device) for _ in "kv")
+        for head, rows, powers, back in _parts(q, kt):
+            _powers(q[head, rows], kt[head], powers, is_far=(head, rows.start) in ctx.far)
+            dv[head] += torch.mm(gt[head, :, rows], powers)
+            torch.mm(g[head, rows], vt[head], out=back).mul_(powers)
+            torch.mm(kt[head], back.t(), out=dq[head, :, rows])
+            dk[head] += torch.mm(qt[head, :, rows], back)
         dq *= query.shape[-1] ** -0.5
-        back = [
-            found.to(like.dtype).view(*like.shape[:2], *found.shape[1:]).transpose(2, 3)
-            for found, like in ((dq, query), (dk, key), (dv, value))
+        dk *= math.log(2)
+        found = [
+            gradients.to(like.dtype).view_as(like.transpose(2, 3)).transpose(2, 3)
+            for gradients, like in ((dq, query), (dk, key), (dv, value))
         ]
-        return back[0], back[1], back[2]
+        return found[0], found[1], found[2]
 
 
-def _arranged(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the scaled queries [n · heads, positions, width], and keys and values [n · heads, width, positions]."""
-    q = (query * query.shape[-1] ** -0.5).flatten(0, 1).contiguous()
-    kt = (key - key.mean(dim=2, keepdim=True)).flatten(0, 1).transpose(1, 2).contiguous()
-    return q, kt, value.flatten(0, 1).transpose(1, 2).contiguous()
+def _arranged(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns the queries [n · heads, positions, width], scaled for powers of two, the keys [n · heads, width,
+    positions] less their mean, the values in the same way with two rows of ones below them, and the values' mean."""
+    q = (query * (query.shape[-1] ** -0.5 / math.log(2))).flatten(0, 1).contiguous()
+    (k, _), (v, mean) = _centred(key), _centred(value)
+    kt, vt = (of.flatten(0, 1).transpose(1, 2) for of in (k, v))
+    return q, kt.contiguous(), F.pad(vt, (0, 0, 0, 2), value=1), mean
+
+
+def _centred(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns a tensor less its mean over positions, and this mean: with no more digits than the greatest number has,
+    or taking it off would round most numbers to the same side."""
+    greatest = tensor.abs().amax(dim=2, keepdim=True)
+    mean = (tensor.mean(dim=2, keepdim=True) + greatest) - greatest
+    return tensor - mean, mean
+
+
+def _powers(q: Tensor, kt: Tensor, room: Tensor, is_far: bool = False) -> Tensor:
+    """Fills the room with two to the power of each score, or of its distance from the query's greatest."""
+    torch.mm(q, kt, out=room)
+    if is_far:
+        room -= room.amax(dim=-1, keepdim=True)
+    return room.exp2_()
+
+
+def _less_mean(gradient: Tensor, out: Tensor) -> Tensor:
+    """Returns gradients [n · heads, positions, width] with two more columns, for the rows of ones: minus each query's
+    product with what it found, in two numbers of bfloat16 for its digits."""
+    mean = -(gradient * out).sum(dim=-1, keepdim=True)
+    high = mean.to(out.dtype)
+    return torch.cat([gradient.to(out.dtype), high, (mean - high).to(out.dtype)], dim=-1)
 
 
 def _parts(q: Tensor, kt: Tensor) -> Iterator[tuple[int, slice, Tensor, Tensor]]:
-    """Yields each head, each part of its queries, and room for the part's scores and probabilities."""
+    """Yields each head, each part of its queries, and room for the part's powers and their gradients."""
     positions, keys = q.shape[1], kt.shape[2]
     at_once = min(positions, max(_FEWEST, _AT_ONCE // keys))
     room = q.new_empty(2, at_once, keys)
     for head in range(len(q)):
         for start in range(0, positions, at_once):
             rows = slice(start, min(start + at_once, positions))
-            scores, shares = room[:, : rows.stop - rows.start]
-            yield head, rows, scores, shares
+            powers, back = room[:, : rows.stop - rows.start]
+            yield head, rows, powers, back
