@@ -1,5 +1,6 @@
 """Attention on the CPU in bfloat16, as training needs it: PyTorch's result in half of its time (docs/speed.md)."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -47,58 +48,46 @@ class _InParts(torch.autograd.Function):
     same two rows take each query's mean gradient off its scores' (FlashAttention's D, arXiv 2205.14135, B.2). Only
     where scores are so far from zero that their powers would not fit, the greatest of a query is taken off first.
 
-    The products are written so that the long side comes out last, which makes them up to twice as fast. Taking the
-    keys' mean off changes no probability and keeps scores small, so that bfloat16 has digits left for their
-    differences; no gradient goes through it, as those of a query's scores add up to zero.
+    Keys and values (`kt`, `vt`) are [n, heads, width, positions], so that the products' long side comes out last, which
+    makes them up to twice as fast. Taking the keys' mean off changes no probability and keeps scores small, so that
+    bfloat16 has digits left for their differences; no gradient goes through it, as those of a query's scores add up to
+    zero. The values' mean is put back at the end.
     """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        q, kt, vt, mean = _arranged(query, key, value)
-        found = q.new_empty(len(q), vt.shape[1], q.shape[1])
+        q = query * (query.shape[-1] ** -0.5 / math.log(2))
+        (k, _), (v, mean) = _centred(key), _centred(value)
+        kt, vt = k.transpose(2, 3).contiguous(), F.pad(v.transpose(2, 3), (0, 0, 0, 2), value=1)
+        found = vt.new_empty(*vt.shape[:3], q.shape[2])
         ctx.far = set()
         for head, rows, powers, _ in _parts(q, kt):
-            part = found[head, :, rows]
-            torch.mm(vt[head], _powers(q[head, rows], kt[head], powers).t(), out=part)
+            part = found[head][:, rows]
+            torch.mm(vt[head], _powers(q[head][rows], kt[head], powers).t(), out=part)
             if not part[-1].max() <= _FARTHEST:  # infinite ones among them
-                ctx.far.add((head, rows.start))
-                torch.mm(vt[head], _powers(q[head, rows], kt[head], powers, is_far=True).t(), out=part)
-        sums = found[:, -1:]
-        out = (found[:, :-2] / sums).transpose(1, 2)
-        ctx.save_for_backward(query, key, value, out, sums)
-        return out.view(*query.shape[:2], *out.shape[1:]) + mean
+                ctx.far.add((*head, rows.start))
+                torch.mm(vt[head], _powers(q[head][rows], kt[head], powers, is_far=True).t(), out=part)
+        sums = found[:, :, -1:].transpose(2, 3).clone()  # or all that was found would be kept
+        out = torch.empty_like(query).copy_(found[:, :, :-2].transpose(2, 3)).div_(sums)
+        ctx.save_for_backward(q, kt, vt, out, sums)
+        return out + mean
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        query, key, value, out, sums = ctx.saved_tensors
-        q, kt, vt, _ = _arranged(query, key, value)
-        g = _less_mean(gradient.flatten(0, 1) / sums.transpose(1, 2).float(), out)
-        qt, gt = (tensor.transpose(1, 2).contiguous() for tensor in (q, g[..., :-2]))
-        dq = torch.empty_like(qt)
+        q, kt, vt, out, sums = ctx.saved_tensors
+        g = _less_mean(gradient / sums.float(), out)
+        dq = kt.new_empty(*kt.shape[:3], q.shape[2])
         dk, dv = (torch.zeros(kt.shape, device=kt.device) for _ in "kv")
         for head, rows, powers, back in _parts(q, kt):
-            _powers(q[head, rows], kt[head], powers, is_far=(head, rows.start) in ctx.far)
-            dv[head] += torch.mm(gt[head, :, rows], powers)
-            torch.mm(g[head, rows], vt[head], out=back).mul_(powers)
-            torch.mm(kt[head], back.t(), out=dq[head, :, rows])
-            dk[head] += torch.mm(qt[head, :, rows], back)
-        dq *= query.shape[-1] ** -0.5
+            _powers(q[head][rows], kt[head], powers, is_far=(*head, rows.start) in ctx.far)
+            dv[head] += torch.mm(g[head][rows, :-2].t(), powers)
+            torch.mm(g[head][rows], vt[head], out=back).mul_(powers)
+            torch.mm(kt[head], back.t(), out=dq[head][:, rows])
+            dk[head] += torch.mm(q[head][rows].t(), back)
+        dq *= q.shape[-1] ** -0.5
         dk *= math.log(2)
-        found = [
-            gradients.to(like.dtype).view_as(like.transpose(2, 3)).transpose(2, 3)
-            for gradients, like in ((dq, query), (dk, key), (dv, value))
-        ]
-        return found[0], found[1], found[2]
-
-
-def _arranged(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns the queries [n · heads, positions, width], scaled for powers of two, the keys [n · heads, width,
-    positions] less their mean, the values in the same way with two rows of ones below them, and the values' mean."""
-    q = (query * (query.shape[-1] ** -0.5 / math.log(2))).flatten(0, 1).contiguous()
-    (k, _), (v, mean) = _centred(key), _centred(value)
-    kt, vt = (of.flatten(0, 1).transpose(1, 2) for of in (k, v))
-    return q, kt.contiguous(), F.pad(vt, (0, 0, 0, 2), value=1), mean
+        return dq.transpose(2, 3), dk.to(q.dtype).transpose(2, 3), dv.to(q.dtype).transpose(2, 3)
 
 
 def _centred(tensor: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,19 +107,19 @@ def _powers(q: Tensor, kt: Tensor, room: Tensor, is_far: bool = False) -> Tensor
 
 
 def _less_mean(gradient: Tensor, out: Tensor) -> Tensor:
-    """Returns gradients [n · heads, positions, width] with two more columns, for the rows of ones: minus each query's
+    """Returns gradients [n, heads, positions, width] with two more columns, for the rows of ones: minus each query's
     product with what it found, in two numbers of bfloat16 for its digits."""
     mean = -(gradient * out).sum(dim=-1, keepdim=True)
     high = mean.to(out.dtype)
     return torch.cat([gradient.to(out.dtype), high, (mean - high).to(out.dtype)], dim=-1)
 
 
-def _parts(q: Tensor, kt: Tensor) -> Iterator[tuple[int, slice, Tensor, Tensor]]:
-    """Yields each head, each part of its queries, and room for the part's powers and their gradients."""
-    positions, keys = q.shape[1], kt.shape[2]
+def _parts(q: Tensor, kt: Tensor) -> Iterator[tuple[tuple[int, int], slice, Tensor, Tensor]]:
+    """Yields each prompt's each head, each part of its queries, and room for the part's powers and their gradients."""
+    (n, heads, positions, _), keys = q.shape, kt.shape[-1]
     at_once = min(positions, max(_FEWEST, _AT_ONCE // keys))
     room = q.new_empty(2, at_once, keys)
-    for head in range(len(q)):
+    for head in itertools.product(range(n), range(heads)):
         for start in range(0, positions, at_once):
             rows = slice(start, min(start + at_once, positions))
             powers, back = room[:, : rows.stop - rows.start]
