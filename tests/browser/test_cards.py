@@ -71,6 +71,31 @@ def test_a_second_click_takes_out_exactly_the_word(page: Page, studio: Studio) -
     expect(card(page, "owl-night")).to_have_attribute("aria-pressed", "true")
 
 
+def test_the_picker_takes_no_more_room_than_its_cards_do(page: Page, studio: Studio) -> None:
+    for number in range(30):
+        drop(studio, f"roomy-{number}")
+    drop(studio, "lonely")
+    open_studio(page, studio)
+    open_cards(page)
+    search, panel = page.locator("#ti_cards input[type=search]"), page.locator("#ti_cards .ti-cards")
+    search.fill("roomy")
+    expect(card(page, "roomy-0")).to_be_visible(timeout=SOON)
+    whole = panel.bounding_box()
+
+    search.fill("lonely")
+
+    expect(page.locator("#ti_cards .ti-card")).to_have_count(1)
+    one, shown = panel.bounding_box(), card(page, "lonely").bounding_box()
+    assert whole is not None and one is not None and shown is not None
+    assert whole["height"] > 2 * shown["height"] > one["height"] >= shown["height"]
+
+    search.fill("roomy")
+
+    expect(card(page, "roomy-0")).to_be_visible()
+    again = panel.bounding_box()
+    assert again == whole
+
+
 def test_the_word_goes_to_the_caret_of_the_prompt_that_had_the_focus_last(page: Page, studio: Studio) -> None:
     drop(studio, "caretword")
     open_studio(page, studio)
