@@ -43,22 +43,22 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 class _InParts(torch.autograd.Function):
     """Attention of long sequences, which computes its scores once more for the backward pass.
 
-    A softmax takes longer than the product before it, so there is none. Scores are made powers of two as they are; rows
-    of ones below the values give the sums of these, by which what is found is divided afterwards. On the way back the
-    same two rows take each query's mean gradient off its scores' (FlashAttention's D, arXiv 2205.14135, B.2). Only
+    A softmax takes longer than the product before it, so there is none. Scores are made powers of two as they are; a
+    row of ones below the values gives the sums of these, by which what is found is divided afterwards. On the way back
+    the same row takes each query's mean gradient off its scores' (FlashAttention's D, arXiv 2205.14135, B.2). Only
     where scores are so far from zero that their powers would not fit, the greatest of a query is taken off first.
 
     Keys and values (`kt`, `vt`) are [n, heads, width, positions], so that the products' long side comes out last, which
     makes them up to twice as fast. Taking the keys' mean off changes no probability and keeps scores small, so that
     bfloat16 has digits left for their differences; no gradient goes through it, as those of a query's scores add up to
-    zero. The values' mean is put back at the end.
+    zero. The values' mean is taken off for the same digits, in the scores' gradients, and put back at the end.
     """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         q = query * (query.shape[-1] ** -0.5 / math.log(2))
         (k, _), (v, mean) = _centred(key), _centred(value)
-        kt, vt = k.transpose(2, 3).contiguous(), F.pad(v.transpose(2, 3), (0, 0, 0, 2), value=1)
+        kt, vt = k.transpose(2, 3).contiguous(), F.pad(v.transpose(2, 3), (0, 0, 0, 1), value=1)
         found = vt.new_empty(*vt.shape[:3], q.shape[2])
         ctx.far = set()
         for head, rows, powers, _ in _parts(q, kt):
@@ -68,7 +68,7 @@ class _InParts(torch.autograd.Function):
                 ctx.far.add((*head, rows.start))
                 torch.mm(vt[head], _powers(q[head][rows], kt[head], powers, is_far=True).t(), out=part)
         sums = found[:, :, -1:].transpose(2, 3).clone()  # or all that was found would be kept
-        out = torch.empty_like(query).copy_(found[:, :, :-2].transpose(2, 3)).div_(sums)
+        out = torch.empty_like(query).copy_(found[:, :, :-1].transpose(2, 3)).div_(sums)
         ctx.save_for_backward(q, kt, vt, out, sums)
         return out + mean
 
@@ -81,7 +81,7 @@ class _InParts(torch.autograd.Function):
         dk, dv = (torch.zeros(kt.shape, device=kt.device) for _ in "kv")
         for head, rows, powers, back in _parts(q, kt):
             _powers(q[head][rows], kt[head], powers, is_far=(*head, rows.start) in ctx.far)
-            dv[head] += torch.mm(g[head][rows, :-2].t(), powers)
+            dv[head] += torch.mm(g[head][rows, :-1].t(), powers)
             torch.mm(g[head][rows], vt[head], out=back).mul_(powers)
             torch.mm(kt[head], back.t(), out=dq[head][:, rows])
             dk[head] += torch.mm(q[head][rows].t(), back)
@@ -107,11 +107,10 @@ def _powers(q: Tensor, kt: Tensor, room: Tensor, is_far: bool = False) -> Tensor
 
 
 def _less_mean(gradient: Tensor, out: Tensor) -> Tensor:
-    """Returns gradients [n, heads, positions, width] with two more columns, for the rows of ones: minus each query's
-    product with what it found, in two numbers of bfloat16 for its digits."""
-    mean = -(gradient * out).sum(dim=-1, keepdim=True)
-    high = mean.to(out.dtype)
-    return torch.cat([gradient.to(out.dtype), high, (mean - high).to(out.dtype)], dim=-1)
+    """Returns float32 gradients [n, heads, positions, width] as bfloat16, with a column for the row of ones: minus each
+    query's product with what it found."""
+    mean = (gradient * out).sum(dim=-1, keepdim=True)
+    return torch.cat([gradient, -mean], dim=-1).to(out.dtype)
 
 
 def _parts(q: Tensor, kt: Tensor) -> Iterator[tuple[tuple[int, int], slice, Tensor, Tensor]]:
