@@ -9,6 +9,7 @@ const FORMS = [
   ["safetensors", ".safetensors"],
   ["pt", ".pt (A1111)"],
   ["diffusers", "diffusers"],
+  ["onetrainer", "OneTrainer"],
   ["png", "PNG card"],
 ];
 const SAVED = ["safetensors", "pt", "png"]; // what the library looks at, and one file each

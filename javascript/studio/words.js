@@ -102,7 +102,7 @@ export function typedName(text, caret) {
 }
 
 const UNTAGGABLE = /[<>:\n]/;
-const FILE = /\.(?:safetensors|pt|bin)$/i;
+const FILE = /\.(?:safetensors|pt|bin|ckpt)$/i;
 
 /** Returns how a prompt calls an embedding with a weight: a name that is no single word, or a file's, by its tag, if one
  *  can hold it. */

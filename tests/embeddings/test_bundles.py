@@ -46,6 +46,13 @@ def test_any_other_file_holds_one_embedding() -> None:
         assert embedding.name == Path(name).stem
 
 
+def test_an_output_embedding_in_a_lora_is_refused_by_its_name(tmp_path: Path) -> None:
+    """OneTrainer's LoRA savers put it in as `clip_l_out`, beside rows of zeros."""
+    tensors = {"bundle_emb.cat.clip_l": torch.zeros(2, 8), "bundle_emb.cat.clip_l_out": rows(2, 8)}
+    with pytest.raises(UnreadableEmbedding, match="'cat' that can't be read: it is an output embedding of OneTrainer"):
+        read_embeddings(saved(tmp_path / "lora.safetensors", tensors))
+
+
 def test_a_name_may_have_dots_in_it(tmp_path: Path) -> None:
     path = saved(tmp_path / "lora.safetensors", {"bundle_emb.cat.v2.emb_params": rows(1, 8)})
     assert [embedding.name for embedding in read_embeddings(path)] == ["cat.v2"]

@@ -17,6 +17,7 @@ from ti_studio.embeddings.files import read_embedding
 from ti_studio.embeddings.pictures import CHUNK
 from ti_studio.errors import Conflict
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 WORD = Embedding("cat", {"clip_l": torch.arange(16.0).reshape(2, 8) / 64}, 7)
 SDXL = Embedding("cat", {"clip_l": torch.ones(2, 8), "clip_g": torch.zeros(2, 10)}, 7)
 
@@ -35,6 +36,57 @@ def test_diffusers_own_loader_takes_the_file(tmp_path: Path) -> None:
 
     assert list(state) == ["cat"]
     assert torch.equal(state["cat"], WORD.vectors["clip_l"])
+
+
+@pytest.mark.parametrize(
+    ("vectors", "keys"),
+    [
+        ({"clip_l": 768}, ["emp_params"]),
+        ({"clip_h": 1024}, ["emp_params"]),
+        ({"clip_l": 768, "clip_g": 1280}, ["clip_g", "clip_l"]),
+        ({"clip_l": 768, "t5xxl": 4096}, ["clip_l", "t5"]),
+        ({"clip_g": 1280}, ["clip_g"]),
+    ],
+)
+def test_onetrainers_files_have_its_keys_and_are_read_again(
+    tmp_path: Path, vectors: dict[str, int], keys: list[str]
+) -> None:
+    """Its `_setup_embeddings` asks for these keys and no others."""
+    word = Embedding("cat", {encoder: torch.rand(2, width) for encoder, width in vectors.items()}, 7)
+
+    (path,) = export(word, "onetrainer", tmp_path)
+
+    assert sorted(load_file(path)) == keys
+    again = read_embedding(path)
+    assert again.step == 7
+    assert again.vectors.keys() == word.vectors.keys()
+    assert all(torch.equal(again.vectors[encoder], rows) for encoder, rows in word.vectors.items())
+
+
+def test_onetrainer_has_no_key_for_some_encoders(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingError, match="rows for qwen3_4b, for which OneTrainer has no key"):
+        export(Embedding("cat", {"qwen3_4b": torch.ones(1, 8)}), "onetrainer", tmp_path)
+
+
+def test_what_onetrainer_wrote_becomes_a_file_with_comfyuis_keys(tmp_path: Path) -> None:
+    flux = read_embedding(GOLDEN / "onetrainer_flux.safetensors")
+    after_output = read_embedding(GOLDEN / "onetrainer_after_output.safetensors")
+
+    paths = [*export(flux, "safetensors", tmp_path), *export(after_output, "safetensors", tmp_path)]
+
+    assert [sorted(load_file(path)) for path in paths] == [["clip_l", "t5xxl"], ["emb_params"]]
+
+
+def test_rows_of_another_models_encoder_keep_its_name(tmp_path: Path) -> None:
+    """Under `emb_params` they would be taken for an SD 1 word."""
+    word = Embedding("cat", {"t5xxl": torch.ones(1, 4096)})
+
+    (path,) = export(word, "safetensors", tmp_path)
+
+    assert read_embedding(path).vectors.keys() == {"t5xxl"}
+    for form in ("pt", "png"):
+        with pytest.raises(EmbeddingError, match="t5xxl, which A1111's layout can't hold"):
+            export(word, form, tmp_path)
 
 
 def test_an_sdxl_embedding_becomes_diffusers_two_files_and_one_again(tmp_path: Path) -> None:

@@ -99,11 +99,11 @@ def test_an_embedding_that_training_ruined_is_not_written(tmp_path: Path, number
 
 
 def test_another_ending_is_refused_for_writing_and_reading(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(EmbeddingError, match=r"cat\.ckpt ends in '\.ckpt'; embeddings are written as \.safetensors or"):
-        write_embedding(make("cat"), tmp_path / "cat.ckpt")
-    (tmp_path / "cat.ckpt").write_bytes(b"x")
+    with pytest.raises(EmbeddingError, match=r"cat\.pth ends in '\.pth'; embeddings are written as \.safetensors or"):
+        write_embedding(make("cat"), tmp_path / "cat.pth")
+    (tmp_path / "cat.pth").write_bytes(b"x")
     with pytest.raises(UnreadableEmbedding, match=r"expected \.safetensors, \.pt, \.bin"):
-        read_embedding(tmp_path / "cat.ckpt")
+        read_embedding(tmp_path / "cat.pth")
 
 
 def test_an_existing_file_is_only_replaced_when_that_is_allowed(tmp_path: Path, make: Make) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
 from ti_studio.embeddings.files import outline_embedding, read_embedding
@@ -12,6 +13,7 @@ from ti_studio.embeddings.layouts import rows_by_encoder, to_a1111, to_safetenso
 from ti_studio.embeddings.library import Library, State
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+OUTPUT_EMBEDDINGS = ("onetrainer_output", "onetrainer_output_sdxl")
 
 
 @pytest.mark.parametrize(
@@ -20,14 +22,17 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
         ("a1111_zip.pt", {"clip_l": (2, 8)}, 1500),
         ("a1111_legacy.pt", {"clip_l": (2, 8)}, 1500),
         ("rinongal.pt", {"clip_l": (2, 8)}, None),
+        ("rinongal_legacy.pt", {"clip_l": (2, 8)}, None),
         ("parameter_dict_today.pt", {"clip_l": (2, 8)}, None),
         ("sd_scripts_sd2.safetensors", {"clip_h": (2, 1024)}, None),
         ("sd_scripts.pt", {"clip_l": (2, 8)}, None),
+        ("sd_scripts.ckpt", {"clip_l": (2, 8)}, None),
         ("sd_scripts_sdxl.safetensors", {"clip_l": (2, 8), "clip_g": (2, 10)}, None),
         ("learned_embeds.bin", {"clip_l": (1, 8)}, None),
         ("learned_embeds.safetensors", {"clip_l": (2, 8)}, None),
         ("onetrainer.safetensors", {"clip_l": (2, 8)}, None),
-        ("onetrainer_output.safetensors", {"clip_l": (2, 8)}, None),
+        ("onetrainer_after_output.safetensors", {"clip_l": (2, 8)}, None),
+        ("onetrainer_flux.safetensors", {"clip_l": (2, 8), "t5xxl": (2, 12)}, None),
         ("diffusers_several.safetensors", {"clip_l": (3, 8)}, None),
         ("comfyui_list.pt", {"clip_l": (3, 8)}, None),
         ("a1111_card.png", {"clip_l": (2, 8)}, 1500),
@@ -54,7 +59,7 @@ def test_a_file_of_another_tool_is_read(name: str, shapes: dict[str, tuple[int, 
     )
 
 
-@pytest.mark.parametrize("name", ["sd3", "comfyui_flux"])
+@pytest.mark.parametrize("name", ["sd3", "comfyui_flux", "onetrainer_flux"])
 def test_an_embedding_of_a_newer_model_is_read_for_inspection_and_fits_no_checkpoint_here(
     tmp_path: Path, name: str
 ) -> None:
@@ -74,6 +79,7 @@ def test_an_embedding_of_a_newer_model_is_read_for_inspection_and_fits_no_checkp
 def test_every_golden_file_is_tested_above() -> None:
     tested = {case[0] for case in test_a_file_of_another_tool_is_read.pytestmark[0].args[1]}
     others = {"README.md", "make.py", "lora_bundle.safetensors", "sd_scripts_xti.safetensors"}
+    others |= {f"{name}.safetensors" for name in OUTPUT_EMBEDDINGS}
     assert tested | others == {path.name for path in GOLDEN.iterdir() if path.is_file()}
 
 
@@ -81,6 +87,50 @@ def test_rows_for_each_layer_of_the_unet_are_refused_with_the_reason() -> None:
     for read in (read_embedding, outline_embedding):
         with pytest.raises(UnreadableEmbedding, match=r"^sd_scripts_xti\.safetensors is an XTI embedding, which can't"):
             read(GOLDEN / "sd_scripts_xti.safetensors")
+
+
+@pytest.mark.parametrize("name", OUTPUT_EMBEDDINGS)
+def test_an_output_embedding_of_onetrainer_is_no_word_of_zeros_but_refused_with_the_reason(
+    tmp_path: Path, name: str
+) -> None:
+    for read in (read_embedding, outline_embedding):
+        with pytest.raises(UnreadableEmbedding, match="is an output embedding of OneTrainer, which can't be used"):
+            read(GOLDEN / f"{name}.safetensors")
+    shutil.copy(GOLDEN / f"{name}.safetensors", tmp_path / "cat.safetensors")
+    library = Library(tmp_path)
+    library.refresh()
+    (entry,) = library.entries()
+    assert entry.state is State.UNREADABLE
+    assert entry.reason is not None
+    assert "'Output embedding' off" in entry.reason
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pt"])
+@pytest.mark.parametrize("key", ["emp_params", "clip_l", "t5"])
+def test_the_output_alone_is_no_embedding_either(tmp_path: Path, ending: str, key: str) -> None:
+    path, tensors = tmp_path / f"cat{ending}", {f"{key}_out": torch.ones(2, 8)}
+    save_file(tensors, path) if ending == ".safetensors" else torch.save(tensors, path)
+    for read in (read_embedding, outline_embedding):
+        with pytest.raises(UnreadableEmbedding, match="is an output embedding of OneTrainer"):
+            read(path)
+
+
+def test_a_pickled_output_embedding_is_refused_too(tmp_path: Path) -> None:
+    torch.save(load_file(GOLDEN / "onetrainer_output.safetensors"), tmp_path / "cat.pt")
+    for read in (read_embedding, outline_embedding):
+        with pytest.raises(UnreadableEmbedding, match="is an output embedding of OneTrainer"):
+            read(tmp_path / "cat.pt")
+
+
+def test_a_word_whose_name_ends_like_onetrainers_outputs_is_a_word() -> None:
+    assert rows_by_encoder({"<knock_out>": torch.zeros(1, 8)}).keys() == {"clip_l"}
+    with pytest.raises(UnreadableEmbedding, match="found 'cat', 'cat_out'; expected"):
+        rows_by_encoder({"cat": torch.zeros(1, 8), "cat_out": torch.zeros(1, 8)})
+
+
+def test_one_encoder_under_two_names_is_refused_with_both() -> None:
+    with pytest.raises(UnreadableEmbedding, match="found 't5', 't5xxl'; expected"):
+        rows_by_encoder({"t5": torch.zeros(1, 8), "t5xxl": torch.zeros(1, 8)})
 
 
 def test_the_checkpoint_that_a1111_notes_is_kept() -> None:
@@ -130,6 +180,7 @@ def test_a_written_file_has_the_keys_that_every_reader_knows_and_no_other() -> N
     small, large = torch.zeros(1, 768), torch.zeros(1, 1280)
     assert to_safetensors(Embedding("cat", {"clip_l": small})).keys() == {"emb_params"}
     assert to_safetensors(Embedding("cat", {"clip_l": small, "clip_g": large})).keys() == {"clip_l", "clip_g"}
+    assert to_safetensors(Embedding("cat", {"t5xxl": small})).keys() == {"t5xxl"}
     known = {"ti_studio.checkpoint": "demo", "ti_studio.checkpoint_sha256": "0123456789abcdef"}
     a1111 = to_a1111(Embedding("cat", {"clip_l": small}, 5, known))
     assert a1111.pop("string_to_param") == {"*": small}

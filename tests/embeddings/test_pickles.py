@@ -139,6 +139,33 @@ def test_a_zip_with_two_pickles_is_refused() -> None:
         load_pickle(file.getvalue())
 
 
+def test_a_legacy_file_with_the_source_of_parameter_dict_is_read() -> None:
+    """torch notes the source with the class's first mention, and later ones refer to that."""
+    words = [torch.nn.ParameterDict({"*": torch.nn.Parameter(torch.full((2, 8), value))}) for value in (1.0, 2.0)]
+    content = saved({"string_to_param": words[0], "more": words[1]}, as_zip=False)
+    assert b"class ParameterDict(Module)" in content
+
+    loaded = load_pickle(content)
+
+    assert isinstance(loaded, dict)
+    kept = [loaded[key]._parameters["*"] for key in ("string_to_param", "more")]
+    assert [rows.unique().tolist() for rows in kept] == [[1.0], [2.0]]
+
+
+def test_the_source_of_another_class_is_no_way_to_it(tmp_path: Path) -> None:
+    """The source is never looked at, and only the name of ParameterDict is taken without it."""
+    content = saved({"string_to_param": torch.nn.ParameterDict({})}, as_zip=False)
+    other = content.replace(b"ctorch.nn.modules.container\nParameterDict\n", b"ccollections\nOrderedDict\n")
+    assert other != content
+    with pytest.raises(UnreadableEmbedding, match="damaged"):
+        load_pickle(other)
+    marker = tmp_path / "marker"
+    evil = f"__import__('os').system('touch {marker}')".encode()
+    start = content.index(b"class ParameterDict(Module)")
+    load_pickle(content[:start] + evil + content[start + len(evil) :])
+    assert not marker.exists()
+
+
 def test_a_tensor_that_claims_a_huge_storage_is_refused() -> None:
     content = saved({"emb_params": torch.zeros(2, 8)}, as_zip=False)
     claimed = content.replace(b"K\x10", b"J" + struct.pack("<i", 2**31 - 1), 1)

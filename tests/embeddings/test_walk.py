@@ -18,10 +18,8 @@ def touched(root: Path, *names: str) -> None:
 
 
 def test_embeddings_are_found_in_all_folders_by_any_spelling_of_their_endings(tmp_path: Path) -> None:
-    touched(
-        tmp_path, "a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt", "cat.jpg", "cat.pt.optim", "notes.txt"
-    )
-    assert walk(str(tmp_path)).files.keys() == {"a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt"}
+    touched(tmp_path, "a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt", "e.ckpt", "cat.jpg", "cat.pt.optim")
+    assert walk(str(tmp_path)).files.keys() == {"a.pt", "b.SafeTensors", "deep/er/c.BIN", "folder.pt/d.pt", "e.ckpt"}
 
 
 def test_hidden_files_and_folders_and_half_written_files_are_left_out(tmp_path: Path) -> None:

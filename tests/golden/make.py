@@ -11,6 +11,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def a1111_legacy(path: Path) -> None:
     torch.save(a1111(rows(2, 8)), path, _use_new_zipfile_serialization=False)
 
 
-def rinongal(path: Path) -> None:
+def rinongals() -> dict[str, object]:
     """rinongal/textual_inversion `ldm/modules/embedding_manager.py`, `EmbeddingManager.save`, under its torch 1.10.
 
     That torch's ParameterDict was a Module with its tensors in `_parameters`; today's keeps `_keys` beside them.
@@ -70,7 +71,19 @@ def rinongal(path: Path) -> None:
         _load_state_dict_pre_hooks=OrderedDict(),
         _modules=OrderedDict(),
     )
-    torch.save({"string_to_token": {"*": torch.tensor(CLIP_TOKEN_OF_STAR)}, "string_to_param": parameters}, path)
+    return {"string_to_token": {"*": torch.tensor(CLIP_TOKEN_OF_STAR)}, "string_to_param": parameters}
+
+
+def rinongal(path: Path) -> None:
+    """As that torch saves it."""
+    torch.save(rinongals(), path)
+
+
+def rinongal_legacy(path: Path) -> None:
+    """The same in torch's older form, which notes the source of ParameterDict: two lines stand for torch's own here."""
+    source = ["class ParameterDict(Module):\n", "    ...\n"], 1, "/torch/nn/modules/container.py"
+    with mock.patch("torch.serialization.get_source_lines_and_file", return_value=source):
+        torch.save(rinongals(), path, _use_new_zipfile_serialization=False)
 
 
 def parameter_dict_today(path: Path) -> None:
@@ -95,6 +108,11 @@ def sd_scripts_pt(path: Path) -> None:
     torch.save({"emb_params": rows(2, 8).half()}, path)
 
 
+def sd_scripts_ckpt(path: Path) -> None:
+    """The same with `--save_model_as ckpt`."""
+    torch.save({"emb_params": rows(2, 8)}, path)
+
+
 def sd_scripts_sdxl(path: Path) -> None:
     """kohya-ss/sd-scripts `sdxl_train_textual_inversion.py`, `save_weights`."""
     save_file({"clip_l": rows(2, 8), "clip_g": rows(2, 10)}, path)
@@ -116,8 +134,26 @@ def onetrainer(path: Path) -> None:
 
 
 def onetrainer_output(path: Path) -> None:
-    """The same saver with `is_output_embedding`: what is added to the encoder's output stands beside the rows."""
-    save_file({"emp_params": rows(2, 8), "emp_params_out": torch.zeros(2, 8)}, path)
+    """The same saver with `is_output_embedding`: `BaseModelEmbedding` makes the rows zeros, and keeps what is learned
+    apart, for the encoder's output."""
+    save_file({"emp_params": torch.zeros(2, 8), "emp_params_out": rows(2, 8)}, path)
+
+
+def onetrainer_output_sdxl(path: Path) -> None:
+    """OneTrainer `StableDiffusionXLEmbeddingSaver`, the same."""
+    tensors = {"clip_l": torch.zeros(2, 8), "clip_g": torch.zeros(2, 10)}
+    save_file({**tensors, "clip_l_out": rows(2, 8), "clip_g_out": rows(2, 10)}, path)
+
+
+def onetrainer_after_output(path: Path) -> None:
+    """Rows that were trained from an output embedding: `_to_state_dict` begins with a copy of what it was loaded from,
+    and so keeps its `_out`."""
+    save_file({"emp_params": rows(2, 8), "emp_params_out": torch.ones(2, 8)}, path)
+
+
+def onetrainer_flux(path: Path) -> None:
+    """OneTrainer `FluxEmbeddingSaver`: what ComfyUI calls `t5xxl` is `t5` there, as in diffusers."""
+    save_file({"clip_l": rows(2, 8), "t5": rows(2, 12)}, path)
 
 
 def diffusers_several(path: Path) -> None:
@@ -210,14 +246,19 @@ FILES: dict[str, Callable[[Path], None]] = {
     "a1111_zip.pt": a1111_zip,
     "a1111_legacy.pt": a1111_legacy,
     "rinongal.pt": rinongal,
+    "rinongal_legacy.pt": rinongal_legacy,
     "parameter_dict_today.pt": parameter_dict_today,
     "sd_scripts_sd2.safetensors": sd_scripts,
     "sd_scripts.pt": sd_scripts_pt,
+    "sd_scripts.ckpt": sd_scripts_ckpt,
     "sd_scripts_sdxl.safetensors": sd_scripts_sdxl,
     "learned_embeds.bin": diffusers_concept,
     "learned_embeds.safetensors": diffusers,
     "onetrainer.safetensors": onetrainer,
     "onetrainer_output.safetensors": onetrainer_output,
+    "onetrainer_output_sdxl.safetensors": onetrainer_output_sdxl,
+    "onetrainer_after_output.safetensors": onetrainer_after_output,
+    "onetrainer_flux.safetensors": onetrainer_flux,
     "diffusers_several.safetensors": diffusers_several,
     "comfyui_list.pt": comfyui_list,
     "sd3.safetensors": sd3,

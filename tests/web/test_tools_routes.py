@@ -83,9 +83,9 @@ def test_an_embedding_is_sent_in_each_layout(client: Client, add: Callable[..., 
     Image.new("RGB", (64, 64), "teal").save(preview)
     studio = client()
     identity = found(studio)["cat"]
-    for form in ("safetensors", "pt", "diffusers", "png"):
+    for form in ("safetensors", "pt", "diffusers", "onetrainer", "png"):
         answer = studio.get(f"/ti/tools/embeddings/{identity}/file", params={"form": form, "name": "chat é"})
-        ending = "safetensors" if form == "diffusers" else form
+        ending = "safetensors" if form in ("diffusers", "onetrainer") else form
         assert answer.headers["content-disposition"] == f"attachment; filename*=utf-8''chat%20%C3%A9.{ending}"
         (tmp_path / f"sent.{ending}").write_bytes(answer.content)
         rows = read_embedding(tmp_path / f"sent.{ending}").vectors["clip_l"]

@@ -24,8 +24,8 @@ def add_convert(commands: Commands) -> None:
         "convert",
         help="write an embedding in another program's layout",
         description="Reads an embedding of any layout and writes it as safetensors (everything), pt (A1111), diffusers "
-        "(one file a text encoder, the word as the key) or png (a card with the embedding inside). Prints what it "
-        "wrote.",
+        "(one file a text encoder, the word as the key), onetrainer (its keys) or png (a card with the embedding "
+        "inside). Prints what it wrote.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -6,9 +6,9 @@ LoRA savers. A LoRA is large, so only the header and the bundled tensors themsel
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import safetensors.torch
 from safetensors import SafetensorError
@@ -18,10 +18,13 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import UnreadableEmbedding
 from ti_studio.embeddings.files import MAX_FILE_BYTES, named, opened, read_embedding
 from ti_studio.embeddings.headers import LENGTH_BYTES, Header, TensorOutline, read_header
-from ti_studio.embeddings.layouts import Parts, joined_rows, rows_by_encoder
+from ti_studio.embeddings.layouts import Data, read_rows, rows_by_encoder
 from ti_studio.embeddings.outlines import BUNDLED, check_tensors
 
 _PARAMETERS = "string_to_param"
+
+Rows = TypeVar("Rows")
+"""What a reader of rows returns."""
 
 
 def read_embeddings(path: Path) -> list[Embedding]:
@@ -63,20 +66,18 @@ def _read(file: BinaryIO, header: Header, keys: list[str]) -> list[Embedding]:
     check_tensors(outlines)
     groups = grouped(keys)
     for name, members in groups.items():
-        _rows(name, {inner: outlines[key] for key, inner in members})
+        _rows(rows_by_encoder, name, {inner: outlines[key] for key, inner in members})
     tensors = _tensors(file, outlines)
-    embeddings = []
-    for name, members in groups.items():
-        rows = _rows(name, {inner: tensors[key] for key, inner in members})
-        vectors = {encoder: joined_rows(encoder, parts) for encoder, parts in rows.items()}
-        embeddings.append(Embedding(name, vectors))
-    return embeddings
+    return [
+        Embedding(name, _rows(read_rows, name, {inner: tensors[key] for key, inner in members}))
+        for name, members in groups.items()
+    ]
 
 
-def _rows(name: str, data: Mapping[str, object]) -> Mapping[str, Parts]:
+def _rows(read: Callable[[Data], Rows], name: str, data: Mapping[str, object]) -> Rows:
     nested = {key.removeprefix(f"{_PARAMETERS}."): value for key, value in data.items() if key.startswith(_PARAMETERS)}
     try:
-        return rows_by_encoder({_PARAMETERS: nested} if nested else data)
+        return read({_PARAMETERS: nested} if nested else data)
     except UnreadableEmbedding as error:
         raise UnreadableEmbedding(f"has a bundled embedding {name[:60]!r} that can't be read: it {error}") from error
 

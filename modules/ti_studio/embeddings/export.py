@@ -8,13 +8,13 @@ import safetensors.torch
 from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding, EmbeddingError
-from ti_studio.embeddings.files import check_name, embedding_bytes
+from ti_studio.embeddings.files import check_name, embedding_bytes, onetrainer_bytes
 from ti_studio.embeddings.layouts import to_a1111
 from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, picture_with, told
 from ti_studio.errors import Conflict
 from ti_studio.folders import atomic_write
 
-Format = Literal["safetensors", "pt", "diffusers", "png"]
+Format = Literal["safetensors", "pt", "diffusers", "onetrainer", "png"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _PICTURES = ("PNG", "JPEG", "WEBP", "AVIF", "JXL", "GIF", "BMP", "TIFF")
@@ -33,8 +33,8 @@ def export(
     Args:
         embedding: what is written, under its name.
         form: one of FORMATS: `safetensors`, A1111's `pt`, `diffusers` (`<name>.safetensors` with the name as its key,
-            and `<name>_2.safetensors` for the second text encoder of SDXL), or `png` (A1111's picture with the
-            embedding inside).
+            and `<name>_2.safetensors` for the second text encoder of SDXL), `onetrainer` (`<name>.safetensors` with
+            OneTrainer's keys), or `png` (A1111's picture with the embedding inside).
         folder: where to.
         image: the picture of a `png`.
         overwrite: whether files that exist are replaced.
@@ -64,6 +64,8 @@ def exported(embedding: Embedding, form: str, image: Image.Image | None = None) 
     check_name(embedding.name)
     if form in ("safetensors", "pt"):
         return {f"{embedding.name}.{form}": embedding_bytes(embedding, f".{form}")}
+    if form == "onetrainer":
+        return {f"{embedding.name}.safetensors": onetrainer_bytes(embedding)}
     return _diffusers(embedding) if form == "diffusers" else _picture(embedding, image)
 
 

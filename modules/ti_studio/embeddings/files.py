@@ -16,6 +16,7 @@ from typing import BinaryIO
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import EmbeddingError, UnreadableEmbedding
@@ -23,14 +24,14 @@ from ti_studio.embeddings.headers import read_header
 from ti_studio.embeddings.layouts import (
     Data,
     as_rows,
-    joined_rows,
     numbered,
-    rows_by_encoder,
+    read_rows,
     to_a1111,
     to_safetensors,
 )
 from ti_studio.embeddings.metadata import FAMILY, STEP
 from ti_studio.embeddings.names import check_name, displayed
+from ti_studio.embeddings.onetrainer import has_outputs, to_onetrainer
 from ti_studio.embeddings.outlines import Outline, outline_of_header, outline_of_pickle, strings_of, whole_number
 from ti_studio.embeddings.pickles import load_pickle
 from ti_studio.embeddings.pictures import PICTURE_ENDINGS, read_picture
@@ -43,6 +44,7 @@ __all__ = [
     "check_name",
     "embedding_bytes",
     "file_sha256",
+    "onetrainer_bytes",
     "outline_embedding",
     "read_embedding",
     "write_embedding",
@@ -58,7 +60,7 @@ _LENGTH_BYTES = 8
 
 
 def read_embedding(path: Path) -> Embedding:
-    """Returns the embedding in a `.safetensors`, `.pt` or `.bin` file; its name is the file's, as in A1111.
+    """Returns the embedding in a file of any of the known endings; its name is the file's, as in A1111.
 
     Nothing in the file is run. Rows come as float32 on the CPU whatever they are stored as.
 
@@ -78,10 +80,15 @@ def outline_embedding(path: Path) -> Outline:
     with named(path), opened(path) as (file, size):
         ending = _ending(path)
         if ending == ".safetensors":
-            return outline_of_header(read_header(file, size))
+            header = read_header(file, size)
+            outline = outline_of_header(header)
+            # Whether these rows are of use their numbers alone can tell.
+            if not has_outputs(header.tensors):
+                return outline
+            file.seek(0)
         content = _bytes_of(file, size)
-        if ending not in PICTURE_ENDINGS and (outline := outline_of_pickle(content)) is not None:
-            return outline
+        if ending in _PICKLED and (pickled := outline_of_pickle(content)) is not None:
+            return pickled
         embedding = _READERS[ending](path.stem, io.BytesIO(content), size)
         return Outline(embedding.widths, embedding.vectors_per_token, embedding.step, embedding.metadata)
 
@@ -109,14 +116,17 @@ def embedding_bytes(embedding: Embedding, ending: str) -> bytes:
     Raises:
         EmbeddingError: a row holds NaN or infinity, or the layout can't hold the embedding.
     """
-    try:
-        rows = {encoder: as_rows(encoder, tensor.cpu()) for encoder, tensor in embedding.vectors.items()}
-    except UnreadableEmbedding as error:
-        raise EmbeddingError(f"{embedding.name} was not written: it {error}.") from error
-    metadata = {**embedding.metadata, FAMILY: embedding.family}
-    if embedding.step is not None:
-        metadata[STEP] = str(embedding.step)
-    return _WRITERS[ending](Embedding(embedding.name, rows, embedding.step, metadata))
+    return _WRITERS[ending](_complete(embedding))
+
+
+def onetrainer_bytes(embedding: Embedding) -> bytes:
+    """Returns the content of a `.safetensors` file that OneTrainer goes on training from.
+
+    Raises:
+        EmbeddingError: a row holds NaN or infinity, or the layout can't hold the embedding.
+    """
+    complete = _complete(embedding)
+    return _packed(to_onetrainer(complete), complete.metadata)
 
 
 def file_sha256(path: Path) -> str:
@@ -203,13 +213,27 @@ def _bytes_of(file: BinaryIO, size: int) -> bytes:
 
 
 def _embedding(name: str, data: Data, metadata: Mapping[str, str], step: object) -> Embedding:
-    rows = rows_by_encoder(data, metadata.get(FAMILY))
-    vectors = {encoder: joined_rows(encoder, parts) for encoder, parts in rows.items()}
-    return Embedding(name, vectors, whole_number(step), metadata)
+    return Embedding(name, read_rows(data, metadata.get(FAMILY)), whole_number(step), metadata)
+
+
+def _complete(embedding: Embedding) -> Embedding:
+    """Returns the embedding with rows as files hold them, and with family and step among its metadata."""
+    try:
+        rows = {encoder: as_rows(encoder, tensor.cpu()) for encoder, tensor in embedding.vectors.items()}
+    except UnreadableEmbedding as error:
+        raise EmbeddingError(f"{embedding.name} was not written: it {error}.") from error
+    metadata = {**embedding.metadata, FAMILY: embedding.family}
+    if embedding.step is not None:
+        metadata[STEP] = str(embedding.step)
+    return Embedding(embedding.name, rows, embedding.step, metadata)
 
 
 def _safetensors_bytes(embedding: Embedding) -> bytes:
-    return _sorted_header(safetensors.torch.save(to_safetensors(embedding), dict(embedding.metadata)))
+    return _packed(to_safetensors(embedding), embedding.metadata)
+
+
+def _packed(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    return _sorted_header(safetensors.torch.save(dict(tensors), dict(metadata)))
 
 
 def _sorted_header(data: bytes) -> bytes:
@@ -230,13 +254,14 @@ def _pickle_bytes(embedding: Embedding) -> bytes:
     return file.getvalue()
 
 
+_PICKLED = (".pt", ".bin", ".ckpt")
+"""A1111's, diffusers', and what sd-scripts writes with `--save_model_as ckpt`."""
 _READERS: Mapping[str, Callable[[str, BinaryIO, int], Embedding]] = {
     ".safetensors": _read_safetensors,
-    ".pt": _read_pickle,
-    ".bin": _read_pickle,
+    **dict.fromkeys(_PICKLED, _read_pickle),
     **dict.fromkeys(PICTURE_ENDINGS, _read_picture),
 }
 _WRITERS: Mapping[str, Callable[[Embedding], bytes]] = {".safetensors": _safetensors_bytes, ".pt": _pickle_bytes}
 
-EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin")
+EMBEDDING_ENDINGS = (".safetensors", *_PICKLED)
 """Files that the library looks at. Pictures with an embedding inside are read where they are asked for."""

@@ -35,13 +35,13 @@ _GLOBALS = frozenset({"GLOBAL", "INST", "STACK_GLOBAL"})
 _ESCAPED = frozenset({"STRING", "PERSID"})
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 _TUPLES = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
-_PUTS = frozenset({"BINPUT", "LONG_BINPUT"})
+PUTS = frozenset({"BINPUT", "LONG_BINPUT"})
 _GETS = frozenset({"BINGET", "LONG_BINGET"})
 _ALLOWED = frozenset(
     {"PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"}
     | {"BINUNICODE", "BINSTRING", "SHORT_BINSTRING", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT"}
     | {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID"}
-    | {"GLOBAL", *_TUPLES, *_PUTS, *_GETS}
+    | {"GLOBAL", *_TUPLES, *PUTS, *_GETS}
 )
 
 
@@ -61,7 +61,7 @@ def check_instructions(file: BinaryIO) -> None:
         if name in _GETS and argument in memoized_tuples:
             unneeded.append("repeats a tuple")
         tuples += name in _TUPLES
-        if name not in _PUTS:
+        if name not in PUTS:
             top_is_tuple = name in _TUPLES
         elif top_is_tuple:
             memoized_tuples.add(argument)
@@ -82,7 +82,7 @@ def _unneeded(name: str, argument: object) -> list[str]:
 def _instructions(file: BinaryIO) -> Iterator[tuple[str, object]]:
     """Yields name and argument of each instruction, up to the first that asks for a global which is not allowed."""
     texts: list[str] = []
-    for count, (name, argument) in enumerate(_decoded(file)):
+    for count, (name, argument) in enumerate(decoded(file)):
         if isinstance(argument, str):
             texts = [*texts[-1:], argument]
         if name in _GLOBALS:
@@ -98,8 +98,11 @@ def _instructions(file: BinaryIO) -> Iterator[tuple[str, object]]:
         yield name, argument
 
 
-def _decoded(file: BinaryIO) -> Iterator[tuple[str, object]]:
-    """Yields what `pickletools.genops` does, which warns of strange escapes in texts that nobody needs."""
+def decoded(file: BinaryIO) -> Iterator[tuple[str, object]]:
+    """Yields name and argument of each instruction, up to and with the end of the pickle; `file` stands behind it then.
+
+    `pickletools.genops` does nearly the same, and warns of strange escapes in texts that nobody needs.
+    """
     while code := file.read(1):
         opcode = _OPCODES.get(code)
         if opcode is None:

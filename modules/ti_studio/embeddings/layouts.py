@@ -15,6 +15,7 @@ from torch import Tensor
 from ti_studio.embeddings.embedding import FAMILY_ENCODERS, KNOWN_ENCODERS, Embedding
 from ti_studio.embeddings.errors import EmbeddingError, UnreadableEmbedding
 from ti_studio.embeddings.metadata import CHECKPOINT, CHECKPOINT_SHA256
+from ti_studio.embeddings.onetrainer import OUTPUT_ALONE, check_rows, encoder_called, has_outputs, is_output
 
 MAX_ROWS = 1000
 MAX_WIDTH = 16_384
@@ -29,10 +30,10 @@ FLOATING: Mapping[str, torch.dtype] = {
 }
 """What rows may be stored as, by the name that a safetensors header has for it."""
 
-_FOREIGN_ENCODERS = frozenset({"t5xxl", "t5", "t5xl", "llama", "qwen25_7b", "qwen3_4b", "gemma2_2b", "umt5xxl"})
-"""Text encoders of models that are read for inspection only, by ComfyUI's names."""
-_OUTPUT = "_out"
-"""OneTrainer's ending for what it adds to an encoder's output, beside the rows of the same name."""
+_FOREIGN_ENCODERS = frozenset(
+    {"t5xxl", "t5xl", "umt5xxl", "llama", "gemma", "gemma2_2b", "qwen25_7b", "qwen3_06b", "qwen3_4b", "qwen3_8b"}
+)
+"""Text encoders of models that are read for inspection only, by ComfyUI's names; `gemma` is OneTrainer's for Sana's."""
 _NUMBERED = re.compile(r"(?P<token>.+)_(?P<number>[1-9]\d{0,2})")
 _UNET_LAYER = re.compile(r"(IN|OUT)\d\d|MID")
 _ENCODER_OF_WIDTH = {1024: "clip_h", 1280: "clip_g"}
@@ -53,6 +54,23 @@ Parts = tuple[Shaped, ...]
 """Rows in several tensors, which stand one below the other."""
 
 
+def read_rows(data: Data, family: str | None = None) -> dict[str, Tensor]:
+    """Returns the learned rows in `data` by text encoder, as float32 [n, width] on the CPU.
+
+    Args:
+        data: as for `rows_by_encoder`, with the tensors themselves.
+        family: as for `rows_by_encoder`.
+
+    Raises:
+        UnreadableEmbedding: as `rows_by_encoder` and `as_rows`; or the rows are zeros, for what was learned stands
+            where only OneTrainer looks for it.
+    """
+    vectors = {encoder: joined_rows(encoder, parts) for encoder, parts in rows_by_encoder(data, family).items()}
+    if has_outputs(data):
+        check_rows(vectors)
+    return vectors
+
+
 def rows_by_encoder(data: Data, family: str | None = None) -> dict[str, Parts]:
     """Returns the learned rows in `data` by text encoder, whatever tool laid them out.
 
@@ -69,6 +87,8 @@ def rows_by_encoder(data: Data, family: str | None = None) -> dict[str, Parts]:
             for encoder, parts in rows.items():
                 _check_parts(encoder, parts)
             return rows
+    if has_outputs(data) and not _tensors(data):
+        raise UnreadableEmbedding(OUTPUT_ALONE)
     raise UnreadableEmbedding(f"is not an embedding: found {_described(data)}; expected {EXPECTED}")
 
 
@@ -144,8 +164,11 @@ def as_rows(key: str, tensor: object) -> Tensor:
 
 
 def to_safetensors(embedding: Embedding) -> dict[str, Tensor]:
-    """Returns the tensors of a `.safetensors` file: `emb_params` alone, or exactly `clip_l` and `clip_g` for SDXL."""
-    if len(embedding.vectors) == 1:
+    """Returns the tensors of a `.safetensors` file: `emb_params` alone, or exactly `clip_l` and `clip_g` for SDXL.
+
+    Rows of other models stand under the names that ComfyUI has for their text encoders.
+    """
+    if len(embedding.vectors) == 1 and embedding.family in FAMILY_ENCODERS:
         return {"emb_params": next(iter(embedding.vectors.values()))}
     return dict(embedding.vectors)
 
@@ -161,7 +184,7 @@ def to_a1111(embedding: Embedding) -> dict[str, object]:
     """
     if embedding.vectors.keys() == FAMILY_ENCODERS["SDXL"]:
         return dict(embedding.vectors)
-    if len(embedding.vectors) != 1:
+    if len(embedding.vectors) != 1 or not embedding.vectors.keys() <= KNOWN_ENCODERS:
         raise EmbeddingError(
             f"{embedding.name} has rows for {', '.join(embedding.vectors)}, which A1111's layout can't hold; expected "
             ".safetensors."
@@ -266,16 +289,13 @@ def _file_order(encoder: str) -> tuple[bool, bool, str]:
 
 
 def _tensors(data: Mapping[str, object]) -> dict[str, Shaped]:
-    """Returns the tensors, without what OneTrainer adds to the encoder's output.
+    """Returns the tensors of rows, with text encoders by our names; of two names for one encoder both stay.
 
     A pickle's keys may be anything that can be hashed; only texts name tensors.
     """
     found = {key: value for key, value in data.items() if isinstance(key, str) and _is_shaped(value)}
-    return {
-        key: tensor
-        for key, tensor in found.items()
-        if not (key.endswith(_OUTPUT) and key.removesuffix(_OUTPUT) in found)
-    }
+    rows = {key: tensor for key, tensor in found.items() if not is_output(key)}
+    return {key if encoder_called(key) in rows else encoder_called(key): tensor for key, tensor in rows.items()}
 
 
 def _is_shaped(value: object) -> TypeGuard[Shaped]:

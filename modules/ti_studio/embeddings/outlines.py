@@ -9,6 +9,7 @@ from ti_studio.embeddings.errors import UnreadableEmbedding
 from ti_studio.embeddings.headers import Header, TensorOutline
 from ti_studio.embeddings.layouts import FLOATING, Data, Parts, numbered, rows_by_encoder, shape_of
 from ti_studio.embeddings.metadata import FAMILY, STEP
+from ti_studio.embeddings.onetrainer import has_outputs
 from ti_studio.embeddings.pickle_outlines import StoredTensor
 from ti_studio.embeddings.torch_outlines import outline_torch_file
 
@@ -74,6 +75,8 @@ def outline_of_pickle(content: bytes) -> Outline | None:
     if isinstance(data, list):
         data = numbered(data)
     if not isinstance(data, dict):
+        return None
+    if has_outputs(data):
         return None
     strings = strings_of(data)
     rows = rows_by_encoder(data, strings.get(FAMILY))

@@ -16,6 +16,7 @@ import torch
 
 from ti_studio.embeddings.errors import UnreadableEmbedding
 from ti_studio.embeddings.instructions import check_instructions
+from ti_studio.embeddings.legacy_classes import without_sources
 from ti_studio.embeddings.legacy_storages import check_storages
 
 MAX_BYTES = 256 * 2**20
@@ -91,7 +92,12 @@ def _checked_legacy(data: bytes) -> io.BytesIO:
     for _ in range(_LEGACY_PICKLES):
         beginnings.append(file.tell())
         check_instructions(file)
-    file.seek(beginnings[_LEGACY_OBJECT])
+    start, end = beginnings[_LEGACY_OBJECT : _LEGACY_OBJECT + 2]
+    pickled = data[start:end]
+    plain = without_sources(pickled)
+    if plain is not pickled:
+        file = io.BytesIO(b"".join([data[:start], plain, data[end:]]))
+    file.seek(start)
     check_storages(file)
     file.seek(0)
     return file
