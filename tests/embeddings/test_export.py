@@ -4,6 +4,7 @@ import base64
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers.loaders.textual_inversion import load_textual_inversion_state_dicts
@@ -126,6 +127,13 @@ def test_a_card_of_an_sdxl_word_holds_what_a1111_takes_for_one(tmp_path: Path) -
 def test_the_picture_of_a_card_is_not_larger_than_the_library_looks_at(tmp_path: Path) -> None:
     Image.new("RGB", (9000, 3000)).save(tmp_path / "large.png")
     assert card_picture(tmp_path / "large.png").size == (2048, 683)
+
+
+def test_the_picture_of_a_card_looks_as_its_file_whatever_its_depth(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 4), 0x8000, np.uint16)).save(tmp_path / "deep.png")
+    Image.new("RGBA", (8, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert card_picture(tmp_path / "deep.png").getpixel((0, 0)) == (128, 128, 128)
+    assert card_picture(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_a_file_that_exists_stays_unless_it_may_be_replaced(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.colour_profiles import ADOBE_GAMMA, ADOBE_RGB, rgb_profile
 from ti_studio.embeddings import thumbnails
 from ti_studio.embeddings.thumbnails import BadPicture, Thumbnails, preview_png
 
@@ -33,6 +35,17 @@ def test_a_preview_is_made_small_in_its_own_shape(tmp_path: Path, ending: str, m
     Image.new(mode, (1000, 500), 1).save(picture)
     with Image.open(Thumbnails(tmp_path / "kept").path(picture)) as small:
         assert (small.size, small.format) == ((320, 160), "WEBP")
+
+
+def test_a_thumbnail_and_a_preview_look_as_their_picture_whatever_its_depth_and_colours(tmp_path: Path) -> None:
+    deep, wide = tmp_path / "deep.png", tmp_path / "wide.png"
+    Image.fromarray(np.full((8, 8), 0x8000, np.uint16)).save(deep)
+    Image.new("RGB", (8, 8), (60, 130, 90)).save(wide, icc_profile=rgb_profile(ADOBE_RGB, ADOBE_GAMMA))
+    for picture, colour in ((deep, (128, 128, 128)), (wide, (0, 130, 89))):
+        for small in (Thumbnails(tmp_path / "kept").path(picture), BytesIO(preview_png(picture.read_bytes(), "p"))):
+            with Image.open(small) as image:
+                assert "icc_profile" not in image.info
+                assert image.convert("RGB").getpixel((4, 4)) == pytest.approx(colour, abs=3)
 
 
 def test_a_picture_is_read_once_and_again_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """What previews show."""
 
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from ti_studio.embeddings.cards import preview_path
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.generation.painter import Painter
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.jobs.previews import paint_previews
+from ti_studio.jobs.previews import give_card_its_picture, paint_previews
 from ti_studio.models.loading import Model
 from ti_studio.training.request import TrainRequest
 
@@ -64,6 +67,21 @@ def test_a_word_for_the_negative_prompt_is_previewed_there(tiny_model: Model, wo
 
     assert (asked[0].prompt, asked[0].negative_prompt) == ("a house", "zzzz1234, dark")
     assert pixels(tmp_path / made.path) != pixels(plain / without.path)
+
+
+@pytest.mark.parametrize("width", [60_000, 0])
+def test_a_picture_beside_the_word_that_can_not_be_read_stays_and_ends_no_training(tmp_path: Path, width: int) -> None:
+    """A person's, as far as anybody can tell; one of 60,000 pixels a side Pillow refuses in its own way."""
+    (tmp_path / "job" / "previews").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "job" / "previews" / "000040-0.png")
+    header = struct.pack(">IIBBBBB", width, width, 8, 2, 0, 0, 0)
+    broken = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + header
+    broken += struct.pack(">I", zlib.crc32(b"IHDR" + header)) + struct.pack(">I", 0) + b"IDAT" + bytes(4)
+    preview_path(tmp_path / "word.safetensors").write_bytes(broken)
+
+    give_card_its_picture(tmp_path / "word.safetensors", tmp_path / "job")
+
+    assert preview_path(tmp_path / "word.safetensors").read_bytes() == broken
 
 
 def test_previews_know_every_word_of_the_training(tiny_model: Model, word: Embedding, tmp_path: Path) -> None:

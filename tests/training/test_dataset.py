@@ -5,10 +5,12 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from tests.colour_profiles import ADOBE_GAMMA, ADOBE_RGB, rgb_profile
 from ti_studio.errors import NotFound
 from ti_studio.models.loading import Model
 from ti_studio.training.dataset import EmptyDataset, Look, load_picture, repeats_of, scan_dataset, scan_folders
@@ -134,6 +136,32 @@ def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
     Image.new("RGBA", (32, 32), (255, 0, 0, 0)).save(tmp_path / "clear.png")
 
     assert load(tmp_path / "clear.png").pixels.min() == 1
+
+
+def test_a_picture_of_any_depth_and_colour_space_is_learned_as_it_is_seen(tmp_path: Path) -> None:
+    """White is 1 and black -1: a grey of 16 bits was once all white, and one of floats all black."""
+    half = np.full((32, 32), 0.5)
+    Image.fromarray((half * 65535).astype(np.uint16)).save(tmp_path / "16-bits.png")
+    Image.fromarray((half * 65535).astype(np.uint16)).save(tmp_path / "16-bits.tiff")
+    Image.fromarray(half.astype(np.float32)).save(tmp_path / "floats.tiff")
+    Image.new("L", (32, 32), 128).save(tmp_path / "8-bits.png")
+
+    for path in tmp_path.iterdir():
+        assert load(path).pixels.mean() == pytest.approx(0, abs=0.01), path.name
+
+    wide = rgb_profile(ADOBE_RGB, ADOBE_GAMMA)
+    Image.new("RGB", (32, 32), (60, 130, 90)).save(tmp_path / "wide.png", icc_profile=wide)
+    assert load(tmp_path / "wide.png").pixels[0].mean() < load(tmp_path / "8-bits.png").pixels[0].mean() - 1
+
+
+def test_floats_of_another_scale_are_reported_with_the_scale(pictures: Path) -> None:
+    Image.fromarray(np.full((32, 32), 200, np.float32)).save(pictures / "floats.tiff")
+
+    dataset = check_pictures(scan_dataset(pictures, SIZE))
+
+    assert dataset.rejected == (
+        "floats.tiff: is damaged (it holds floats up to 200; expected 0 for black to 1 for white)",
+    )
 
 
 def test_several_folders_are_one_dataset_with_the_options_of_each(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -178,6 +179,19 @@ def test_a_mask_is_mirrored_with_its_picture_and_is_whole_for_pictures_without_o
     assert found is not None and found.shape == (7, 1, 8, 8)
     left = {tuple(mask[0, 0].tolist()) for mask in found}
     assert left == {(0.0,) * 4 + (1.0,) * 4, (1.0,) * 4 + (0.0,) * 4, (1.0,) * 8}
+
+
+def test_a_mask_of_16_bits_is_scaled_by_its_depth(pictures: Path, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name in ("0", "1", "2"):
+        Image.fromarray(np.full((32, 40), 0x8000, np.uint16)).save(masks / f"{name}.png")
+
+    dataset = scanned(pictures, mask_directory=str(masks))
+
+    mask = load_picture(dataset.samples[0]).mask
+    assert mask is not None
+    assert mask.unique().tolist() == pytest.approx([128 / 255])
 
 
 def test_masks_come_from_a_folder_and_a_missing_one_leaves_the_picture_out(pictures: Path, tmp_path: Path) -> None:

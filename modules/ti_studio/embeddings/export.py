@@ -11,6 +11,7 @@ from ti_studio.embeddings.embedding import Embedding, EmbeddingError
 from ti_studio.embeddings.files import check_name, embedding_bytes, onetrainer_bytes
 from ti_studio.embeddings.layouts import to_a1111
 from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, picture_with, told
+from ti_studio.embeddings.srgb import as_srgb, over_white
 from ti_studio.errors import Conflict
 from ti_studio.folders import atomic_write
 
@@ -80,7 +81,7 @@ def card_picture(path: Path) -> Image.Image:
         with Image.open(BytesIO(content), formats=known_formats(_PICTURES, content)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise EmbeddingError(f"The picture {path.name} has more than {MAX_PIXELS:,} pixels; expected fewer.")
-            made = image.convert("RGB")
+            made = over_white(as_srgb(image))
             made.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
             return made
     except PICTURE_DAMAGE as error:

@@ -10,11 +10,12 @@ import os
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ti_studio.embeddings.names import displayed
 from ti_studio.embeddings.pictures import known_formats, told
+from ti_studio.embeddings.srgb import as_srgb
 from ti_studio.errors import StudioError
 from ti_studio.folders import atomic_write
 
@@ -28,6 +29,8 @@ MAX_BYTES = 64 * 2**20
 MAX_KEPT = 20_000
 """Thumbnails on the disk: twice the largest library that the cards are made for."""
 _LOOK_EVERY = 500
+_MADE = 2
+"""Counts the ways in which they have been made: those of older ones are made anew."""
 
 _DAMAGE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
@@ -118,9 +121,8 @@ def _opened(content: bytes, name: str, longest: int) -> Image.Image:
                     f"{displayed(name)} has {image.width}×{image.height} pixels; expected at most {MAX_PIXELS:,}."
                 )
             image.draft("RGB", (longest, longest))
-            upright = ImageOps.exif_transpose(image)
+            made = as_srgb(image)
             text = image.info.get("parameters")
-            made = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
             made.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
     except _DAMAGE as error:
         raise BadPicture(f"{displayed(name)} is no picture that can be read ({told(error)}).") from error
@@ -133,5 +135,5 @@ def _key(picture: Path) -> str:
         about = picture.stat()
     except OSError as error:
         raise BadPicture(f"{displayed(picture.name)} could not be read: {error.strerror}.") from error
-    told = (str(picture), about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino, LONGEST_SIDE)
+    told = (str(picture), about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino, LONGEST_SIDE, _MADE)
     return hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest()[:32]

@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ti_studio.embeddings.cards import find_preview, preview_path
 from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.pictures import PICTURE_DAMAGE, known_formats
 from ti_studio.folders import atomic_write
 from ti_studio.generation.painter import Painter
 from ti_studio.generation.request import GenerateRequest
@@ -77,7 +78,7 @@ def _png(image: Image.Image, prompt: str) -> bytes:
 
 def _is_ours(path: Path) -> bool:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=known_formats()) as image:
             return _MARK in image.info
-    except OSError:
+    except PICTURE_DAMAGE:
         return False

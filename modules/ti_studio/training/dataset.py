@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ti_studio.embeddings.pictures import known_formats
+from ti_studio.embeddings.srgb import as_srgb, in_eight_bits, over_white
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.training.augmentation import Variation
 from ti_studio.training.buckets import Size, bucket_of
@@ -202,8 +203,9 @@ class Look:
 def load_picture(sample: Sample, variation: Variation | None = None) -> Look:
     """Loads a picture.
 
-    It is turned as its EXIF data says, transparency is laid over white, and it is resized to cover its size and
-    cropped, in the middle unless the variation says otherwise: nothing is squashed.
+    It is turned as its EXIF data says, and brought to 8 bits and sRGB by its depth and colour profile. Transparency is
+    laid over white. It is resized to cover its size and cropped, in the middle unless the variation says otherwise:
+    nothing is squashed.
 
     Raises:
         OSError, ValueError, SyntaxError: the picture or its mask is damaged.
@@ -219,14 +221,14 @@ def load_picture(sample: Sample, variation: Variation | None = None) -> Look:
         return values.flip(-1) if variation.mirrored else values
 
     with Image.open(sample.path, formats=known_formats()) as opened:
-        image = ImageOps.exif_transpose(opened)
-    pixels = fitted(variation.colour(_over_white(image))) / 127.5 - 1
+        image = as_srgb(opened)
+    pixels = fitted(variation.colour(over_white(image))) / 127.5 - 1
     mask = None
     if sample.mask is not None:
         with Image.open(sample.mask, formats=known_formats()) as opened:
-            mask = fitted(ImageOps.exif_transpose(opened).convert("L")) / 255
-    elif sample.options.alpha_mask and _is_transparent(image):
-        mask = fitted(image.convert("RGBA").getchannel("A")) / 255
+            mask = fitted(in_eight_bits(opened).convert("L")) / 255
+    elif sample.options.alpha_mask and image.mode == "RGBA":
+        mask = fitted(image.getchannel("A")) / 255
     return Look(pixels, mask)
 
 
@@ -243,15 +245,3 @@ def _turned_size(image: Image.Image) -> tuple[int, int]:
     """Returns width and height after the turn that EXIF asks for."""
     sideways = image.getexif().get(ExifTags.Base.Orientation) in _LYING
     return (image.height, image.width) if sideways else (image.width, image.height)
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    if not _is_transparent(image):
-        return image.convert("RGB")
-    opaque = Image.new("RGBA", image.size, "white")
-    opaque.alpha_composite(image.convert("RGBA"))
-    return opaque.convert("RGB")
-
-
-def _is_transparent(image: Image.Image) -> bool:
-    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info

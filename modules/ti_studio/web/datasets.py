@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ti_studio.embeddings.names import check_name
 from ti_studio.embeddings.pictures import known_formats
+from ti_studio.embeddings.srgb import as_srgb
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, inside
 from ti_studio.web.errors import shows_errors
@@ -137,9 +138,9 @@ def thumbnail(path: Path) -> Image.Image | None:
     try:
         with Image.open(path, formats=known_formats()) as image:
             image.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-            small = ImageOps.exif_transpose(image)
+            small = as_srgb(image)
             small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-            return small.convert("RGBA" if "transparency" in small.info or "A" in small.mode else "RGB")
+            return small
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
