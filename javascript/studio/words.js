@@ -10,10 +10,10 @@ function escaped(word) {
   return word.replace(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`);
 }
 
-/** A pattern for the word on its own, and for the tags that name it, `<embedding:word:1.2>` and `embedding:word`. */
+/** A pattern for the word on its own, and for what names it: `<embedding:word:1.2>`, `<embed:word>`, `embedding:word`. */
 function pattern(word) {
   const name = escaped(word);
-  const tag = String.raw`<\s*embedding\s*:\s*(?:[^<>:\n]*\/)?${name}\s*(?::[^<>\n]*)?>`;
+  const tag = String.raw`<\s*embed(?:ding)?\s*:\s*(?:[^<>:\n]*\/)?${name}\s*(?::[^<>\n]*)?>`;
   return new RegExp(`${tag}|${BEFORE}(?:embedding:)?${name}${AFTER}`, "giu");
 }
 
@@ -65,8 +65,8 @@ export function removeWord(text, word) {
 export function replaceWord(text, old, word) {
   return text.replace(pattern(old), (found) => {
     if (!found.startsWith("<")) return /^embedding:/i.test(found) ? spelled(word, true) : promptForm(word);
-    const weight = /^<[^<>:]*:[^<>:]*(:[^<>:]*)>$/.exec(found)?.[1] ?? "";
-    return `<embedding:${word}${weight}>`;
+    const [, kind, weight = ""] = /^<\s*(\w+)[^<>:]*:[^<>:]*(:[^<>]*)?>$/.exec(found);
+    return `<${kind}:${word}${weight}>`;
   });
 }
 
@@ -79,7 +79,7 @@ function closeGap(before, after) {
   return [joined ? `${left} ` : left, right];
 }
 
-const TAG = /<embedding:([^<>:\n]*)$/i;
+const TAG = /<(?:embed|embedding):([^<>:\n]*)$/i;
 const COMFY = /(?<![\p{L}\p{N}_<:-])embedding:([^\s,:|()[\]<>]*)$/iu;
 const BARE = /[^\s,:|()[\]<>]{2,}$/u;
 const PLAIN_WORD = /^[\p{L}\p{N}_.-]+$/u;

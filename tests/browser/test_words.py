@@ -30,6 +30,7 @@ REMOVED = (
     ("cat", "<embedding:cat>, <embedding:zoo/cat:0.8>, dog", "dog"),
     ("cat", "<embedding:cats> embedding:cat, embedding:cats", "<embedding:cats>, embedding:cats"),
     ("my cat", "red, <embedding:my cat:0.8>, blue", "red, blue"),
+    ("cat", "red, <embed:zoo/cat>, <embed:cats>", "red, <embed:cats>"),
     ("cat", "red, <embedding:cat.pt>, cat", "red, <embedding:cat.pt>"),
     ("cat.pt", "red, <embedding:cat.pt>, cat", "red, cat"),
 )
@@ -99,9 +100,16 @@ def test_a_name_that_is_no_word_is_called_by_its_tag(words: Page, word: str, wei
     [
         ("a cat, (cat:0.8) and cats", "tom", "a tom, (tom:0.8) and cats"),
         ("<embedding:zoo/cat:0.8>, <embedding:cat>", "my tom", "<embedding:my tom:0.8>, <embedding:my tom>"),
+        ("<embed:cat>, (<Embed: zoo/cat :0.8>:1.2)", "my tom", "<embed:my tom>, (<Embed:my tom:0.8>:1.2)"),
         ("embedding:cat, cat", "tom", "embedding:tom, tom"),
         ("(cat:1.2)", "my $& tom", "(<embedding:my $& tom>:1.2)"),
     ],
 )
 def test_a_word_that_is_renamed_keeps_its_place_and_weight(words: Page, text: str, new: str, renamed: str) -> None:
     assert words.evaluate("([text, new_]) => words.replaceWord(text, 'cat', new_)", [text, new]) == renamed
+
+
+def test_names_are_offered_in_each_form_of_the_tag(words: Page) -> None:
+    for text in ("a <embedding:zoo/c", "a <embed:zoo/c"):
+        typed = "text => { const t = words.typedName(text, text.length); return [t.query, t.replacedBy('cat').text]; }"
+        assert words.evaluate(typed, text) == ["zoo/c", "a <embedding:cat>"]

@@ -176,7 +176,12 @@ def test_a_word_means_the_same_by_its_spelling_and_by_its_name(studio: Studio) -
     spelled = studio.paint("a zzzz1234 tree")
 
     assert not same(spelled, studio.paint("a tree"))
-    for named in ("<embedding:zzzz1234>", "<embedding:ZZZZ1234.safetensors:1>", "embedding:zzzz1234"):
+    for named in (
+        "<embedding:zzzz1234>",
+        "<embedding:ZZZZ1234.safetensors:1>",
+        "embedding:zzzz1234",
+        "<embed:zzzz1234>",
+    ):
         assert same(spelled, studio.paint(f"a {named} tree"))
 
 

@@ -16,6 +16,8 @@ _TAGS = re.compile(
     """,
     re.VERBOSE,
 )
+_EMBEDDINGS = ("embedding", "embed")
+"""Kinds of tags that name an embedding: ours, and SwarmUI's, which knows both and gives neither a weight."""
 _WEIGHT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 
 
@@ -47,8 +49,8 @@ class TaggedText:
 
 
 def take_tags_out(text: str) -> TaggedText:
-    """Takes `<embedding:name>`, `<embedding:name:weight>`, ComfyUI's `embedding:name` and every other `<kind:...>` out
-    of a prompt.
+    """Takes `<embedding:name>`, `<embedding:name:weight>`, SwarmUI's `<embed:name>`, ComfyUI's `embedding:name` and
+    every other `<kind:...>` out of a prompt.
 
     It is the first thing that is done with a prompt, for names may hold anything that the grammar has a meaning for.
     """
@@ -72,7 +74,7 @@ def _named(match: re.Match[str]) -> Named | None:
     """Returns the embedding that a tag names; None for a tag of another kind."""
     if match["plain"] is not None:
         return Named(match["plain"])
-    if match["kind"].lower() != "embedding":
+    if match["kind"].lower() not in _EMBEDDINGS:
         return None
     name, colon, weight = (piece.strip() for piece in match["content"].partition(":"))
     if not name or (colon and not (_WEIGHT.fullmatch(weight) and abs(float(weight)) <= MOST_WEIGHT)):
