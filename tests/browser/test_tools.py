@@ -91,7 +91,9 @@ def test_a_switch_leaves_out_of_new_files_how_they_were_made(page: Page, studio:
     open_studio(page, studio, "Embeddings")
     choose(page, "to-share")
     for name, described in (("shared-whole", True), ("shared-bare", False)):
-        page.get_by_label("Say in new files how they were made").set_checked(described)
+        switch = page.get_by_label("Say in new files how they were made")
+        switch.set_checked(described)
+        expect(switch).to_have_css("appearance", "auto")  # Gradio's own style shows no tick
         with page.expect_download(timeout=SOON) as download:
             page.get_by_role("button", name="Download").click()
         download.value.save_as(tmp_path / f"{name}.safetensors")

@@ -195,7 +195,7 @@ OTHERS = (
         Option(flag, str, "tracker", without_effect="the log goes to --logging_dir alone")
         for flag in ("--log_tracker_name", "--log_tracker_config", "--wandb_run_name", "--wandb_api_key")
     ),
-    Option("--log_config", None, "tracker", without_effect="the word's file holds the whole request"),
+    Option("--log_config", None, "tracker", without_effect="the word's file holds the request"),
     *(
         Option(flag, None, "several devices", without_effect="a word's gradient is too small to matter")
         for flag in ("--ddp_gradient_as_bucket_view", "--ddp_static_graph")
