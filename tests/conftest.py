@@ -1,12 +1,14 @@
 """Fixtures that tests of several packages share."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
 from tests.checkpoints import DEMO, TINY, write_tiny_checkpoint
+from tests.telling import shared_files, text_in
 from ti_studio.embeddings.library import Library
 from ti_studio.folders import Folders
 from ti_studio.models.checkpoints import CheckpointInfo, identify
@@ -14,6 +16,16 @@ from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_file_says_where_it_was_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Reads, after the last test, every file that the tests have written and that a person may pass on."""
+    yield
+    base = tmp_path_factory.getbasetemp()
+    here = [json.dumps(str(place))[1:-1] for place in (base, base.resolve(), ROOT)]
+    telling = [path for path in shared_files(base) if any(place in text_in(path) for place in here)]
+    assert not telling, f"These files hold a path of this machine: {', '.join(map(str, telling))}"
 
 
 @pytest.fixture(scope="session")

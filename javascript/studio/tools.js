@@ -51,8 +51,11 @@ export function embeddingTools(section, { onMade }) {
   const merge = button("Merge");
   const mergeGroup = group("Merge", labelled("How", how), shareRow, hint, labelled("Name of the new word", mergedName), actions(merge));
 
+  const described = element("input", { type: "checkbox", checked: true });
+  const describedRow = actions(element("label", { className: "ti-check" }, described, "Say in new files how they were made"));
+
   section.append(
-    element("div", { className: "ti-tools-left" }, search.box, list, convertGroup, mergeGroup, said, problem),
+    element("div", { className: "ti-tools-left" }, search.box, list, convertGroup, mergeGroup, describedRow, said, problem),
     element("div", { className: "ti-tools-right" }, panel.place),
   );
 
@@ -130,19 +133,20 @@ export function embeddingTools(section, { onMade }) {
   share.addEventListener("input", draw);
   download.addEventListener("click", () =>
     work("Converting …", async () => {
-      const query = new URLSearchParams({ form: form.value, name: copyName.value.trim() });
+      const query = new URLSearchParams({ form: form.value, name: copyName.value.trim(), metadata: described.checked });
       return `${await fetchFile(`tools/embeddings/${shown.id}/file?${query}`)} was sent.`;
     }),
   );
   save.addEventListener("click", () =>
     work("Converting …", async () => {
-      const body = { embedding: shown.id, name: copyName.value.trim() || shown.word, form: form.value };
+      const body = { embedding: shown.id, name: copyName.value.trim() || shown.word, form: form.value, metadata: described.checked };
       return made(await call("tools/convert", { method: "POST", body }));
     }),
   );
   merge.addEventListener("click", () =>
     work("Merging …", async () => {
-      const body = { embeddings: chosen.map(({ embedding }) => embedding.id), how: how.value, name: mergedName.value.trim() };
+      const embeddings = chosen.map(({ embedding }) => embedding.id);
+      const body = { embeddings, how: how.value, name: mergedName.value.trim(), metadata: described.checked };
       if (how.value === "slerp") body.share = Number(share.value);
       if (how.value === "average" && chosen.some(({ weight }) => weight !== null)) {
         body.weights = chosen.map(({ weight }) => weight ?? 1 / chosen.length);

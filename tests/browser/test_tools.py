@@ -86,6 +86,27 @@ def test_an_embedding_is_downloaded_and_saved_under_a_new_name(page: Page, studi
     )
 
 
+def test_a_switch_leaves_out_of_new_files_how_they_were_made(page: Page, studio: Studio, tmp_path: Path) -> None:
+    put(studio, "to-share", 0.25)
+    open_studio(page, studio, "Embeddings")
+    choose(page, "to-share")
+    for name, described in (("shared-whole", True), ("shared-bare", False)):
+        switch = page.get_by_label("Say in new files how they were made")
+        switch.set_checked(described)
+        expect(switch).to_have_css("appearance", "auto")  # Gradio's own style shows no tick
+        with page.expect_download(timeout=SOON) as download:
+            page.get_by_role("button", name="Download").click()
+        download.value.save_as(tmp_path / f"{name}.safetensors")
+        page.get_by_label("Name", exact=True).fill(name)
+        page.get_by_role("button", name="Save to the library").click()
+        expect(chosen(page, name)).to_be_visible(timeout=SOON)
+        chosen(page, "to-share").get_by_text("to-share", exact=True).click()
+        for folder in (studio.embeddings, tmp_path):
+            told = read_embedding(folder / f"{name}.safetensors").metadata
+            assert ("ti_studio.request" in told) is described
+        page.get_by_label("Name", exact=True).fill("")
+
+
 def test_embeddings_are_merged_and_the_new_word_is_on_its_card_at_once(page: Page, studio: Studio) -> None:
     put(studio, "merge-one", 0.1)
     put(studio, "merge-two", 0.3)

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.pages import PATIENCE, SOON, advanced, badge, control, fill, fill_training, open_studio
 from tests.browser.studio import Studio
+from ti_studio.embeddings.files import read_embedding
 
 
 def choose(page: Page, preset: str) -> None:
@@ -58,6 +59,7 @@ def test_a_training_that_ends_early_says_why_and_marks_the_best_step(
     advanced(page, "more_options", "latent_sampling = 'once'\ntimestep_sampling = 'uniform'")
     fill(page, "ti_preview_every", "60")
     fill(page, "ti_preview_prompts", "a photo of [name]\n[name] at night")
+    page.get_by_label("Say in the file how it was made").uncheck()
     page.get_by_role("button", name="Train Embedding").click()
     expect(page.get_by_role("heading", name="early-bird")).to_be_visible(timeout=SOON)
     expect(badge(page)).to_have_text("finished", timeout=PATIENCE)
@@ -65,6 +67,7 @@ def test_a_training_that_ends_early_says_why_and_marks_the_best_step(
     (asked,) = studio.data.glob("outputs/train/*-early-bird/request.json")
     request = json.loads(asked.read_text())
     assert (request["latent_sampling"], request["timestep_sampling"]) == ("once", "uniform")
+    assert dict(read_embedding(studio.embeddings / "early-bird.safetensors").metadata) == {"ti_studio.family": "SD 1"}
     expect(page.locator(".ti-early")).to_contain_text("50 of 60 steps were saved")
     expect(page.locator(".ti-plot-validation-dot")).to_have_count(3)
     expect(page.locator(".ti-plot-best")).to_have_count(1)

@@ -1,4 +1,4 @@
-"""`convert` and `merge`, as commands."""
+"""`convert`, `merge` and `create`, as commands."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ import torch
 from ti_studio.cli import main
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import read_embedding, write_embedding
+from ti_studio.folders import Folders
 
 
 @pytest.fixture
@@ -26,6 +27,27 @@ def test_convert_writes_the_layout_and_prints_the_path(files: list[Path], capsys
     path = files[0].with_name("kitty.pt")
     assert capsys.readouterr().out == f"{path}\n"
     assert torch.equal(read_embedding(path).vectors["clip_l"], torch.zeros(2, 8))
+
+
+@pytest.mark.parametrize("command", ["convert", "merge"])
+def test_without_metadata_a_new_file_holds_the_rows_alone(files: list[Path], tmp_path: Path, command: str) -> None:
+    embedding = read_embedding(files[0])
+    write_embedding(Embedding("cat", embedding.vectors, 5, {"ti_studio.request": "{}", "note": "mine"}), files[0])
+    given = [str(files[0])] if command == "convert" else [*map(str, files), "--how", "average"]
+
+    for form in ("safetensors", "pt"):
+        to = ["--to", form, "--name", "bare", "--no-metadata", "--overwrite"]
+        assert main([command, *given, *to]) == 0
+        bare = read_embedding(tmp_path / f"bare.{form}")
+        assert (dict(bare.metadata), bare.step) == ({"ti_studio.family": "SD 1"}, None)
+
+
+def test_an_embedding_may_be_created_without_metadata(folders: Folders) -> None:
+    places = ["--data-dir", str(folders.data), "--ckpt-dir", str(folders.checkpoints)]
+    for more, keys in ((["--no-metadata"], 1), (["--overwrite"], 4)):
+        assert main(["create", "--name", "newword", "--save-as", "pt", *more, *places]) == 0
+        (path,) = folders.embeddings.glob("newword.*")
+        assert len(read_embedding(path).metadata) == keys
 
 
 def test_convert_takes_a_card_back_apart(files: list[Path], tmp_path: Path) -> None:

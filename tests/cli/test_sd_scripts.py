@@ -1,5 +1,7 @@
 """The commands `train_textual_inversion.py` and `sdxl_train_textual_inversion.py`."""
 
+import base64
+import hashlib
 import inspect
 import os
 import shutil
@@ -8,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -430,6 +433,31 @@ def test_the_options_of_the_document_and_the_rest_train_together(
     assert (written.step, written.vectors_per_token) == (3, 2)
     assert written.metadata["modelspec.encoder_layer"] == "2"
     assert list((tmp_path / "output" / "latents").iterdir())
+
+
+def test_the_six_newer_options_for_the_header_are_modelspecs_keys(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (900, 300), "teal").save(tmp_path / "thumbnail.png")
+
+    ended = run(
+        *("--max_train_steps=1", f"--metadata_thumbnail={tmp_path / 'thumbnail.png'}", "--metadata_usage_hint=0.8"),
+        *("--metadata_merged_from=cat, hat", "--metadata_trigger_phrase=mychar, girl", "--metadata_preprocessor=crop"),
+        "--metadata_is_negative_embedding=true",
+    )
+
+    assert ended == 0, capsys.readouterr().err
+    path = tmp_path / "output" / "word.safetensors"
+    said = read_embedding(path).metadata
+    keys = ("usage_hint", "merged_from", "trigger_phrase", "preprocessor", "is_negative_embedding", "sai_model_spec")
+    assert [said[f"modelspec.{key}"] for key in keys] == ["0.8", "cat, hat", "mychar, girl", "crop", "true", "1.0.1"]
+    content = path.read_bytes()
+    content = content[8 + int.from_bytes(content[:8], "little") :]
+    assert said["modelspec.hash_sha256"] == f"0x{hashlib.sha256(content).hexdigest()}"
+    with Image.open(BytesIO(base64.b64decode(said["modelspec.thumbnail"].partition(",")[2]))) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (256, 85))
+    assert run("--max_train_steps=1", "--no_metadata") == 0
+    assert dict(read_embedding(path).metadata) == {"ti_studio.family": "SD 1"}
 
 
 def test_another_vae_encodes_the_pictures_and_paints_the_samples(

@@ -28,6 +28,12 @@ def test_the_infotext_is_a1111s() -> None:
     )
 
 
+def test_a_checkpoint_is_named_without_the_folders_that_it_lies_in() -> None:
+    made_with = MadeWith("clients/alice-secret/model.safetensors", "0" * 64, (64, 64))
+
+    assert ", Model: model.safetensors, " in build_infotext(GenerateRequest(prompt="a cat"), 1, made_with)
+
+
 def test_the_noise_of_a_sampler_is_named_as_a1111_names_it_where_it_is_not_its_own() -> None:
     def said(sampler: str, eta: float | None) -> str:
         return build_infotext(GenerateRequest(sampler=sampler, eta=eta), 1, MadeWith("demo", "0" * 64, (64, 64)))

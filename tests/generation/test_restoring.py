@@ -1,5 +1,6 @@
 """Infotexts, read back."""
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -189,3 +190,13 @@ def test_missing_and_different_embeddings_are_told_and_the_same_file_is_offered(
         "renamed.safetensors is the same file under another name.",
         "The embedding gone is not there.",
     ]
+
+
+def test_a_checkpoint_in_a_folder_is_known_again_whether_or_not_a_picture_names_the_folder(
+    library: Library, tiny_checkpoint: CheckpointInfo
+) -> None:
+    info = replace(tiny_checkpoint, title="sub/tiny")
+
+    for model in ("tiny", "sub/tiny"):
+        assert told(library, info, Model=model) == []
+    assert told(library, info, Model="sub/other") != []

@@ -259,6 +259,7 @@ def test_a_dataset_outside_the_allowed_folder_is_refused(
         {"metadata_file": "/etc/hostname"},
         {"folders": ({"directory": ".", "metadata_file": "../outside.json"},)},
         {"vae": "/etc/hostname"},
+        {"metadata_thumbnail": "../outside.png"},
     ],
 )
 def test_no_path_of_a_request_leads_out_of_the_allowed_folders(

@@ -26,7 +26,7 @@ from ti_studio.training.loop import Diverged, batch_loss, optimise
 from ti_studio.training.preparation import Place
 from ti_studio.training.prompts import PromptReader, WordNotInPrompt, tokenize_prompts
 from ti_studio.training.publishing import NameTaken
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.request import SAID, TrainRequest
 from ti_studio.training.run import train
 
 
@@ -208,6 +208,44 @@ def test_the_file_says_everything_about_how_it_was_made(tiny_model: Model, place
     assert json.loads(metadata["ti_studio.dataset"])["pictures"] == 3
     assert metadata["modelspec.architecture"] == "stable-diffusion-v1/textual-inversion"
     assert metadata["modelspec.resolution"] == "32x32"
+
+
+def test_modelspecs_keys_are_what_the_maker_says(tiny_model: Model, place: Place) -> None:
+    said = {f"metadata_{name}": f"my {name}" for name in SAID if name != "thumbnail"}
+    said |= {"metadata_thumbnail": "data:image/jpeg;base64,AAAA", "metadata_is_negative_embedding": True}
+    (place.dataset / "0.txt").write_text("a yyyy5678")
+    run(request(more_words="yyyy5678", **said), tiny_model, place)
+
+    header = read_embedding(place.embeddings / "zzzz1234.safetensors").metadata
+    other = read_embedding(place.embeddings / "yyyy5678.safetensors").metadata
+    assert header["modelspec.sai_model_spec"] == "1.0.1"
+    assert {name: header[f"modelspec.{name}"] for name in SAID if name != "thumbnail"} == {
+        name: f"my {name}" for name in SAID if name != "thumbnail"
+    }
+    assert (header["modelspec.thumbnail"], header["modelspec.is_negative_embedding"]) == (
+        "data:image/jpeg;base64,AAAA",
+        "true",
+    )
+    assert header["modelspec.hash_sha256"].startswith("0x")
+    assert "AAAA" not in header["ti_studio.request"]
+    # What is said of the first word is not of the second one.
+    assert (other["modelspec.title"], other["modelspec.trigger_phrase"]) == ("yyyy5678", "yyyy5678")
+    assert ("modelspec.thumbnail" in other, other["modelspec.author"]) == (False, "my author")
+
+
+def test_without_metadata_no_file_says_how_it_was_made_and_a_resume_is_the_same(
+    tiny_model: Model, place: Place
+) -> None:
+    asked = request(metadata=False, save_every=3, validation_every=3, keep_best=True, metadata_author="Somebody")
+    run(asked, tiny_model, place, stop_after=3)
+    told = run(asked, tiny_model, place)
+
+    assert told[-1] == events.Finished(6, str(place.embeddings / "zzzz1234.safetensors"))
+    files = [*place.embeddings.iterdir(), *(place.job / "snapshots").iterdir()]
+    assert len(files) == 5
+    for path in files:
+        word = read_embedding(path)
+        assert (dict(word.metadata), word.step) == ({"ti_studio.family": "SD 1"}, None)
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_the_step_and_the_rate(tiny_model: Model, place: Place) -> None:

@@ -92,6 +92,36 @@ def test_an_embedding_is_sent_in_each_layout(client: Client, add: Callable[..., 
         assert torch.equal(rows, torch.full((2, WIDTH), 0.5))
 
 
+def test_without_metadata_what_is_sent_converted_and_merged_holds_the_rows_alone(
+    client: Client, add: Callable[..., Path], folders: Folders, tmp_path: Path
+) -> None:
+    add("cat", 0.5)
+    studio = client()
+    identity = found(studio)["cat"]
+    for form in ("safetensors", "pt"):
+        answer = studio.get(f"/ti/tools/embeddings/{identity}/file", params={"form": form, "metadata": False})
+        (tmp_path / f"sent.{form}").write_bytes(answer.content)
+        assert dict(read_embedding(tmp_path / f"sent.{form}").metadata) == {"ti_studio.family": "SD 1"}
+    bodies = {"convert": {"embedding": identity}, "merge": {"embeddings": [identity] * 2}}
+    for route, body in bodies.items():
+        for metadata in (True, False):
+            name = f"{route}-{metadata}"
+            answer = studio.post(f"/ti/tools/{route}", json={**body, "name": name, "metadata": metadata})
+            assert answer.status_code == 200
+            written = read_embedding(folders.embeddings / f"{name}.safetensors").metadata
+            assert (len(written) > 1) is metadata
+
+
+def test_of_a_picture_in_a_header_it_is_told_that_it_is_there(client: Client, folders: Folders) -> None:
+    metadata = {"modelspec.thumbnail": f"data:image/jpeg;base64,{'A' * 30_000}"}
+    rows = {"clip_l": torch.ones(2, WIDTH)}
+    write_embedding(Embedding("cat", rows, 7, metadata), folders.embeddings / "cat.safetensors")
+    studio = client()
+
+    told = studio.get(f"/ti/tools/embeddings/{found(studio)['cat']}").json()["metadata"]["modelspec.thumbnail"]
+    assert told == "data:image/jpeg;base64, … (30,023 characters)"
+
+
 def test_the_two_files_of_an_sdxl_word_for_diffusers_are_sent_as_one(client: Client, add: Callable[..., Path]) -> None:
     add("cat", 0.5, clip_l=(1, 768), clip_g=(1, 1280))
     studio = client()

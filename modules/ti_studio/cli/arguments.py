@@ -76,6 +76,13 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_metadata_option(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that leaves out of a written file how its embedding was made."""
+    parser.add_argument(
+        "--no-metadata", dest="metadata", action="store_false", help="write the rows alone, not how they were made"
+    )
+
+
 def read_folders(options: argparse.Namespace) -> Folders:
     """Returns the folders that the options name, and makes those that are missing."""
     folders = Folders.under(

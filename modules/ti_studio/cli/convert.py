@@ -3,17 +3,19 @@
 import argparse
 from pathlib import Path
 
-from ti_studio.cli.arguments import Commands
+from ti_studio.cli.arguments import Commands, add_metadata_option
 from ti_studio.embeddings.arithmetic import of_two_files
 from ti_studio.embeddings.bundles import read_embeddings
 from ti_studio.embeddings.cards import find_preview
 from ti_studio.embeddings.embedding import Embedding, EmbeddingError
 from ti_studio.embeddings.export import FORMATS, card_picture, export
+from ti_studio.embeddings.sharing import undescribed
 
 _EXAMPLES = """examples:
   python -m ti_studio convert embeddings/my-cat.safetensors --to pt
   python -m ti_studio convert my-cat.png --to safetensors --output embeddings/
   python -m ti_studio convert lora.safetensors --to safetensors          # the embeddings bundled in it, each as a file
+  python -m ti_studio convert my-cat.safetensors --to safetensors --output shared/ --no-metadata
   python -m ti_studio convert learned_embeds.safetensors learned_embeds_2.safetensors --to safetensors --name my-cat
 """
 
@@ -37,6 +39,7 @@ def add_convert(commands: Commands) -> None:
     parser.add_argument("--output", type=Path, help="the folder to write to [the file's own]")
     parser.add_argument("--picture", type=Path, help="for png: the picture of the card [the embedding's preview]")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    add_metadata_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -46,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     folder = options.output or options.files[0].parent
     picture = options.picture or find_preview(options.files[0])
     card = card_picture(picture) if picture and options.to == "png" else None
-    for embedding in embeddings:
+    for embedding in embeddings if options.metadata else map(undescribed, embeddings):
         for path in export(embedding, options.to, folder, image=card, overwrite=options.overwrite):
             print(path)
     return 0

@@ -3,7 +3,7 @@ means."""
 
 import argparse
 
-from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
+from ti_studio.cli.arguments import Commands, add_folder_options, add_metadata_option, read_folders
 from ti_studio.models.checkpoints import find_checkpoint
 
 
@@ -18,6 +18,7 @@ def add_create(commands: Commands) -> None:
     parser.add_argument("--initialization-text", default="*", metavar="TEXT", help="[*]")
     parser.add_argument("--vectors-per-token", type=int, default=1, metavar="N", help="1 to 75 [1]")
     parser.add_argument("--overwrite", action="store_true", help="replace an embedding of this name")
+    add_metadata_option(parser)
     parser.add_argument("--save-as", choices=("safetensors", "pt"), default="safetensors", help="[safetensors]")
     parser.add_argument("--ckpt", help="the checkpoint's title or path [the first one, which is the demo]")
     add_folder_options(parser)
@@ -32,7 +33,12 @@ def run(options: argparse.Namespace) -> int:
     from ti_studio.training.creation import NewEmbedding, create_embedding  # noqa: PLC0415
 
     wanted = NewEmbedding(
-        options.name, options.initialization_text, options.vectors_per_token, options.overwrite, options.save_as
+        name=options.name,
+        initialization_text=options.initialization_text,
+        vectors_per_token=options.vectors_per_token,
+        overwrite=options.overwrite,
+        save_as=options.save_as,
+        metadata=options.metadata,
     )
     print(create_embedding(wanted, info, folders.embeddings))
     return 0

@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from ti_studio.cli.arguments import Commands
+from ti_studio.cli.arguments import Commands, add_metadata_option
 from ti_studio.embeddings.export import FORMATS, export
 from ti_studio.embeddings.files import read_embedding
 from ti_studio.embeddings.merging import METHODS, Mixture, merged
+from ti_studio.embeddings.sharing import undescribed
 
 _EXAMPLES = """examples:
   python -m ti_studio merge cat.safetensors hat.safetensors --name cat-hat
@@ -35,6 +36,7 @@ def add_merge(commands: Commands) -> None:
     parser.add_argument("--to", choices=FORMATS, default="safetensors", help="[safetensors]")
     parser.add_argument("--output", type=Path, help="the folder to write to [the first file's]")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    add_metadata_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -42,6 +44,8 @@ def run(options: argparse.Namespace) -> int:
     """Merges, and returns the exit status."""
     mixture = Mixture(options.how, options.weights, options.share)
     embedding = merged(options.name, [read_embedding(path) for path in options.files], mixture)
+    if not options.metadata:
+        embedding = undescribed(embedding)
     for path in export(embedding, options.to, options.output or options.files[0].parent, overwrite=options.overwrite):
         print(path)
     return 0

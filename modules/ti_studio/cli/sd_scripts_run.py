@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ti_studio.cli.sd_scripts_dataset import show_dataset
 from ti_studio.cli.sd_scripts_outputs import Outputs, Samples, open_log
 from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.header_picture import header_picture
 from ti_studio.errors import NotFound
 from ti_studio.generation.painter import Painter
 from ti_studio.jobs.name_lock import holding
@@ -43,7 +44,7 @@ def run(plan: Plan, info: CheckpointInfo, team: Team) -> int:
     Raises:
         StudioError: the training can't begin or go on.
     """
-    plan = _for_team(plan, team)
+    plan = _with_thumbnail(_for_team(plan, team))
     request = plan.request
     size = (request.width or info.default_size, request.height or info.default_size)
     dataset = scan_folders(request.dataset_folders(""), size)
@@ -74,6 +75,18 @@ def _for_team(plan: Plan, team: Team) -> Plan:
     whole = one * team.size
     print(f"{team.size} processes: a batch is {one} × {team.size} = {whole} pictures.", file=sys.stderr)
     return replace(plan, request=plan.request.model_copy(update={"batch_size": whole}))
+
+
+def _with_thumbnail(plan: Plan) -> Plan:
+    """Puts the thumbnail itself into the request, where its path was.
+
+    Raises:
+        EmbeddingError: it is no picture that can be read.
+    """
+    wanted = plan.request.metadata_thumbnail
+    if not wanted:
+        return plan
+    return replace(plan, request=plan.request.model_copy(update={"metadata_thumbnail": header_picture(wanted)}))
 
 
 def _train(plan: Plan, model: Model, outputs: Outputs, epoch: int, team: Team) -> int:

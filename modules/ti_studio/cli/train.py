@@ -107,6 +107,8 @@ def run_train(options: argparse.Namespace) -> int:
     more_words = tuple(found_here(word, "initialization_file") for word in request.more_words)
     request = found_here(request, "initialization_file", "vae")
     request = _absolute(request, "dataset_directory", "mask_directory", "metadata_file")
+    if not request.metadata_thumbnail.startswith("data:"):
+        request = _absolute(request, "metadata_thumbnail")
     jobs = Jobs(read_folders(options))
     return follow(jobs, jobs.submit(request.model_copy(update={"more_words": more_words})))
 

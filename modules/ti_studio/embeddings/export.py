@@ -1,6 +1,6 @@
 """Writes an embedding in the layout of another program."""
 
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -9,16 +9,15 @@ from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding, EmbeddingError
 from ti_studio.embeddings.files import check_name, embedding_bytes, onetrainer_bytes
+from ti_studio.embeddings.header_picture import opened_picture
 from ti_studio.embeddings.layouts import to_a1111
-from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, picture_with, told
-from ti_studio.embeddings.srgb import as_srgb, over_white
+from ti_studio.embeddings.pictures import picture_with
+from ti_studio.embeddings.sharing import shareable
 from ti_studio.errors import Conflict
 from ti_studio.folders import atomic_write
 
 Format = Literal["safetensors", "pt", "diffusers", "onetrainer", "png"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-
-_PICTURES = ("PNG", "JPEG", "WEBP", "AVIF", "JXL", "GIF", "BMP", "TIFF")
 
 _CARD = (512, 512)
 _LONGEST_SIDE = 2048
@@ -78,14 +77,9 @@ def card_picture(path: Path) -> Image.Image:
     """
     try:
         content = path.read_bytes()
-        with Image.open(BytesIO(content), formats=known_formats(_PICTURES, content)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise EmbeddingError(f"The picture {path.name} has more than {MAX_PIXELS:,} pixels; expected fewer.")
-            made = over_white(as_srgb(image))
-            made.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-            return made
-    except PICTURE_DAMAGE as error:
-        raise EmbeddingError(f"The picture {path} can't be read: {told(error)}. Expected one for the card.") from error
+    except OSError as error:
+        raise EmbeddingError(f"The picture {path} can't be read: {error.strerror}.") from error
+    return opened_picture(content, path.name, _LONGEST_SIDE)
 
 
 def _diffusers(embedding: Embedding) -> dict[str, bytes]:
@@ -105,5 +99,6 @@ def _picture(embedding: Embedding, image: Image.Image | None) -> dict[str, bytes
     if embedding.name.lower().endswith(_PREVIEW):
         raise EmbeddingError(f"{embedding.name}.png would be taken for a preview; expected another name.")
     card = image or Image.new("RGB", _CARD, (48, 56, 72))
-    data = {key: value for key, value in to_a1111(embedding).items() if key != "ti_studio"}
+    told = replace(embedding, metadata=shareable(embedding.metadata))
+    data = {key: value for key, value in to_a1111(told).items() if key != "ti_studio"}
     return {f"{embedding.name}.png": picture_with(data, card)}

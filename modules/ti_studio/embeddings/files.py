@@ -29,12 +29,13 @@ from ti_studio.embeddings.layouts import (
     to_a1111,
     to_safetensors,
 )
-from ti_studio.embeddings.metadata import FAMILY, STEP
+from ti_studio.embeddings.metadata import FAMILY, HASH, SPECIFICATION, STEP
 from ti_studio.embeddings.names import check_name, displayed
 from ti_studio.embeddings.onetrainer import has_outputs, to_onetrainer
 from ti_studio.embeddings.outlines import Outline, outline_of_header, outline_of_pickle, strings_of, whole_number
 from ti_studio.embeddings.pickles import load_pickle
 from ti_studio.embeddings.pictures import PICTURE_ENDINGS, read_picture
+from ti_studio.embeddings.sharing import shareable
 from ti_studio.errors import Conflict
 from ti_studio.folders import atomic_write
 
@@ -111,7 +112,7 @@ def write_embedding(embedding: Embedding, path: Path, *, overwrite: bool = True)
 
 
 def embedding_bytes(embedding: Embedding, ending: str) -> bytes:
-    """Returns the content of a `.safetensors` or `.pt` file.
+    """Returns the content of a `.safetensors` or `.pt` file. Paths in the metadata become names (`sharing.shareable`).
 
     Raises:
         EmbeddingError: a row holds NaN or infinity, or the layout can't hold the embedding.
@@ -217,12 +218,13 @@ def _embedding(name: str, data: Data, metadata: Mapping[str, str], step: object)
 
 
 def _complete(embedding: Embedding) -> Embedding:
-    """Returns the embedding with rows as files hold them, and with family and step among its metadata."""
+    """Returns the embedding with rows as files hold them; its metadata have family and step, and no path."""
     try:
         rows = {encoder: as_rows(encoder, tensor.cpu()) for encoder, tensor in embedding.vectors.items()}
     except UnreadableEmbedding as error:
         raise EmbeddingError(f"{embedding.name} was not written: it {error}.") from error
-    metadata = {**embedding.metadata, FAMILY: embedding.family}
+    metadata = {**shareable(embedding.metadata), FAMILY: embedding.family}
+    metadata.pop(HASH, None)  # of the file that it was read from
     if embedding.step is not None:
         metadata[STEP] = str(embedding.step)
     return Embedding(embedding.name, rows, embedding.step, metadata)
@@ -233,16 +235,20 @@ def _safetensors_bytes(embedding: Embedding) -> bytes:
 
 
 def _packed(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    return _sorted_header(safetensors.torch.save(dict(tensors), dict(metadata)))
+    return _finished(safetensors.torch.save(dict(tensors), dict(metadata)))
 
 
-def _sorted_header(data: bytes) -> bytes:
-    """Returns a safetensors file with its header in sorted order, padded to a multiple of 8 as the format asks.
+def _finished(data: bytes) -> bytes:
+    """Returns a safetensors file with its header in sorted order, padded to a multiple of 8 as the format asks; one
+    that follows ModelSpec has the hash of the tensors' bytes in it.
 
     safetensors writes metadata in random order: without this, equal embeddings would have different hashes.
     """
     end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
-    header = json.dumps(json.loads(data[_LENGTH_BYTES:end]), sort_keys=True, separators=(",", ":")).encode()
+    content = json.loads(data[_LENGTH_BYTES:end])
+    if SPECIFICATION in content["__metadata__"]:
+        content["__metadata__"][HASH] = f"0x{hashlib.sha256(data[end:]).hexdigest()}"
+    header = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % _LENGTH_BYTES)
     return len(header).to_bytes(_LENGTH_BYTES, "little") + header + data[end:]
 

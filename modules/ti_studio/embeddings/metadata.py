@@ -1,6 +1,6 @@
 """What the header of an embedding says about where it comes from, in our words and in the field's (`modelspec.*`).
 
-Names after sai_model_spec 1.0.0, https://github.com/Stability-AI/ModelSpec. Everything is a string: a second tensor key
+Names after sai_model_spec 1.0.1, https://github.com/Stability-AI/ModelSpec. Everything is a string: a second tensor key
 would make A1111 and diffusers refuse the file.
 """
 
@@ -19,6 +19,11 @@ INITIALIZATION_TEXT = "ti_studio.initialization_text"
 REQUEST = "ti_studio.request"
 DATASET = "ti_studio.dataset"
 VERSIONS = "ti_studio.versions"
+
+SPECIFICATION = "modelspec.sai_model_spec"
+"""The key by which a header says that it follows ModelSpec, and which version of it."""
+HASH = "modelspec.hash_sha256"
+"""`0x` and the SHA-256 of what comes after the header. Whoever writes the file knows it."""
 
 SHORT = (
     TRIGGER,
@@ -67,13 +72,13 @@ class Provenance:
     clip_skip: int | None = None
     """Which of the text encoder's layers was taken, 1 for the last; None where the family leaves no choice."""
     request: str = "{}"
-    """The whole TrainRequest, as JSON."""
+    """The TrainRequest, as JSON; the thumbnail is not in it a second time."""
     dataset: Mapping[str, object] = field(default_factory=dict)
     """A summary of the pictures; what JSON can hold."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of the studio and the libraries that trained it."""
     said: Mapping[str, str] = field(default_factory=dict)
-    """What its maker says of it, by `modelspec`'s names: `title`, `author`, `description`, `license`, `tags`."""
+    """What its maker says of it, by `modelspec`'s names: `title`, `author`, `usage_hint`, `thumbnail` …"""
 
 
 def header_metadata(provenance: Provenance) -> dict[str, str]:
@@ -91,7 +96,7 @@ def header_metadata(provenance: Provenance) -> dict[str, str]:
         REQUEST: provenance.request,
         DATASET: _json(provenance.dataset),
         VERSIONS: _json(provenance.versions),
-        "modelspec.sai_model_spec": "1.0.0",
+        SPECIFICATION: "1.0.1",
         "modelspec.architecture": f"{architecture}/textual-inversion" if architecture else None,
         "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
         "modelspec.title": provenance.trigger,

@@ -39,7 +39,7 @@ def build_infotext(request: GenerateRequest, seed: int, made_with: MadeWith) -> 
         "Seed": seed,
         "Size": "{}x{}".format(*made_with.size),
         "Model hash": made_with.model_sha256[:MODEL_HASH],
-        "Model": plain_name(made_with.model_title),
+        "Model": model_name(made_with.model_title),
     }
     if request.clip_skip > 1:
         settings["Clip skip"] = request.clip_skip
@@ -57,6 +57,11 @@ def build_infotext(request: GenerateRequest, seed: int, made_with: MadeWith) -> 
         lines.append(f"Negative prompt: {request.negative_prompt}")
     lines.append(", ".join(f"{key}: {value}" for key, value in settings.items()))
     return "\n".join(lines)
+
+
+def model_name(title: str) -> str:
+    """Returns what infotexts call a checkpoint: its title without the folders that it lies in."""
+    return plain_name(title.rpartition("/")[2])
 
 
 def plain_name(name: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ti_studio.embeddings.library import Entry, Library
 from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, told
 from ti_studio.errors import StudioError
-from ti_studio.generation.infotext import SHORT_HASH, plain_name
+from ti_studio.generation.infotext import SHORT_HASH, model_name
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import SAMPLERS, automatic_sampler
 from ti_studio.models.checkpoints import CheckpointInfo
@@ -150,7 +150,7 @@ def doubts(infotext: Infotext, library: Library, info: CheckpointInfo) -> Iterat
     """Yields a sentence for what is not as it was when the picture was made: another checkpoint, an embedding that is
     not there or is another file; a file of the same content under another name is offered."""
     made_with = infotext.settings.get("Model")
-    if made_with and made_with != plain_name(info.title):
+    if made_with and model_name(made_with) != model_name(info.title):
         yield f"The picture was made with the checkpoint {made_with}; {info.title} is loaded."
     library.refresh()
     entries = library.entries(info.widths, info.family.name)

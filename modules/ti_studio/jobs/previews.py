@@ -37,7 +37,7 @@ def paint_previews(
     step = words[0].step or 0
     for index, (prompt, seed, image) in enumerate(_painted(painter, request, words, should_stop)):
         path = folder / f"{step:06d}-{index}.png"
-        atomic_write(path, _png(image, prompt))
+        atomic_write(path, _png(image, prompt if request.metadata else ""))
         yield Previewed(step, index, path.relative_to(job).as_posix(), prompt, seed)
 
 
@@ -70,7 +70,8 @@ def give_card_its_picture(embedding_path: Path, job: Path) -> None:
 def _png(image: Image.Image, prompt: str) -> bytes:
     information = PngInfo()
     information.add_text(_MARK, "training preview")
-    information.add_text("parameters", prompt)
+    if prompt:
+        information.add_text("parameters", prompt)
     buffer = BytesIO()
     image.save(buffer, "PNG", pnginfo=information)
     return buffer.getvalue()

@@ -1,8 +1,9 @@
-"""Where the files and folders that a request names are, and whether the server lets it use them. Imports no torch."""
+"""Where the files and folders that a request names are, and whether the server lets it use them."""
 
 from pathlib import Path
 from typing import Any
 
+from ti_studio.embeddings.header_picture import DATA, header_picture
 from ti_studio.errors import NotFound
 from ti_studio.folders import Folders, inside
 from ti_studio.training.dataset_options import DatasetOptions
@@ -10,9 +11,10 @@ from ti_studio.training.request import TrainRequest
 
 
 def resolved(request: TrainRequest, folders: Folders) -> TrainRequest:
-    """Returns the request with absolute paths in it.
+    """Returns the request with absolute paths in it, and its thumbnail as a data URL.
 
     Raises:
+        EmbeddingError: the thumbnail is no picture that can be read.
         NotFound: there is no such VAE, or a folder's path is none.
         OutsideFolder: a path leads where the server does not let it.
     """
@@ -26,6 +28,8 @@ def resolved(request: TrainRequest, folders: Folders) -> TrainRequest:
         folder.model_copy(update={"directory": str(dataset_folder(folder.directory, folders)), **beside(folder)})
         for folder in request.folders
     )
+    if request.metadata_thumbnail:
+        changed["metadata_thumbnail"] = _thumbnail(request.metadata_thumbnail, folders)
     if request.vae:
         changed["vae"] = str(_vae(request.vae, folders))
     if request.initialization_file:
@@ -54,6 +58,11 @@ def dataset_folder(directory: str, folders: Folders) -> Path:
     if folders.dataset_root is not None:
         return inside(folders.dataset_root, directory)
     return (folders.data / Path(directory).expanduser()).resolve()
+
+
+def _thumbnail(wanted: str, folders: Folders) -> str:
+    """Returns the picture itself, as a data URL: the training needs its file no longer."""
+    return header_picture(wanted if wanted.startswith(DATA) else dataset_folder(wanted, folders))
 
 
 def _vae(wanted: str, folders: Folders) -> Path:

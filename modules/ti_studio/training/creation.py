@@ -6,6 +6,7 @@ from pathlib import Path
 from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.metadata import FAMILY, INITIALIZATION_TEXT, TRIGGER
 from ti_studio.embeddings.names import check_name
+from ti_studio.embeddings.sharing import undescribed
 from ti_studio.errors import StudioError
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import Hardware
@@ -28,6 +29,8 @@ class NewEmbedding:
     vectors_per_token: int = 1
     overwrite: bool = False
     save_as: str = "safetensors"
+    metadata: bool = True
+    """Whether the file says what the embedding began as."""
 
 
 def create_embedding(wanted: NewEmbedding, info: CheckpointInfo, folder: Path) -> Path:
@@ -44,5 +47,6 @@ def create_embedding(wanted: NewEmbedding, info: CheckpointInfo, folder: Path) -
     embedding = initial_embedding(wanted.name, encoders, wanted.initialization_text, wanted.vectors_per_token)
     metadata = {FAMILY: info.family.name, TRIGGER: wanted.name, INITIALIZATION_TEXT: wanted.initialization_text}
     path = folder / f"{wanted.name}.{wanted.save_as}"
-    write_embedding(replace(embedding, metadata=metadata), path, overwrite=wanted.overwrite)
+    made = replace(embedding, metadata=metadata) if wanted.metadata else undescribed(embedding)
+    write_embedding(made, path, overwrite=wanted.overwrite)
     return path

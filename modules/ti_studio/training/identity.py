@@ -27,6 +27,7 @@ _CHANGES_NO_STEP = frozenset(
         "max_steps",
         "save_every",
         "save_as",
+        "metadata",
         "overwrite",
         "dataset_directory",
         "checkpoint",
@@ -88,7 +89,7 @@ class Identity:
             "dataset": self.fingerprint,
             "pictures": pictures if len(pictures.encode()) <= MOST_BYTES else "",
             "checkpoint": json.dumps({"title": self.title, "sha256": self.sha256}),
-            "request": self.request.model_dump_json(),
+            "request": self.request.model_dump_json(exclude={"metadata_thumbnail"}),
             "vae": self.vae,
         }
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.request import SAID, TrainRequest
 
 PresetName = Literal["object", "style", "character", "negative", "quick", "thorough"]
 DEFAULT_PRESET: PresetName = "object"
@@ -74,6 +74,7 @@ PRESETS: Mapping[PresetName, Preset] = {
             "initialization_text": "bad, blurry",
             "preview_prompts": ("a photo of a dog", "a photo of a house"),
             "preview_negative_prompt": "[name]",
+            "metadata_is_negative_embedding": True,
         },
     ),
     "quick": Preset(
@@ -101,12 +102,9 @@ NOT_DECIDED = frozenset(
         "mask_directory",
         "checkpoint",
         "vae",
+        "metadata",
         "metadata_file",
-        "metadata_title",
-        "metadata_author",
-        "metadata_description",
-        "metadata_license",
-        "metadata_tags",
+        *(f"metadata_{what}" for what in SAID),
     }
     | {"width", "height", "clip_skip", "prediction_type", "precision", "gradient_checkpointing", "seed", "save_as"}
 )

@@ -10,9 +10,10 @@ from ti_studio.embeddings.metadata import Provenance
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.prompts.layers import Layer
 from ti_studio.training.buckets import Size
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.request import SAID, TrainRequest
 
-_SAID = ("title", "author", "description", "license", "tags")
+OF_ONE_WORD = ("title", "trigger_phrase", "thumbnail")
+"""What its maker says of the training's first word, and of no other that is taught with it."""
 _LIBRARIES = ("torch", "diffusers", "transformers")
 
 
@@ -40,11 +41,16 @@ def provenance_of(
         initialization_text=request.initialization_text,
         prediction_type="v" if checkpoint.prediction_type == "v_prediction" else "epsilon",
         clip_skip=request.clip_skip if checkpoint.family.layer is Layer.CHOSEN else None,
-        request=request.model_dump_json(),
+        request=request.model_dump_json(exclude={"metadata_thumbnail"}),
         dataset=dict(dataset),
         versions=_versions(),
-        said={name: getattr(request, f"metadata_{name}") for name in _SAID},
+        said=_said(request),
     )
+
+
+def _said(request: TrainRequest) -> dict[str, str]:
+    said = {name: getattr(request, f"metadata_{name}") for name in SAID}
+    return said | ({"is_negative_embedding": "true"} if request.metadata_is_negative_embedding else {})
 
 
 def _versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ import torch
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import EMBEDDING_ENDINGS, read_embedding, write_embedding
+from ti_studio.embeddings.sharing import undescribed
 from ti_studio.errors import Conflict
 from ti_studio.folders import atomic_write
 from ti_studio.training.request import TrainRequest
@@ -55,6 +56,8 @@ def publish(embedding: Embedding, request: TrainRequest, folder: Path, job: Path
     Raises:
         NameTaken: meanwhile another embedding took the name; nothing is overwritten.
     """
+    if not request.metadata:
+        embedding = undescribed(embedding)
     check_free(embedding.name, folder, overwrite=request.overwrite, job=job)
     taken = taken_by(embedding.name, folder)
     own = next((path for path in taken if _is_from(job, path)), None)

@@ -12,6 +12,12 @@ from ti_studio.training.taught_word import TaughtWord
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+SAID = (
+    *("title", "author", "description", "license", "tags", "usage_hint"),
+    *("thumbnail", "merged_from", "trigger_phrase", "preprocessor"),
+)
+"""What the maker of a word can say of it, by ModelSpec's names; for each there is a field `metadata_…`."""
+
 
 class TrainRequest(LearningOptions, DatasetOptions):
     """One training of one embedding, with A1111's field names where A1111 has the field; the options of how it learns
@@ -138,6 +144,11 @@ class TrainRequest(LearningOptions, DatasetOptions):
     save_as: Literal["safetensors", "pt"] = "safetensors"
     """`safetensors` loads everywhere and carries all metadata; `pt` is A1111's older layout."""
 
+    metadata: bool = True
+    """Write into the file how the word was made: this request, the checkpoint, the pictures' number and fingerprint.
+    Files and folders are named without the folders they lie in. Without it the file holds the rows, and what kind of
+    checkpoint they are for."""
+
     metadata_title: str = ""
     """What the file's header calls the word; empty is its name."""
 
@@ -152,6 +163,24 @@ class TrainRequest(LearningOptions, DatasetOptions):
 
     metadata_tags: str = ""
     """Tags for the file's header, with commas between them."""
+
+    metadata_usage_hint: str = ""
+    """How the word is best used, in a few words, in the file's header."""
+
+    metadata_thumbnail: str = ""
+    """A picture for the file's header: its path, or a data URL. It is made smaller, to 256 pixels at most."""
+
+    metadata_merged_from: str = ""
+    """What the word was made of, in the file's header."""
+
+    metadata_trigger_phrase: str = ""
+    """What prompts need to have for the word to show, in the file's header; empty is the word."""
+
+    metadata_preprocessor: str = ""
+    """How the pictures were prepared, in the file's header."""
+
+    metadata_is_negative_embedding: bool = False
+    """Say in the file's header that the word belongs into the negative prompt."""
 
     @model_validator(mode="before")
     @classmethod

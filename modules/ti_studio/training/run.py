@@ -10,6 +10,7 @@ from torch import Tensor
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.metadata import header_metadata
+from ti_studio.embeddings.sharing import undescribed
 from ti_studio.models.loading import Model
 from ti_studio.training.dataset import Dataset
 from ti_studio.training.doubts import doubts
@@ -32,7 +33,7 @@ from ti_studio.training.loop import optimise, validation_loss
 from ti_studio.training.loss_scale import LossScale
 from ti_studio.training.parametrization import needed_norms
 from ti_studio.training.preparation import Place, prepare, training_size
-from ti_studio.training.provenance import provenance_of
+from ti_studio.training.provenance import OF_ONE_WORD, provenance_of
 from ti_studio.training.publishing import check_free, publish
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.state import BadState, State
@@ -230,7 +231,8 @@ class _Run:
         path = self.place.job / "snapshots" / name
         if self.team.is_main:
             path.parent.mkdir(exist_ok=True)
-            write_embedding(replace(embedding, name=path.stem), path)
+            written = embedding if self.request.metadata else undescribed(embedding)
+            write_embedding(replace(written, name=path.stem), path)
         return Saved(embedding.step or 0, path.relative_to(self.place.job).as_posix())
 
     def save_state_now_and_then(self) -> None:
@@ -289,6 +291,7 @@ class _Run:
         known = provenance_of(self.request, self.model.info, summary, self.place.created, size)
         found = rows_by_word(rows, self.request.vectors)
         words = []
+        others_said = {name: text for name, text in known.said.items() if name not in OF_ONE_WORD}
         for word in self.request.words:
             own = replace(
                 known,
@@ -296,6 +299,7 @@ class _Run:
                 trigger=word.name,
                 vectors_per_token=word.vectors_per_token,
                 initialization_text=word.initialization_text,
+                said=known.said if word.name == self.request.name else others_said,
             )
             vectors = {encoder: values.clone() for encoder, values in found[word.name].items()}
             words.append(Embedding(word.name, vectors, step=step, metadata=header_metadata(own)))

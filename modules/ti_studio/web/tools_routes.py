@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.entries import Entry, State
 from ti_studio.embeddings.export import Format, card_picture, export, exported
+from ti_studio.embeddings.header_picture import DATA
 from ti_studio.embeddings.library import Library
 from ti_studio.embeddings.merging import Method, Mixture, merged
 from ti_studio.embeddings.metadata import REQUEST
 from ti_studio.embeddings.names import check_name, displayed
+from ti_studio.embeddings.sharing import undescribed
 from ti_studio.errors import Conflict, NotFound
 from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.models.inspection import beside_vocabulary, norms
@@ -28,6 +30,8 @@ from ti_studio.web.services import Services
 
 MOST_FOUND = 20
 MOST_MERGED = 50
+_LONGEST_KIND = 60
+"""Characters of what a data URL says of itself."""
 
 Identity = Annotated[str, Field(max_length=100)]
 Name = Annotated[str, Field(max_length=1000)]
@@ -88,7 +92,7 @@ class InspectionView(FoundEmbedding):
     sha256: str
     rows: list[RowView]
     metadata: dict[str, str]
-    """What the header holds, the training request left out."""
+    """What the header holds, the training request left out; of a picture in it, that it is there."""
     request: dict[str, Any] | None
     """The training request, where the file has one."""
 
@@ -124,6 +128,8 @@ class _Body(BaseModel):
     """`png` is a card: a picture with the embedding inside."""
     overwrite: bool = False
     """Whether a file of this name is replaced."""
+    metadata: bool = True
+    """Whether the file says how the embedding was made; without it there are the rows alone."""
 
 
 class Conversion(_Body):
@@ -180,11 +186,15 @@ def tools_routes(services: Services) -> APIRouter:
         return ComparisonView(checkpoint=info.title, rows=rows)
 
     @router.get("/embeddings/{embedding_id}/file", response_class=Response, responses=_FILE)
-    def convert_for_download(embedding_id: str, form: Format, name: Annotated[Name, Query()] = "") -> Response:
-        """Sends the embedding in another program's layout; diffusers' two files of an SDXL word come as a zip."""
+    def convert_for_download(
+        embedding_id: str, form: Format, name: Annotated[Name, Query()] = "", metadata: bool = True
+    ) -> Response:
+        """Sends the embedding in another program's layout; diffusers' two files of an SDXL word come as a zip. Without
+        `metadata` they say nothing of how it was made."""
         library.refresh()
         entry = library.by_id(embedding_id)
-        return _sent(exported(_renamed(library.load(entry), name), form, _picture_for(form, entry)))
+        embedding = _renamed(library.load(entry), name)
+        return _sent(exported(embedding if metadata else undescribed(embedding), form, _picture_for(form, entry)))
 
     @router.post("/convert", responses=_NOT_WRITTEN)
     def convert(conversion: Conversion) -> FoundEmbedding:
@@ -223,7 +233,7 @@ def _inspected(entry: Entry, embedding: Embedding, sha256: str) -> InspectionVie
         for encoder, found in norms(embedding).items()
         for number, norm in enumerate(found, 1)
     ]
-    metadata = {displayed(key): value for key, value in embedding.metadata.items() if key != REQUEST}
+    metadata = {displayed(key): _readable(value) for key, value in embedding.metadata.items() if key != REQUEST}
     return InspectionView(
         **FoundEmbedding.of(entry).model_dump(),
         step=embedding.step,
@@ -235,6 +245,13 @@ def _inspected(entry: Entry, embedding: Embedding, sha256: str) -> InspectionVie
         metadata=metadata,
         request=_request(embedding.metadata.get(REQUEST)),
     )
+
+
+def _readable(value: str) -> str:
+    """Returns what is shown of a header's text: of a picture in it, that it is there."""
+    if not value.startswith(DATA):
+        return value
+    return f"{value.partition(',')[0][:_LONGEST_KIND]}, … ({len(value):,} characters)"
 
 
 def _request(text: str | None) -> dict[str, Any] | None:
@@ -283,7 +300,8 @@ def _written(services: Services, embedding: Embedding, body: _Body, picture: Ima
         if entry.word.casefold() == embedding.name.casefold() and not (body.overwrite and entry.path == own):
             raise Conflict(f"The name {embedding.name!r} is taken by {entry.relative}; choose another one.")
     check_not_held(name_lock(services.folders.embeddings, embedding.name), embedding.name)
-    export(embedding, body.form, library.root, image=picture, overwrite=body.overwrite)
+    told = embedding if body.metadata else undescribed(embedding)
+    export(told, body.form, library.root, image=picture, overwrite=body.overwrite)
     library.refresh()
     return _entry_of(library, own)
 

@@ -102,12 +102,19 @@ def _word() -> dict[str, Component]:
             save_as = gr.Radio(
                 ["safetensors", "pt"], value=AT_FIRST["save_as"], label="File format", elem_id="ti_save_as"
             )
+        metadata = gr.Checkbox(
+            AT_FIRST["metadata"],
+            label="Say in the file how it was made",
+            info="Settings and names, never where on this machine things lie.",
+            elem_id="ti_metadata",
+        )
     return {
         "name": name,
         "initialization_text": initialization_text,
         "vectors_per_token": vectors,
         "overwrite": overwrite,
         "save_as": save_as,
+        "metadata": metadata,
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.sd_scripts.test_dataset_config import DOCUMENTED
 from ti_studio.training.dataset_options import DatasetFolder
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.request import SAID, TrainRequest
 from ti_studio.training.sd_scripts.command_line import read_options
 from ti_studio.training.sd_scripts.dataset_config import DATASET_KEYS, SUBSET_KEYS
 from ti_studio.training.sd_scripts.errors import BadConfiguration
@@ -107,7 +107,10 @@ FIELDS: dict[str, tuple[list[str], object]] = {
     "--noise_offset": (["0.1"], 0.1),
     "--noise_offset_random_strength": (["--noise_offset=0.1"], True),
     "--adaptive_noise_scale": (["0.05", "--noise_offset=0.1"], 0.05),
-    **{f"--metadata_{what}": ([what], what) for what in ("title", "author", "description", "license", "tags")},
+    **{f"--metadata_{what}": ([what], what) for what in SAID if what != "thumbnail"},
+    "--metadata_thumbnail": ([__file__], str(Path(__file__).resolve())),
+    "--metadata_is_negative_embedding": (["true"], True),
+    "--no_metadata": ([], False),
     "--multires_noise_iterations": (["6"], 6),
     "--multires_noise_discount": (["0.4"], 0.4),
     "--ip_noise_gamma": (["0.1"], 0.1),
@@ -142,6 +145,16 @@ def test_every_option_of_the_training_becomes_its_field(config: Path) -> None:
             made = plan(config, option.flag, *values)
             assert getattr(made.request, option.field) == expected, option.flag
             assert TrainRequest.model_fields[option.field].default != expected, option.flag
+
+
+def test_a_thumbnail_may_be_a_data_url_and_a_picture_that_is_not_there_is_told(config: Path) -> None:
+    url = f"data:image/png;base64,{'A' * 5000}"
+
+    assert plan(config, f"--metadata_thumbnail={url}").request.metadata_thumbnail == url
+    with pytest.raises(BadConfiguration, match=r"--metadata_thumbnail: there is no picture gone\.png"):
+        plan(config, "--metadata_thumbnail=gone.png")
+    with pytest.raises(BadConfiguration, match=r"--metadata_is_negative_embedding: .* boolean"):
+        plan(config, "--metadata_is_negative_embedding=perhaps")
 
 
 def test_every_option_of_the_dataset_becomes_its_folders_field(tmp_path: Path) -> None:

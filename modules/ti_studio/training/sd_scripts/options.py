@@ -1,5 +1,6 @@
 """The options of sd-scripts' Textual Inversion commands, and what each one becomes. Imports no torch."""
 
+from ti_studio.training.request import SAID
 from ti_studio.training.sd_scripts.option import Option
 
 OPTIMIZERS = {
@@ -87,10 +88,14 @@ TRAINING = (
     Option("--lr_scheduler_timescale", int, "of inverse_sqrt", "lr_timescale"),
     Option("--huber_schedule", str, "how huber's c depends on the timestep", "huber_schedule"),
     Option("--adaptive_noise_scale", float, "noise offset by the latents' mean", "adaptive_noise_scale"),
-    *(
-        Option(f"--metadata_{what}", str, "said in the file's header", f"metadata_{what}")
-        for what in ("title", "author", "description", "license", "tags")
+    *(Option(f"--metadata_{what}", str, "said in the file's header", f"metadata_{what}") for what in SAID),
+    Option(
+        "--metadata_is_negative_embedding",
+        str,
+        "true: the header says that it belongs into the negative prompt",
+        "metadata_is_negative_embedding",
     ),
+    Option("--no_metadata", None, "a file that holds the rows alone", "metadata", value=False),
 )
 
 DATASET = (
@@ -190,7 +195,7 @@ OTHERS = (
         Option(flag, str, "tracker", without_effect="the log goes to --logging_dir alone")
         for flag in ("--log_tracker_name", "--log_tracker_config", "--wandb_run_name", "--wandb_api_key")
     ),
-    Option("--log_config", None, "tracker", without_effect="the word's file holds the whole request"),
+    Option("--log_config", None, "tracker", without_effect="the word's file holds the request"),
     *(
         Option(flag, None, "several devices", without_effect="a word's gradient is too small to matter")
         for flag in ("--ddp_gradient_as_bucket_view", "--ddp_static_graph")

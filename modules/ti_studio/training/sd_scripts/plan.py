@@ -104,6 +104,11 @@ def _paths(options: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, s
     if options.get("vae") and not Path(options["vae"]).expanduser().exists():
         raise BadConfiguration(f"--vae: there is no file or folder {options['vae']}.")
     given = {name: fields[name] for name in ("initialization_file", "vae") if fields.get(name)}
+    thumbnail = fields.get("metadata_thumbnail", "")
+    if thumbnail and not thumbnail.startswith("data:"):
+        if not Path(thumbnail).expanduser().is_file():
+            raise BadConfiguration(f"--metadata_thumbnail: there is no picture {thumbnail}.")
+        given["metadata_thumbnail"] = thumbnail
     return {name: str(Path(path).expanduser().resolve()) for name, path in given.items()}
 
 
