@@ -158,8 +158,8 @@ def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
         found = there_and_back(layers, [features])
     assert not kept
     for ours, theirs in zip(found, expected, strict=True):
-        # What is rounded to bfloat16 once is off by 1.7e-3 of its length. The gradient is rounded four times: as it
-        # comes in, behind the activation, as products, and as their sum: 2 · 1.7e-3. With each sum rounded it is 4.7e-3.
+        # What is rounded to bfloat16 once is off by 1.7e-3 of its length. The gradient is rounded four times, as it
+        # comes in, behind the activation, as products and as their sum: 2 · 1.7e-3; with each sum rounded, 4.7e-3.
         assert distance(ours, theirs) < (1e-6 if dtype == torch.float32 else 4e-3)
     with torch.no_grad():
         assert distance(layers(features), expected[0]) < 4e-3
