@@ -1,5 +1,6 @@
 """A loaded UNet computes what diffusers' does, forth and back, and keeps less for the way back."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -144,7 +145,9 @@ def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
     plain = nn.Conv2d(16, 32, *kernel_stride_padding).to(dtype, memory_format=torch.channels_last)
     layers = nn.Sequential(plain.requires_grad_(False), nn.SiLU(inplace=True))
     features = numbers(2, 16, 8, 9).to(dtype).contiguous(memory_format=torch.channels_last)
-    expected = there_and_back(layers, [features])
+    # Without AVX-512 oneDNN's own way back rounds each of its sums to bfloat16: it is no measure for ours then.
+    measure = torch.float64 if by_columns else dtype
+    expected = there_and_back(copy.deepcopy(layers).to(measure), [features.to(measure)])
 
     freeze_convolutions(layers)
 
@@ -155,9 +158,11 @@ def test_a_frozen_convolution_is_the_same_and_keeps_nothing(
         found = there_and_back(layers, [features])
     assert not kept
     for ours, theirs in zip(found, expected, strict=True):
-        assert distance(ours, theirs) < (1e-6 if dtype == torch.float32 else 5e-3)
+        # What is rounded to bfloat16 once is off by 1.7e-3 of its length. The gradient is rounded four times, as it
+        # comes in, behind the activation, as products and as their sum: 2 · 1.7e-3; with each sum rounded, 4.7e-3.
+        assert distance(ours, theirs) < (1e-6 if dtype == torch.float32 else 4e-3)
     with torch.no_grad():
-        assert distance(layers(features), expected[0]) < 5e-3
+        assert distance(layers(features), expected[0]) < 4e-3
 
 
 def test_a_gradient_with_channels_first_goes_back_as_one_product(

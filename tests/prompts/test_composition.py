@@ -81,5 +81,5 @@ def test_more_embeddings_than_there_are_private_characters_are_left_out_and_told
 
 
 def test_emphasis_can_be_ignored_or_literal() -> None:
-    assert read_emphasis("a (b:1.5)", Emphasis.IGNORE) == [Span("a b")]
+    assert read_emphasis("a (b:1.5)c", Emphasis.IGNORE) == [Span("a "), Span("b"), Span("c")]  # not the word "bc"
     assert read_emphasis("a (b:1.5)", Emphasis.NONE) == [Span("a (b:1.5)")]

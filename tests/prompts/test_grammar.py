@@ -26,7 +26,9 @@ from ti_studio.prompts.grammar import MOST_NESTED, MOST_WEIGHT, Break, Part, Spa
         ("(x:.5.)", [Span("x:.5.", 1.1)]),
         ("a:b, 3:4", [Span("a:b, 3:4")]),
         ("a BREAK b", [Span("a"), Break(), Span("b")]),
-        ("(a BREAK b:2)", [Span("a", 2.0), Break(), Span("b", 2.0)]),
+        ("(a BREAK b:1.2)", [Span("a", 1.2), Span("BREAK", -1.2), Span("b", 1.2)]),
+        ("[a BREAK b", [Span("a", 1 / 1.1), Span("BREAK", -1 / 1.1), Span("b", 1 / 1.1)]),
+        ("(a) BREAK (b)", [Span("a", 1.1), Break(), Span("b", 1.1)]),
         ("BREAKFAST", [Span("BREAKFAST")]),
         ("a BREAK BREAK b", [Span("a"), Break(), Break(), Span("b")]),
         ("a:BREAK:b", [Span("a:"), Break(), Span(":b")]),
@@ -37,6 +39,8 @@ from ti_studio.prompts.grammar import MOST_NESTED, MOST_WEIGHT, Break, Part, Spa
         ("(x:10000) (y:10000.5)", [Span("x", 10_000), Span(" "), Span("y:10000.5", 1.1)]),
         ("(((x:9000):9000) y:-9000)", [Span("x", -10_000), Span(" y", -9000)]),
         ("(a)(b)", [Span("ab", 1.1)]),
+        (r"a(\:2)b", [Span("a"), Span("b")]),
+        ("[(a", [Span("a", 1.1 * (1 / 1.1))]),
     ],
 )
 def test_a_prompt_is_read_as_a1111_reads_it(text: str, expected: list[Part]) -> None:

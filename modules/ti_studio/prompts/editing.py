@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 MOST_NESTED = 100
 """Editing brackets deeper than this are literal: nobody means them, and a picture's steps are fewer."""
 
-_PIECES = re.compile(r"\\.|[\[\]():|]|[^\\\[\]():|]+|\\", re.DOTALL)
-_WHEN = re.compile(r"\s*([+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)\s*")
+_PIECES = re.compile(r"\\.|[\[\]():|]|[^\\\[\]():|]+|\\")
+_WHEN = re.compile(r"\s*([+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
 _CLOSES = {"]": "[", ")": "("}
 
 
@@ -26,9 +26,10 @@ def edited(text: str, steps: int) -> tuple[Until, ...]:
     """Returns the texts that a prompt stands for over the steps, each with the last step it is for.
 
     `[a:b:when]` is a, and b after step `when`; `[b:when]` is nothing first, `[a::when]` nothing after; a `when` with a
-    point in it is a share of the steps. `[a|b|c]` is another one at each step, in turns. They may be nested. What can't
-    be read so, such as plain `[emphasis]`, stays in the text as it is; A1111 takes a whole prompt with a stray `|` as
-    literal, here only that sign is.
+    point in it is a share of the steps. `[a|b|c]` is another one at each step, in turns. They may be nested, also in
+    `[x]`, `(x)` and `(x:1.2)`, which stay in the text as they are. Every other bracket can't be read: it is text, and
+    so is each bracket around it, but not what is within it. A `|` outside of `[a|b]`, or a backslash with nothing
+    behind it, makes the whole prompt literal. All of this is A1111's meaning.
 
     Args:
         text: one prompt, without AND.
@@ -90,51 +91,80 @@ class _Open:
             joined += ["".join(map(str, neighbours))] if is_text else neighbours
         return joined
 
+    def closed(self, closing: str) -> list[str | _Edit | _Turns] | None:
+        """Returns what it stands for once it is closed; None if it can't be read."""
+        if not self.separators or (self.bracket == "(" and self.separators == [":"]):
+            return self.literal(closing)  # emphasis, which is read later
+        parts = [tuple(part) for part in self.parts]
+        depth = 1 + max(map(_depth, parts))
+        if self.bracket == "(" or depth > MOST_NESTED:
+            return None
+        if set(self.separators) == {"|"}:
+            return [_Turns(tuple(parts), depth)]
+        if self.separators in ([":"], [":", ":"]) and all(isinstance(node, str) for node in parts[-1]):
+            when = _WHEN.fullmatch("".join(str(node) for node in parts[-1]))
+            if when is not None:
+                *before, after = parts[:-1]
+                return [_Edit(before[0] if before else (), after, when[1], depth)]
+        return None
+
+
+class _Stray(Exception):
+    """The prompt holds a sign that no reading has room for."""
+
 
 def _parse(text: str) -> _Nodes:
-    """Reads a prompt in one pass. A bracket that closes another kind than the innermost open one makes all that are
-    open literal, as no reading has room for it."""
+    """Reads a prompt in one pass."""
+    try:
+        return _read(text)
+    except _Stray:
+        return (text,)
+
+
+def _read(text: str) -> _Nodes:
+    """Reads a prompt. A bracket that can't be read, or that closes another kind than the innermost open one, makes all
+    that are open literal, for none of them can be read with it inside."""
     open_brackets = [_Open("")]
     for piece in _PIECES.findall(text):
         innermost = open_brackets[-1]
+        if piece == "\\":
+            raise _Stray
         if piece in ("[", "("):
             open_brackets.append(_Open(piece))
         elif piece in (":", "|"):
             innermost.separators.append(piece)
             innermost.parts.append([])
-        elif piece in _CLOSES and innermost.bracket == _CLOSES[piece]:
-            open_brackets.pop()
-            open_brackets[-1].parts[-1] += _closed(innermost, piece)
         elif piece in _CLOSES:
-            _give_up(open_brackets)
-            open_brackets[0].parts[-1].append(piece)
+            _close(open_brackets, piece)
         else:
             innermost.parts[-1].append(piece)
     _give_up(open_brackets)
-    return tuple(open_brackets[0].literal())
+    (root,) = open_brackets
+    if "|" in root.separators:
+        raise _Stray
+    return tuple(root.literal())
+
+
+def _close(open_brackets: list[_Open], closing: str) -> None:
+    """Ends the innermost open bracket; where that can't be read so, makes every open bracket literal."""
+    innermost = open_brackets[-1]
+    found = innermost.closed(closing) if innermost.bracket == _CLOSES[closing] else None
+    if found is None:
+        _give_up(open_brackets)
+        open_brackets[0].parts[-1].append(closing)
+    else:
+        open_brackets.pop()
+        open_brackets[-1].parts[-1] += found
 
 
 def _give_up(open_brackets: list[_Open]) -> None:
     """Makes every open bracket literal."""
-    for opened in open_brackets[1:]:
-        open_brackets[0].parts[-1] += opened.literal()
+    root, *given_up = open_brackets
+    if any("|" in opened.separators for opened in given_up):
+        raise _Stray
+    for opened in given_up:
+        root.parts[-1] += opened.literal()
     del open_brackets[1:]
-
-
-def _closed(bracket: _Open, closing: str) -> list[str | _Edit | _Turns]:
-    """Returns what a closed bracket stands for."""
-    parts = [tuple(part) for part in bracket.parts]
-    depth = 1 + max((_depth(part) for part in parts), default=0)
-    if bracket.bracket == "(" or depth > MOST_NESTED:
-        return bracket.literal(closing)
-    if set(bracket.separators) == {"|"}:
-        return [_Turns(tuple(parts), depth)]
-    if bracket.separators in ([":"], [":", ":"]) and all(isinstance(node, str) for node in parts[-1]):
-        when = _WHEN.fullmatch("".join(str(node) for node in parts[-1]))
-        if when is not None:
-            *before, after = parts[:-1]
-            return [_Edit(before[0] if before else (), after, when[1], depth)]
-    return bracket.literal(closing)
 
 
 def _depth(nodes: _Nodes) -> int:

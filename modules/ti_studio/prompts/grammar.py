@@ -20,6 +20,8 @@ _PIECES = re.compile(
     re.VERBOSE,
 )
 _BREAK = re.compile(r"\bBREAK\b")
+_BREAKS = -1.0
+"""The weight that A1111 tells a BREAK by. Brackets multiply it like any other, and what they change is a word."""
 
 MOST_WEIGHT = 10_000.0
 """Weights beyond this, to either side, are literal, and nested brackets multiply no further: half precision could not
@@ -39,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Break:
-    """The word BREAK: what follows begins a new chunk."""
+    """The word BREAK, outside of brackets: what follows begins a new chunk."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ class _Nesting:
     open_brackets: list[tuple[str, int]] = field(default_factory=list)
 
     def add(self, part: Part) -> None:
-        """Takes a part as it is, with weight 1."""
+        """Takes a part as it is."""
         self.parts.append(part)
-        self.weights.append(1.0)
+        self.weights.append(_BREAKS if isinstance(part, Break) else 1.0)
 
     def open(self, bracket: str) -> None:
         """Begins a bracket."""
@@ -101,12 +103,16 @@ class _Nesting:
                 return
         self.add(Span(literal))
 
+    def end(self) -> None:
+        """Ends the brackets that are still open: the round ones first, as A1111 does, for rounding's sake."""
+        for opening in "([":
+            for bracket, start in self.open_brackets:
+                if bracket == opening:
+                    self.weigh(start, _factor(bracket))
+
     def weighted(self) -> list[Part]:
         """Returns the parts, each span with its weight."""
-        return [
-            Span(part.text, weight) if isinstance(part, Span) else part
-            for part, weight in zip(self.parts, self.weights, strict=True)
-        ]
+        return [_weighted(part, weight) for part, weight in zip(self.parts, self.weights, strict=True)]
 
 
 def parse_attention(text: str) -> list[Part]:
@@ -114,14 +120,13 @@ def parse_attention(text: str) -> list[Part]:
 
     `(x)` weighs 1.1, `[x]` 1/1.1, `(x:1.3)` 1.3, brackets multiply when nested, an unclosed one reaches to the end, and
     `\(`, `\)`, `\[`, `\]`, `\\` are literal. What can't be read as a weight, such as `(x:.5.)`, is literal text too,
-    and so is a weight larger than MOST_WEIGHT. Neighbours of the same weight are one span; an empty prompt is one empty
-    span.
+    and so is a weight larger than MOST_WEIGHT. BREAK inside brackets is a word, whose weight is the brackets' with the
+    other sign. Neighbours of the same weight are one span; an empty prompt is one empty span.
     """
     nesting = _Nesting()
     for match in _PIECES.finditer(text):
         _read_piece(match, nesting)
-    for bracket, start in nesting.open_brackets:
-        nesting.weigh(start, _factor(bracket))
+    nesting.end()
     return _merge(nesting.weighted()) or [Span("")]
 
 
@@ -131,8 +136,7 @@ def read_emphasis(text: str, emphasis: Emphasis) -> list[Part]:
         return literal(text)
     parts = parse_attention(text)
     if emphasis is Emphasis.IGNORE:
-        plain = [replace(part, weight=1.0) if isinstance(part, Span) else part for part in parts]
-        return _merge(plain) or [Span("")]
+        return [replace(part, weight=1.0) if isinstance(part, Span) else part for part in parts]
     return parts
 
 
@@ -144,6 +148,12 @@ def literal(text: str) -> list[Part]:
 
 def _factor(bracket: str) -> float:
     return ROUND if bracket == "(" else 1 / ROUND
+
+
+def _weighted(part: Part, weight: float) -> Part:
+    if isinstance(part, Span):
+        return Span(part.text, weight)
+    return Span("BREAK", weight) if isinstance(part, Break) and weight != _BREAKS else part
 
 
 def _read_piece(match: re.Match[str], nesting: _Nesting) -> None:
@@ -158,7 +168,9 @@ def _read_piece(match: re.Match[str], nesting: _Nesting) -> None:
         case "closing":
             opening = "(" if piece == ")" else "["
             nesting.close(opening, _factor(opening), piece)
-        case _ if piece != "\\":  # a backslash that escapes nothing vanishes, as in A1111
+        case _ if piece == "\\":  # one that escapes nothing vanishes, and is an empty text, as in A1111
+            nesting.add(Span(""))
+        case _:
             _read_text(piece, nesting)
 
 
@@ -188,11 +200,12 @@ def _read_text(piece: str, nesting: _Nesting) -> None:
 
 
 def _merge(parts: list[Part]) -> list[Part]:
+    """Joins neighbours of the same weight. A span of no text, as brackets around nothing leave it, keeps its neighbours
+    apart, and is left out afterwards."""
     merged: list[Part] = []
-    said = [part for part in parts if not isinstance(part, Span) or part.text]
-    for weight, run in groupby(said, key=lambda part: part.weight if isinstance(part, Span) else None):
+    for weight, run in groupby(parts, key=lambda part: part.weight if isinstance(part, Span) else None):
         if weight is None:
             merged += run
         else:
             merged.append(Span("".join(part.text for part in run if isinstance(part, Span)), weight))
-    return merged
+    return [part for part in merged if not isinstance(part, Span) or part.text]
