@@ -112,7 +112,7 @@ class HostTxt2Img(Txt2ImgService):
         self._chosen: str | None = None
 
     def checkpoints(self) -> list[CheckpointInfo]:
-        """Returns those of the WebUI's checkpoints that can be trained on, and the demo, which trains on any machine."""
+        """Returns those of the WebUI's checkpoints that can be trained on, and the demo, which any machine trains."""
         self._follow_host()
         found = []
         for path in dict.fromkeys([*(self._files or find_candidates(self._checkpoint_folder)), *shipped_checkpoints()]):

@@ -1,11 +1,10 @@
-"""The page: the checkpoint on top, txt2img, the extensions' tabs, the settings, a footer; laid out as the hosts do it."""
+"""The page as the hosts lay it out: the checkpoint, txt2img, the extensions' tabs, the settings, a footer."""
 
 import os
 
 import gradio as gr
 
 from modules import call_queue, script_callbacks, scripts, sd_models, shared
-
 
 FOOTER = """
 <div><a href="#">API</a> • <a href="#">Github</a> • <a href="#">Gradio</a> • <a href="#">Startup profile</a></div>
