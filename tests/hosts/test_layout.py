@@ -1,8 +1,10 @@
 """How the studio's tab lies in a host's page: one scroll bar, no room wasted, buttons that look like buttons."""
 
 from collections.abc import Callable
+from textwrap import indent
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -48,6 +50,25 @@ def fits(page: Page, width: int, height: int) -> None:
     assert room["height"] > height - room["others"] - 20, room
 
 
+TELLS = """
+import time
+print("Collecting easel==1.0")
+print("  Downloading easel-1.0-py3-none-any.whl.metadata (2 kB)")
+print("Collecting brush (from easel)")
+print("  Downloading brush-1.0-py3-none-any.whl.metadata (2 kB)")
+print("Downloading easel-1.0-py3-none-any.whl (42.0 MB)")
+print("Progress 21000000 of 42000000", flush=True)
+time.sleep(600)
+"""
+"""An installer that has not come further."""
+SD_NEXTS = """
+
+def unload_model_weights(op="model"):
+    pass
+"""
+"""In place of A1111's function of this name."""
+
+
 def looks_like_a_button(button: Locator) -> None:
     """Fails for one that does not look like the host's own most important one."""
     assert button.evaluate(LOOKS) == button.page.locator("#txt2img_generate").evaluate(LOOKS)
@@ -91,3 +112,35 @@ def test_what_starts_the_studio_looks_like_a_button(
     again = page.get_by_role("button", name="Try again")
     expect(again).to_be_visible(timeout=SOON)
     looks_like_a_button(again)
+
+
+def test_the_tab_tells_how_far_the_installation_is(make_host: Callable[..., Host], page: Page) -> None:
+    host = make_host("a1111", ti_studio_environment="")
+    (host.extension / "install.py").write_text(
+        f"import os\nif 'PYTHONPATH' not in os.environ:\n{indent(TELLS, '    ')}"
+    )
+    host.start()
+    page.goto(host.url)
+    show_tab(page, "Textual Inversion Studio")
+
+    place = page.locator("#ti_studio_place")
+    expect(place).to_contain_text("Package 1 of 2 · easel: 21 of 42 MB · 21 MB downloaded · ", timeout=SOON)
+    expect(place.locator("pre")).to_contain_text("Collecting brush")
+    expect(place.locator("pre")).not_to_contain_text("Progress")
+    expect(place).to_contain_text("nothing of the WebUI's is touched")
+
+
+def test_sd_next_is_refused_in_one_sentence_and_left_alone(make_host: Callable[..., Host], page: Page) -> None:
+    host = make_host("a1111")
+    with (host.folder / "modules" / "sd_models.py").open("a", encoding="utf-8") as module:
+        module.write(SD_NEXTS)
+    host.start()
+    page.goto(host.url)
+    show_tab(page, "Textual Inversion Studio")
+
+    expect(page.locator("#tab_ti_studio")).to_contain_text("does not run inside SD.Next yet", timeout=SOON)
+    assert host.log.count("does not run inside SD.Next yet") == 1
+    assert httpx.get(f"{host.url}ti-studio-bridge/status").status_code == 404
+    assert not host.studios()
+    show_tab(page, "Settings")
+    expect(page.get_by_label("Port of the studio")).to_have_count(0)
