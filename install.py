@@ -22,17 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ti_studio_bridge import shared_torch
+from ti_studio_bridge import shared_torch, torch_build
 
 ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 10)
+PIP = "26.3"
+PIP_THAT_COUNTS = (24, 1)
+"""It tells a file how much it has downloaded, as the tab of a WebUI shows it; older ones tell a terminal alone."""
 STUDIO, TOOLS = "studio", "test tools"
 FILES = {
     STUDIO: ("requirements-torch.txt", "requirements.txt", "constraints.txt", "pyproject.toml"),
     TOOLS: ("requirements-dev.txt", "constraints.txt"),
 }
-CUDA_INDEX = "https://download.pytorch.org/whl/cu130"
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TORCH_COMMAND = "TORCH_COMMAND"
 OWN_TORCH_COMMAND = "TI_STUDIO_TORCH_COMMAND"
 """In a WebUI's extensions, where TORCH_COMMAND is the WebUI's and names its own torch."""
@@ -75,6 +76,13 @@ class Venv:
         lines = config.read_text(encoding="utf-8").splitlines() if config.is_file() else []
         found = [line.partition("=")[2].strip() for line in lines if line.lower().startswith("version")]
         return found[0] if found else ""
+
+    @property
+    def pip_version(self) -> tuple[int, ...]:
+        """The environment's pip as `(26, 3)`, empty where there is none."""
+        found = next(self.folder.glob("[Ll]ib*/**/site-packages/pip-*.dist-info"), None)
+        numbers = found.name[len("pip-") : -len(".dist-info")].split(".") if found else []
+        return tuple(int(number) for number in numbers[:2] if number.isdecimal())
 
     def stamp_file(self, part: str) -> Path:
         """Where it is noted that `part` was installed completely."""
@@ -227,7 +235,17 @@ def create(venv: Venv) -> None:
     command = [sys.executable, "-m", "venv", *(["--clear"] if venv.version else []), str(venv.folder)]
     if subprocess.run(command, check=False).returncode:
         raise InstallError(f"The virtual environment could not be made. The command was:\n  {shlex.join(command)}")
+    if not sys.stdout.isatty() and venv.pip_version < PIP_THAT_COUNTS:
+        renew_pip(venv)
     say(f"Created it in {time.monotonic() - began:.0f} s.")
+
+
+def renew_pip(venv: Venv) -> None:
+    """Takes a pip that tells how far it is, if there is one to be had; the old one installs as well."""
+    try:
+        run_pip(venv, ["install", "--quiet", "--upgrade", f"pip=={PIP}"])
+    except InstallError:
+        say("A newer pip could not be had, so that the tab can't show all that this one does.")
 
 
 def discard_unfinished(venv: Venv) -> None:
@@ -243,6 +261,7 @@ def discard_unfinished(venv: Venv) -> None:
 def install_studio(venv: Venv) -> None:
     """Installs torch, the pinned requirements, and the studio itself as an importable package."""
     install_torch(venv)
+    say("Installing what the studio requires …")
     run_pip(venv, ["install", "-r", str(ROOT / "requirements.txt"), "-c", str(ROOT / "constraints.txt")])
     run_pip(venv, ["install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
 
@@ -264,14 +283,13 @@ def install_torch(venv: Venv) -> None:
     if present and (chosen or present.partition("+")[0] == release):
         say(f"torch {present} is there already.")
         return
-    command = torch_command(venv, chosen, on_windows=os.name == "nt", has_nvidia=shutil.which("nvidia-smi") is not None)
-    say(
-        f"Installing torch by {variable}: {shlex.join(command)}"
-        if chosen
-        else f"Installing torch {release} (about 200 MB for the CPU, 2–3 GB with CUDA) …"
-    )
-    if not chosen and sys.platform == "linux" and shutil.which("nvidia-smi") is None:
-        say(f"No NVIDIA GPU found: {variable}='pip install torch=={release} --index-url {CPU_INDEX}' is smaller.")
+    if chosen:
+        command = chosen_command(venv, chosen, on_windows=os.name == "nt")
+        say(f"Installing torch by {variable}: {shlex.join(command)}")
+    else:
+        command = pip_command(venv, ["install", *own_torch(venv, release)])
+        if torch_build.has_amd_gpu() and not torch_build.has_nvidia_gpu():
+            say(f"There is an AMD GPU: {variable} can name the command that installs ROCm's torch; see docs/hosts.md.")
     run(command)
     if not torch_version(venv):
         raise InstallError(f"The command ended well, but there is no torch in {venv.folder}:\n  {shlex.join(command)}")
@@ -310,24 +328,41 @@ def torch_version(venv: Venv) -> str:
     return result.stdout.strip()
 
 
-def torch_command(venv: Venv, chosen: str, *, on_windows: bool, has_nvidia: bool) -> list[str]:
-    """Returns the command that installs torch: the one in TORCH_COMMAND, run by the environment's own Python, or ours.
+def own_torch(venv: Venv, release: str) -> list[str]:
+    """Returns pip's arguments for the pinned torch in the build that this machine needs, and says which one that is."""
+    index = torch_build.own_index(sys.platform, has_nvidia=torch_build.has_nvidia_gpu())
+    if index == torch_build.CPU_INDEX:
+        build = torch_build.cpu_build(venv.python, release)
+        if build is not None:
+            say(f"Installing torch {release} for the CPU (about 200 MB): no NVIDIA GPU was found …")
+            return build
+        say(f"No NVIDIA GPU was found, but torch {release} for the CPU is not to be had: {index} can't be reached.")
+        say("So it comes from the package index, whose build for Linux is CUDA's; it computes on the CPU as well.")
+    say(f"Installing torch {release} (about 200 MB for the CPU, 2–3 GB with CUDA) …")
+    # Only PyPI is sure to have the pinned releases of what torch requires.
+    others = ["--index-url", index] if index == torch_build.CUDA_INDEX else ["-c", str(ROOT / "constraints.txt")]
+    return ["-r", str(ROOT / "requirements-torch.txt"), *others]
 
-    On Windows the package index has torch for the CPU only, so a machine with an NVIDIA GPU gets it from PyTorch's own.
-    """
+
+def chosen_command(venv: Venv, chosen: str, *, on_windows: bool) -> list[str]:
+    """Returns the command in TORCH_COMMAND, to be run by the environment's own Python."""
     pip = [str(venv.python), "-m", "pip"]
-    if not chosen:
-        index = ["--index-url", CUDA_INDEX] if on_windows and has_nvidia else ["-c", str(ROOT / "constraints.txt")]
-        return [*pip, "install", "--disable-pip-version-check", "-r", str(ROOT / "requirements-torch.txt"), *index]
     # Outside Windows, where a backslash belongs to a path, quoting is the shell's.
     words = shlex.split(chosen, posix=not on_windows)
     replaced = {"pip": pip, "pip3": pip, "python": pip[:1], "python3": pip[:1]}
     return [*replaced.get(words[0], words[:1]), *words[1:]]
 
 
+def pip_command(venv: Venv, arguments: Sequence[str]) -> list[str]:
+    """Returns a command of the environment's pip that shows how far it is."""
+    counts = not sys.stdout.isatty() and venv.pip_version >= PIP_THAT_COUNTS and arguments[0] == "install"
+    bar = ["--progress-bar", "raw"] if counts else []
+    return [str(venv.python), "-m", "pip", arguments[0], "--disable-pip-version-check", *bar, *arguments[1:]]
+
+
 def run_pip(venv: Venv, arguments: Sequence[str]) -> None:
     """Runs the environment's pip, its progress visible."""
-    run([str(venv.python), "-m", "pip", arguments[0], "--disable-pip-version-check", *arguments[1:]])
+    run(pip_command(venv, arguments))
 
 
 def run(command: Sequence[str]) -> None:

@@ -4,7 +4,7 @@
 (() => {
   const PLACE = "ti_studio_place";
   const LOOK_MS = 2000;
-  const LEAST_HEIGHT = 480;
+  const LEAST_HEIGHT = 320;
   const WAITS = ["starting", "installing"];
   // The page's own folder: it may stand behind a path of somebody's proxy.
   const here = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
@@ -40,30 +40,38 @@
     return made;
   }
 
-  /** Returns what the studio is doing, with a button where the user has to decide. */
-  function notice(status, start) {
-    const parts = [element("p", { textContent: status.text, role: "status" })];
-    if (status.log?.length) parts.push(element("pre", { textContent: status.log.join("\n") }));
-    if (!WAITS.includes(status.state)) {
-      const label = status.state === "off" ? "Start the studio" : "Try again";
-      parts.push(element("button", { type: "button", textContent: label, className: "lg primary", onclick: start }));
+  /** Returns a notice with a button where the user has to decide. */
+  function notice(state, start) {
+    const made = element("div", { className: "ti-host-notice" }, element("p", { role: "status" }), element("p"), element("pre"));
+    made.dataset.state = state;
+    if (!WAITS.includes(state)) {
+      const label = state === "off" ? "Start the studio" : "Try again";
+      made.append(element("button", { type: "button", textContent: label, onclick: start }));
     }
-    return element("div", { className: "ti-host-notice" }, ...parts);
+    return made;
+  }
+
+  /** Says in a place what the studio is doing. What stays the same is left alone: it may be being read or selected. */
+  function tell(place, { state, text, progress = "", log = [] }, start) {
+    if (place.firstElementChild?.dataset.state !== state) place.replaceChildren(notice(state, start));
+    const lines = log.join("\n");
+    for (const [part, said] of [text, progress, lines].entries()) {
+      const target = place.firstElementChild.children[part];
+      target.hidden = !said;
+      if (target.textContent === said) continue;
+      target.textContent = said;
+      target.scrollTop = target.scrollHeight; // what was written last
+    }
   }
 
   function gone(place, text) {
-    place.replaceChildren(notice({ state: "gone", text }, () => fill(place)));
+    tell(place, { state: "gone", text }, () => fill(place));
   }
 
   async function fill(place) {
     const start = () => ask("start", "POST").then(() => fill(place), fail);
-    let shown = "";
     const show = (status) => {
-      if (status.state === "ready" || shown === JSON.stringify(status)) return;
-      shown = JSON.stringify(status);
-      place.replaceChildren(notice(status, start));
-      const log = place.querySelector("pre");
-      if (log) log.scrollTop = log.scrollHeight; // what was written last
+      if (status.state !== "ready") tell(place, status, start);
     };
     const fail = (error) => gone(place, error.message);
     try {
@@ -77,19 +85,46 @@
     const address = new URL("ti-studio/", here);
     address.searchParams.set("__theme", isDark() ? "dark" : "light");
     const made = element("iframe", { src: address.href, title: "Textual Inversion Studio" });
-    const fit = () => {
-      const top = made.getBoundingClientRect().top + window.scrollY;
-      made.style.height = `${Math.max(LEAST_HEIGHT, window.innerHeight - top - 8)}px`;
-    };
     place.replaceChildren(made);
-    fit();
+    keepFitting(place, made);
     document.addEventListener("ti-studio:lost", () => gone(place, "The WebUI does not answer. It may have been stopped."), { once: true });
-    window.addEventListener("resize", fit);
-    new IntersectionObserver(fit).observe(made);
     new MutationObserver(() => made.contentDocument?.body?.classList.toggle("dark", isDark())).observe(document.body, {
       attributes: true,
       attributeFilter: ["class"],
     });
+  }
+
+  /** Gives the frame the room that the page has: from edge to edge, and from its top down to what stands below it. */
+  function fit(place, made) {
+    if (!place.offsetParent) return; // another tab is shown
+    const page = around(place).getBoundingClientRect();
+    made.style.marginLeft = `${page.left - place.getBoundingClientRect().left}px`;
+    made.style.width = `${page.width}px`;
+    // As high as the window, it makes the page higher than that by all that stands above and below.
+    made.style.height = `${window.innerHeight}px`;
+    const others = document.documentElement.scrollHeight - window.innerHeight;
+    made.style.height = `${Math.max(LEAST_HEIGHT, window.innerHeight - others - 1)}px`;
+  }
+
+  /** Fits again when the window or the page around the frame changes, as long as the frame is there. */
+  function keepFitting(place, made) {
+    const again = () => {
+      if (made.isConnected) fit(place, made);
+      else stop();
+    };
+    const watcher = new ResizeObserver(() => requestAnimationFrame(again));
+    const stop = () => {
+      watcher.disconnect();
+      window.removeEventListener("resize", again);
+    };
+    window.addEventListener("resize", again);
+    watcher.observe(around(place));
+    watcher.observe(place); // which has a size only while its tab is shown
+    again();
+  }
+
+  function around(place) {
+    return place.closest(".gradio-container") ?? document.body;
   }
 
   /** Offers embeddings in the WebUI's own prompt boxes, by the studio's own code. */

@@ -1,15 +1,19 @@
 """What A1111, Forge and reForge load: a tab with the studio in it. Everything else is in `ti_studio_bridge`."""
 
+import html
+
 import gradio as gr
 from modules import script_callbacks, scripts, shared
 from pathlib import Path
 from ti_studio_bridge.bridge import the_bridge
 from ti_studio_bridge.proxy import add_routes
+from ti_studio_bridge.supported import refusal
 from ti_studio_bridge.webui import HostWebUI, add_settings
 
 FOLDER = Path(scripts.basedir()).absolute()
 TITLE = "Textual Inversion Studio"
 PLACE = '<div id="ti_studio_place" role="region" aria-label="Textual Inversion Studio"></div>'
+REFUSAL = refusal(FOLDER)
 webui = HostWebUI()
 
 
@@ -28,7 +32,7 @@ class GiveMemoryBack(scripts.Script):
 
 def tab():
     with gr.Blocks(analytics_enabled=False) as page:
-        gr.HTML(PLACE)
+        gr.HTML(f"<p>{html.escape(REFUSAL)}</p>" if REFUSAL else PLACE)
     return [(page, TITLE, "ti_studio")]
 
 
@@ -39,6 +43,9 @@ def app_started(demo, app):
     the_bridge().attach(webui, webui.plan(FOLDER), start=shared.opts.ti_studio_autostart)
 
 
-script_callbacks.on_ui_settings(add_settings)
 script_callbacks.on_ui_tabs(tab)
-script_callbacks.on_app_started(app_started)
+if REFUSAL:
+    print(REFUSAL)  # noqa: T201 - the WebUI's console
+else:
+    script_callbacks.on_ui_settings(add_settings)
+    script_callbacks.on_app_started(app_started)

@@ -8,7 +8,10 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,8 +20,13 @@ import install
 from tests import tiny_clone
 from tests.tiny_clone import TinyClone
 from ti_studio.server_options import ServerOptions, add_server_options
+from ti_studio_bridge import torch_build
 
 ROOT = Path(__file__).resolve().parents[1]
+NOWHERE = "http://127.0.0.1:9/whl/cpu"
+linux_without_gpu = pytest.mark.skipif(
+    sys.platform != "linux" or torch_build.has_nvidia_gpu(), reason="another build is right for this machine"
+)
 FLAGS = (
     "--port --listen --embeddings-dir --ckpt-dir --ckpt --data-dir --no-browser --gradio-auth --dataset-root".split()
 )
@@ -46,6 +54,54 @@ def installed(first_start: tuple[TinyClone, "subprocess.CompletedProcess[str]"])
     yield clone
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> TinyClone:
+    """A clone in a folder beside which a test makes indexes; it knows only those."""
+    return tiny_clone.make(tmp_path / "clone")
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Serves tiny packages as a package index: `index("mirror", "torch-2.13.0")` returns its address."""
+    folder = tmp_path / "indexes"
+    serve = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def make(name: str, *packages: str) -> str:
+            for package in packages:
+                project, _, version = package.partition("-")
+                (folder / name / project).mkdir(parents=True, exist_ok=True)
+                tiny_clone.write_wheel(folder / name / project, project, version, {f"{project}/__init__.py": ""})
+            return f"http://127.0.0.1:{server.server_port}/{name}"
+
+        yield make
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing of it."""
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def installed_by(clone: TinyClone, own: str, pytorchs: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Installs with a package index of one's own and, in place of PyTorch's for the CPU, another."""
+    build = clone.folder / "ti_studio_bridge" / "torch_build.py"
+    source = build.read_text(encoding="utf-8")
+    build.write_text(source.replace(torch_build.CPU_INDEX, pytorchs), encoding="utf-8")
+    indexes = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": own, "PIP_FIND_LINKS": "", "PIP_NO_CACHE_DIR": "1"}
+    result = clone.run("install.py", **indexes, **environment)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def torches(clone: TinyClone) -> list[str]:
+    """Returns what is installed of torch."""
+    return [path.name for path in clone.site_packages.glob("torch-*.dist-info")]
 
 
 def test_the_first_start_says_what_it_does_and_becomes_the_server_in_the_environment(
@@ -262,7 +318,7 @@ def test_a_python_that_is_too_old_is_told_which_one_is_needed() -> None:
     [
         *("launch.py", "install.py", "tests/__main__.py", "tests/__init__.py", "tests/chromium.py"),
         *("tests/hosts/__init__.py", "tests/hosts/environments.py"),
-        *("ti_studio_bridge/__init__.py", "ti_studio_bridge/shared_torch.py"),
+        *("ti_studio_bridge/__init__.py", "ti_studio_bridge/shared_torch.py", "ti_studio_bridge/torch_build.py"),
     ],
 )
 def test_an_old_python_can_read_what_tells_it_that_it_is_too_old(name: str) -> None:
@@ -287,14 +343,74 @@ def test_a_missing_venv_module_names_the_package_that_brings_it(
     assert not (tmp_path / ".venv").exists()
 
 
-def test_torch_comes_from_pytorchs_own_index_where_the_package_index_has_none_for_the_gpu() -> None:
-    def chosen_index(*, on_windows: bool, has_nvidia: bool) -> bool:
-        command = install.torch_command(install.OWN_VENV, "", on_windows=on_windows, has_nvidia=has_nvidia)
-        return install.CUDA_INDEX in command
+@pytest.mark.parametrize(
+    ("platform", "has_nvidia", "index"),
+    [
+        ("win32", True, torch_build.CUDA_INDEX),
+        ("win32", False, ""),
+        ("linux", True, ""),
+        ("linux", False, torch_build.CPU_INDEX),
+        ("darwin", False, ""),
+    ],
+)
+def test_torch_comes_from_pytorchs_own_index_where_the_package_index_has_another_build(
+    platform: str, has_nvidia: bool, index: str
+) -> None:
+    assert torch_build.own_index(platform, has_nvidia=has_nvidia) == index
 
-    assert chosen_index(on_windows=True, has_nvidia=True)
-    assert not chosen_index(on_windows=True, has_nvidia=False)
-    assert not chosen_index(on_windows=False, has_nvidia=True)
+
+def test_an_nvidia_gpu_is_seen_without_nvidia_smi_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    device = tmp_path / "nvidiactl"
+    assert not torch_build.has_nvidia_gpu([str(device)])
+    device.touch()
+    assert torch_build.has_nvidia_gpu([str(device)])
+
+    device.unlink()
+    program = tmp_path / ("nvidia-smi.exe" if os.name == "nt" else "nvidia-smi")
+    program.touch(0o755)
+    assert torch_build.has_nvidia_gpu([str(device)])
+
+
+@linux_without_gpu
+def test_without_an_nvidia_gpu_the_cpus_torch_comes_from_pytorchs_index_and_the_rest_from_ones_own(
+    clone: TinyClone, index: Callable[..., str]
+) -> None:
+    own = index("own", "torch-2.13.0", "brush-1.0")
+    result = installed_by(clone, own, index("cpu", "torch-2.13.0+cpu", "brush-1.0"))
+
+    assert "Installing torch 2.13.0 for the CPU (about 200 MB): no NVIDIA GPU was found" in result.stdout
+    assert torches(clone) == ["torch-2.13.0+cpu.dist-info"]
+    assert f"Looking in indexes: {own}\n" in result.stdout, "torch's index is asked for torch alone"
+    assert clone.run("install.py").stdout == ""
+
+
+@linux_without_gpu
+def test_the_cpus_torch_of_a_mirror_is_taken_where_pytorchs_index_is_out_of_reach(
+    clone: TinyClone, index: Callable[..., str]
+) -> None:
+    installed_by(clone, index("own", "torch-2.13.0", "torch-2.13.0+cpu", "brush-1.0"), NOWHERE)
+
+    assert torches(clone) == ["torch-2.13.0+cpu.dist-info"]
+
+
+@linux_without_gpu
+def test_a_machine_that_reaches_nothing_but_a_mirror_gets_its_torch_and_is_told_why(
+    clone: TinyClone, index: Callable[..., str]
+) -> None:
+    result = installed_by(clone, index("own", "torch-2.13.0", "brush-1.0"), NOWHERE)
+
+    assert f"torch 2.13.0 for the CPU is not to be had: {NOWHERE} can't be reached." in result.stdout
+    assert torches(clone) == ["torch-2.13.0.dist-info"]
+
+
+@linux_without_gpu
+def test_torch_command_is_obeyed_on_a_machine_without_a_gpu(clone: TinyClone, index: Callable[..., str]) -> None:
+    own = index("own", "torch-2.12.0", "torch-2.13.0+cpu", "brush-1.0")
+    result = installed_by(clone, own, NOWHERE, TORCH_COMMAND="pip install torch==2.12.0")
+
+    assert "Installing torch by TORCH_COMMAND: " in result.stdout
+    assert torches(clone) == ["torch-2.12.0.dist-info"]
 
 
 @pytest.mark.parametrize(
@@ -308,7 +424,7 @@ def test_torch_comes_from_pytorchs_own_index_where_the_package_index_has_none_fo
     ],
 )
 def test_torch_command_is_run_by_the_environments_own_python(chosen: str, expected: list[str]) -> None:
-    command = install.torch_command(install.OWN_VENV, chosen, on_windows=False, has_nvidia=False)
+    command = install.chosen_command(install.OWN_VENV, chosen, on_windows=False)
 
     assert command == [str(install.OWN_VENV.python), *expected]
 

@@ -17,6 +17,7 @@ COPIED = (
     "modules/ti_studio/server_options.py",
     "ti_studio_bridge/__init__.py",
     "ti_studio_bridge/shared_torch.py",
+    "ti_studio_bridge/torch_build.py",
 )
 STUDIO = "import json, sys; print(json.dumps({'arguments': sys.argv[1:], 'prefix': sys.prefix}))\n"
 BACKEND = """

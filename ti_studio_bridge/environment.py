@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from ti_studio_bridge.pip_progress import is_progress, progress_of
 from ti_studio_bridge.plan import Plan
 
 LOG = "webui-install.log"
 LAST_LINES = 12
-LAST_BYTES = 8192
+LAST_BYTES = 1 << 18
 
 
 class Installation:
@@ -22,6 +24,7 @@ class Installation:
         """Starts it."""
         self.log = plan.folder / "outputs" / LOG
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._began = time.monotonic()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, str(plan.folder / "install.py")],
@@ -32,6 +35,11 @@ class Installation:
                 cwd=plan.folder,
                 start_new_session=os.name != "nt",
             )
+
+    @property
+    def progress(self) -> str:
+        """How far it is."""
+        return progress_of(self.log.read_text(encoding="utf-8", errors="replace"), time.monotonic() - self._began)
 
     def wait(self, seconds: float | None = None) -> bool | None:
         """Returns whether it went well, or None when it is not over after so many seconds."""
@@ -76,4 +84,5 @@ def last_lines(log: Path) -> tuple[str, ...]:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LAST_BYTES))
         text = file.read().decode("utf-8", errors="replace")
-    return tuple(line.rpartition("\r")[2] for line in text.splitlines() if line.strip())[-LAST_LINES:]
+    lines = (line.rpartition("\r")[2] for line in text.splitlines())
+    return tuple(line for line in lines if line.strip() and not is_progress(line))[-LAST_LINES:]

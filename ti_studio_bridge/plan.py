@@ -46,6 +46,8 @@ class Status:
     text: str
     log: tuple[str, ...] = ()
     """The last lines of what the installation or the studio has written."""
+    progress: str = ""
+    """How far an installation is; empty at other times."""
     modules: str = ""
     """Where the studio's JavaScript is, below PREFIX; empty unless it is ready."""
 

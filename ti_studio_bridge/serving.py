@@ -47,7 +47,7 @@ class Serving:
             return Status("ready", "", modules=child.modules)
         if installation is not None:
             text = INSTALLING.format(folder=self.plan.folder / ".venv")
-            return Status("installing", text, last_lines(installation.log))
+            return Status("installing", text, last_lines(installation.log), progress=installation.progress)
         return self._status
 
     def stop(self) -> None:

@@ -15,12 +15,24 @@ import { watchPrompts } from "./prompts.js";
 import { countTokens } from "./tokens.js";
 import { embeddingTools } from "./tools.js";
 
-async function start() {
+function start() {
   watchPrompts();
   watchKeys();
   trainForm();
-  whenThere("ti_extensions").then(extensionList);
   const library = cardLibrary();
+  const shown = []; // refreshes what is drawn of the library so far
+  const refresh = () => shown.forEach((again) => again());
+  // A tab is drawn when it is opened; none waits for another.
+  drawPrompts(library, shown);
+  drawTraining(refresh);
+  whenThere("ti_tools").then((place) => embeddingTools(place, { onMade: refresh }));
+  whenThere("ti_extensions").then(extensionList);
+  window.addEventListener("focus", refresh);
+  document.addEventListener("ti:checkpoint", refresh);
+}
+
+/** Draws what helps in the txt2img tab: the cards, and what is told of a prompt while it is typed. */
+async function drawPrompts(library, shown) {
   const made = whenThere("ti_cards").then((section) => cardPicker(section, library));
   document.addEventListener("click", async ({ target }) => {
     if (!target.closest("#ti_cards_button")) return;
@@ -29,21 +41,19 @@ async function start() {
   });
   (await whenThere("ti_cards_button")).ariaExpanded ??= "false"; // a click may have come before
   const cards = await made;
+  shown.push(() => cards.refresh());
   nameTools();
   readDroppedPictures(await whenThere("ti_prompts"), "ti_open_picture");
   await Promise.all(["ti_prompt", "ti_negative_prompt"].map(whenThere));
   const completion = completeWords(library);
-  const count = countTokens();
-  const refresh = () => {
-    cards.refresh();
-    completion.refresh().catch(() => {}); // the cards and the counters say that the server is gone
-    count();
-  };
-  window.addEventListener("focus", refresh);
-  document.addEventListener("ti:checkpoint", refresh);
+  shown.push(() => completion.refresh().catch(() => {})); // the cards and the counters say that the server is gone
+  shown.push(countTokens());
+}
 
-  whenThere("ti_tools").then((place) => embeddingTools(place, { onMade: refresh })); // its tab may not be drawn yet
+/** Draws the monitor of the Train tab. */
+async function drawTraining(refresh) {
   const [monitor, actions] = await Promise.all(["ti_monitor", "ti_job_actions"].map(whenThere));
+  nameTools();
   const host = hostPage();
   trainingMonitor(monitor, actions, { onFinished: refresh, onUse: host ? (word) => host.use(word) : openTxt2img });
 }

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.pages import PATIENCE, SOON, advanced, badge, control, fill, fill_training, open_studio
@@ -46,6 +47,26 @@ def test_a_preset_fills_in_the_form_and_the_form_survives_a_reload(page: Page, s
     expect(note).not_to_contain_text("Changed from it")
     choose(page, "object")
     expect(control(page, "ti_initialization_text")).to_have_value("*", timeout=SOON)
+
+
+def test_what_is_said_of_a_folders_pictures_follows_the_size(page: Page, studio: Studio, drawings: Path) -> None:
+    for path in drawings.glob("*.png"):
+        with Image.open(path) as picture:
+            picture.resize((64, 64)).save(path)
+    open_studio(page, studio, "Train")
+    width, height = (page.locator(f"#ti_train_{side}").get_by_role("spinbutton") for side in ("width", "height"))
+    width.fill("512")
+    height.fill("512")
+    height.blur()
+    fill(page, "ti_dataset_directory", str(drawings))
+    summary = page.locator("#ti_dataset_summary")
+    expect(summary).to_contain_text("is too small (64×64 pixels; expected at least 128", timeout=SOON)
+
+    width.fill("256")
+    height.fill("256")
+    height.blur()
+    expect(summary).to_contain_text("6 pictures", timeout=SOON)
+    expect(summary).not_to_contain_text("too small")
 
 
 def test_a_training_that_ends_early_says_why_and_marks_the_best_step(

@@ -30,18 +30,11 @@ BADGE = "#ti_monitor .ti-head .ti-badge"
 
 
 def open_tab(page: Page, address: str) -> FrameLocator:
-    """Opens the studio's tab in the host's page and returns the studio's own."""
+    """Opens the studio's tab in the host's page and returns the studio's own, which opens at its Train tab."""
     page.goto(address)
     show_tab(page, "Textual Inversion Studio")
     studio = page.frame_locator("#ti_studio_place iframe")
-    expect(studio.locator("#ti_cards input[type=search]")).to_be_attached(timeout=PATIENCE)
-    return studio
-
-
-def open_monitor(page: Page, address: str) -> FrameLocator:
-    """Opens the studio's tab, and the Train tab in it."""
-    studio = open_tab(page, address)
-    studio.get_by_role("tab", name="Train").click()
+    expect(studio.locator("#ti_job_actions button").first).to_be_visible(timeout=PATIENCE)
     return studio
 
 
@@ -59,8 +52,6 @@ def fill(studio: FrameLocator, elem_id: str, text: str) -> None:
 
 def begin_training(studio: FrameLocator, name: str, dataset: Path, *, max_steps: int) -> None:
     """Fills in the Train tab as a person does, and presses Train."""
-    studio.get_by_role("tab", name="Train").click()
-    expect(studio.locator("#ti_job_actions button").first).to_be_visible(timeout=SOON)
     fill(studio, "ti_name", name)
     fill(studio, "ti_initialization_text", "circle")
     fill(studio, "ti_dataset_directory", str(dataset))
@@ -144,7 +135,7 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
     url = address(host)
     studio = open_tab(page, url)
     expect(studio.locator("#ti_checkpoint input")).to_have_value("demo", timeout=SOON)
-    another = open_monitor(page.context.new_page(), url)
+    another = open_tab(page.context.new_page(), url)
     begin_training(studio, "bluetent7", drawings, max_steps=60)
     badge = studio.locator(BADGE)
     expect(badge).to_have_text("running", timeout=PATIENCE)
@@ -162,7 +153,7 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
         page.goto(url)
     assert host.studios() == [studio_process]
 
-    studio = open_monitor(page, url)
+    studio = open_tab(page, url)
     studio.get_by_role("button", name="Resume").click()
     expect(badge).to_have_text("finished", timeout=PATIENCE)
     assert (host.embeddings / "bluetent7.safetensors").is_file()
@@ -200,6 +191,8 @@ def test_the_hosts_login_and_tls_guard_the_studio_and_its_cards_and_completion_w
     expect(studio.locator("body")).not_to_have_class(re.compile("dark"))
     page.evaluate("document.body.classList.add('dark')")
     expect(studio.locator("body")).to_have_class(re.compile("dark"))
+    studio.get_by_role("tab", name="txt2img").click()
+    expect(studio.get_by_role("spinbutton", name="number input for Width").first).to_have_value("64", timeout=SOON)
     studio.get_by_role("button", name="Extra networks").click()
     owl = studio.locator(".ti-card-cell").filter(has_text="quietowl")
     owl.get_by_role("button", name="Use in txt2img").click()

@@ -2,11 +2,13 @@
 
 import contextlib
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ti_studio_bridge.supported import refusal
 from ti_studio_bridge.webui import HostWebUI
 
 Modules = dict[str, ModuleType]
@@ -65,3 +67,15 @@ def test_a1111_reads_them_again_although_no_folders_time_has_changed(modules: Mo
     loaded_model(modules, None)
     HostWebUI().reload_embeddings()
     assert len(reads) == 1
+
+
+def test_sd_next_is_told_from_the_others_by_its_functions(modules: Modules) -> None:
+    def as_in_a1111(sd_model: object = None, info: object = None) -> None: ...
+
+    def as_in_sd_next(op: str = "model") -> None: ...
+
+    modules["modules.sd_models"] = SimpleNamespace(unload_model_weights=as_in_a1111)  # type: ignore[assignment]
+    assert refusal(Path("studio")) == ""
+    modules["modules.sd_models"] = SimpleNamespace(unload_model_weights=as_in_sd_next)  # type: ignore[assignment]
+    assert "does not run inside SD.Next yet" in refusal(Path("studio"))
+    assert refusal(Path("studio")).endswith("in studio.")

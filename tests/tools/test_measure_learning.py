@@ -13,7 +13,7 @@ from ti_studio.models.checkpoints import find_checkpoint
 from ti_studio.training.dataset import scan_dataset
 from tools.demo_model.classify import view
 from tools.demo_model.drawing import Pixels, Scene, draw
-from tools.learning import studio
+from tools.learning import examples, studio
 from tools.learning.concepts import CONCEPTS, caption, pictures, prompt, prompt_of, write_dataset
 from tools.learning.likeness import NOTHING_ALIKE, Likeness
 from tools.learning.measuring import DEMANDS, share
@@ -134,10 +134,26 @@ def test_a_tiny_run_prints_a_complete_table_and_draws_the_grid(
 
 def test_the_example_folder_is_what_the_tool_draws(root: Path, tmp_path: Path) -> None:
     shipped = root / "examples" / "trizebra"
-    write_dataset(TRIANGLE, tmp_path)
+    write_dataset(TRIANGLE, tmp_path, examples.SIDE)
     assert [path.name for path in sorted(shipped.iterdir())] == [path.name for path in sorted(tmp_path.iterdir())]
     for path in tmp_path.glob("*.txt"):
         assert path.read_text(encoding="utf-8") == (shipped / path.name).read_text(encoding="utf-8")
-    for path, scene in zip(sorted(shipped.glob("*.png")), TRIANGLE.training, strict=True):
-        with Image.open(path) as image:
-            assert np.array_equal(np.asarray(image), draw(scene))
+    for path in tmp_path.glob("*.png"):
+        with Image.open(path) as drawn, Image.open(shipped / path.name) as kept:
+            assert kept.size == (examples.SIDE, examples.SIDE)
+            assert np.array_equal(np.asarray(drawn), np.asarray(kept))
+
+
+@pytest.mark.parametrize("side", [64, 512, 768, 1024])
+def test_every_checkpoint_takes_all_of_the_example_folder_at_its_own_size(root: Path, side: int) -> None:
+    dataset = scan_dataset(root / "examples" / "trizebra", (side, side))
+
+    assert len(dataset.samples) == len(TRIANGLE.training)
+    assert not dataset.rejected
+
+
+def test_a_larger_drawing_of_a_scene_shows_the_same() -> None:
+    for scene in (*TRIANGLE.training, *CONCEPTS["hornling"].training):
+        large = Image.fromarray(draw(scene, 256))
+        reduced = np.asarray(large.resize((64, 64), Image.Resampling.BOX), dtype=np.float32)
+        assert np.abs(reduced - draw(scene)).mean() < 2

@@ -100,6 +100,24 @@ def test_the_hosts_checkpoint_is_chosen_until_another_one_is(
     assert txt2img.checkpoint.path == DEMO
 
 
+def test_the_demo_is_offered_beside_the_hosts_own_checkpoints_and_once(
+    host: Host, setup: HostSetup, tiny_checkpoint: CheckpointInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosted, "SAME_CHECKPOINTS_SECONDS", 0.0)
+    host.answers["checkpoints"] = {"files": [str(tiny_checkpoint.path)], "chosen": str(tiny_checkpoint.path)}
+    txt2img = hosted_services(setup, host.channel).txt2img
+
+    assert [info.path for info in txt2img.checkpoints()] == [tiny_checkpoint.path, DEMO]
+    assert txt2img.checkpoint.path == tiny_checkpoint.path
+    assert txt2img.select(str(DEMO)).path == DEMO
+    assert txt2img.checkpoint.path == DEMO
+
+    host.answers["checkpoints"] = {"files": [str(DEMO)], "chosen": None}
+    assert [info.path for info in txt2img.checkpoints()] == [DEMO]
+    host.answers["checkpoints"] = {"files": [], "chosen": None}
+    assert [info.path for info in txt2img.checkpoints()] == [DEMO]
+
+
 def test_a_training_says_whether_the_host_freed_its_memory(
     host: Host, setup: HostSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:

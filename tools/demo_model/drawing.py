@@ -1,4 +1,4 @@
-"""Draws the 64 x 64 pictures that the demo model learns from: a frozen `Scene` in, pixels out.
+"""Draws the pictures that the demo model learns from, 64 x 64 or larger: a frozen `Scene` in, pixels out.
 
     python -m tools.demo_model.drawing sheet.png     # draws a sheet of random scenes
 
@@ -21,8 +21,8 @@ from tools.demo_model.palette import Colour, mix
 Pixels = NDArray[np.uint8]
 
 PICTURE = 64
+"""Width and height in pixels of what the demo model learns from; places and sizes of a scene are given in these."""
 SUPERSAMPLE = 4
-CANVAS = PICTURE * SUPERSAMPLE
 
 SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond", "ring", "cross")
 THINGS = ("tree", "house", "fish", "cup", "car", "flower")
@@ -79,16 +79,21 @@ class Scene:
     seed: int = 0
 
 
-def draw(scene: Scene) -> Pixels:
-    """Draws a scene as uint8 RGB pixels [64, 64, 3]."""
+def draw(scene: Scene, side: int = PICTURE) -> Pixels:
+    """Draws a scene as uint8 RGB pixels [side, side, 3]; a larger picture shows the same with finer edges."""
     rng = np.random.default_rng(scene.seed)
-    canvas = backdrop(scene.background, CANVAS, rng)
-    for figure, centre, radius in _placed(scene, rng):
+    canvas = backdrop(scene.background, side * SUPERSAMPLE, rng)
+    for figure, centre, radius in _placed(scene, _unit(canvas), rng):
         _paste_figure(canvas, figure, centre, radius, scene.style, rng)
     return _finish(canvas, scene, rng)
 
 
-def _placed(scene: Scene, rng: np.random.Generator) -> list[tuple[Figure, tuple[float, float], float]]:
+def _unit(canvas: Image.Image) -> float:
+    """How many canvas pixels one pixel of a PICTURE is."""
+    return canvas.width / PICTURE
+
+
+def _placed(scene: Scene, unit: float, rng: np.random.Generator) -> list[tuple[Figure, tuple[float, float], float]]:
     """The figures with their centres and radii in canvas pixels, a little shifted and resized at random."""
     radius = RADII[scene.size] * rng.uniform(0.93, 1.07)
     if scene.companion is not None:
@@ -99,8 +104,7 @@ def _placed(scene: Scene, rng: np.random.Generator) -> list[tuple[Figure, tuple[
         pull = 0.4 if scene.size == "large" else 1.0  # a large figure would leave the picture
         spots = [(scene.figure, (32 + (x - 32) * pull, 32 + (y - 32) * pull))]
     shift = rng.uniform(-2.0, 2.0, size=2)
-    return [(f, ((x + shift[0]) * SUPERSAMPLE, (y + shift[1]) * SUPERSAMPLE), radius * SUPERSAMPLE)
-            for f, (x, y) in spots]  # fmt: skip
+    return [(f, ((x + shift[0]) * unit, (y + shift[1]) * unit), radius * unit) for f, (x, y) in spots]
 
 
 def _paste_figure(
@@ -121,7 +125,7 @@ def _paste_figure(
         horns = ImageDraw.Draw(canvas)
         for polygon in outlines.HORNS:
             horns.polygon(outlines.place(polygon, centre, radius), fill=figure.creature.horns)
-    fill = _fill(figure, centre, radius)
+    fill = _fill(figure, centre, radius, canvas)
     if style == "photo":
         fill = _lit(fill, centre, radius)
     if style == "drawing":
@@ -134,14 +138,14 @@ def _paste_figure(
         details.polygon(outlines.place(polygon, centre, radius), fill=rgb)
 
 
-def _fill(figure: Figure, centre: tuple[float, float], radius: float) -> Image.Image:
-    """The figure's colour and pattern over the whole canvas; the pattern keeps its place on the figure."""
-    fill = Image.new("RGB", (CANVAS, CANVAS), figure.rgb)
+def _fill(figure: Figure, centre: tuple[float, float], radius: float, canvas: Image.Image) -> Image.Image:
+    """The figure's colour and pattern, as large as the canvas; the pattern keeps its place on the figure."""
+    fill = Image.new("RGB", canvas.size, figure.rgb)
     if figure.pattern == "plain":
         return fill
     other = figure.pattern_rgb or _shade(figure.rgb)
-    step = max(radius * 0.42, 4 * SUPERSAMPLE)
-    y, x = np.mgrid[0:CANVAS, 0:CANVAS]
+    step = max(radius * 0.42, 4 * _unit(canvas))
+    y, x = np.mgrid[0 : canvas.height, 0 : canvas.width]
     u, v = (x - centre[0]) / step, (y - centre[1]) / step
     if figure.pattern == "striped":
         second = np.floor(v + 0.5) % 2 == 1
@@ -163,7 +167,7 @@ def _shade(rgb: Colour) -> Colour:
 
 def _lit(fill: Image.Image, centre: tuple[float, float], radius: float) -> Image.Image:
     """Light from the upper left: a photograph's thing is not evenly bright."""
-    y, x = np.mgrid[0:CANVAS, 0:CANVAS]
+    y, x = np.mgrid[0 : fill.height, 0 : fill.width]
     towards_light = np.clip(((centre[0] - x) + (centre[1] - y)) / (2 * radius), -1, 1)
     brightness = 1.0 + 0.16 * towards_light
     return Image.fromarray(np.clip(np.asarray(fill) * brightness[..., None], 0, 255).astype(np.uint8))
@@ -171,9 +175,10 @@ def _lit(fill: Image.Image, centre: tuple[float, float], radius: float) -> Image
 
 def _stroke(canvas: Image.Image, mask: Image.Image) -> None:
     """A pen line around the figure: the mask, thickened, in dark ink."""
-    width = int(1.5 * SUPERSAMPLE)
+    width, corner = int(1.5 * _unit(mask)), round(_unit(mask))
     thick = mask
-    for dx, dy in ((width, 0), (-width, 0), (0, width), (0, -width), (4, 4), (-4, 4), (4, -4), (-4, -4)):
+    sides = ((width, 0), (-width, 0), (0, width), (0, -width))
+    for dx, dy in (*sides, (corner, corner), (-corner, corner), (corner, -corner), (-corner, -corner)):
         thick = ImageChops.lighter(thick, ImageChops.offset(mask, dx, dy))
     canvas.paste(DARK, mask=thick)
 
@@ -201,15 +206,16 @@ def _disc(pen: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, 
 
 def _finish(canvas: Image.Image, scene: Scene, rng: np.random.Generator) -> Pixels:
     """Reduces the canvas to the picture and gives it its style's surface."""
+    size = (canvas.width // SUPERSAMPLE, canvas.height // SUPERSAMPLE)
     if scene.style == "pixel art":
         block = 2 if scene.size == "small" or scene.companion else 4
         coarse = canvas.resize((PICTURE // block, PICTURE // block), Image.Resampling.BOX)
-        return np.asarray(coarse.resize((PICTURE, PICTURE), Image.Resampling.NEAREST))
-    picture = canvas.resize((PICTURE, PICTURE), Image.Resampling.BOX)
+        return np.asarray(coarse.resize(size, Image.Resampling.NEAREST))
+    picture = canvas.resize(size, Image.Resampling.BOX)
     if scene.style != "painting":
         return np.asarray(picture)
     strokes = Image.fromarray(rng.uniform(0, 255, size=(16, 8)).astype(np.uint8))
-    wash = np.asarray(strokes.resize((PICTURE, PICTURE), Image.Resampling.BICUBIC), dtype=np.float32) / 255 - 0.5
+    wash = np.asarray(strokes.resize(size, Image.Resampling.BICUBIC), dtype=np.float32) / 255 - 0.5
     muted = np.asarray(picture, dtype=np.float32) * 0.88 + np.array((20, 16, 10), dtype=np.float32)
     return np.clip(muted + 30 * wash[..., None], 0, 255).astype(np.uint8)
 

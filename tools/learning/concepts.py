@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from tools.demo_model.captions import PLACE_WORDS, background_words
-from tools.demo_model.drawing import Creature, Figure, Pixels, Scene, draw
+from tools.demo_model.drawing import PICTURE, Creature, Figure, Pixels, Scene, draw
 
 Setting = tuple[str, str | None, str | None]
 """Background, place, size."""
@@ -189,10 +189,10 @@ def pictures(scenes: Sequence[Scene]) -> list[Pixels]:
     return [draw(scene) for scene in scenes]
 
 
-def write_dataset(concept: Concept, folder: Path) -> None:
-    """Writes the training pictures, each with its caption beside it."""
+def write_dataset(concept: Concept, folder: Path, side: int = PICTURE) -> None:
+    """Writes the training pictures, of so many pixels width and height, each with its caption beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, scene in enumerate(concept.training, 1):
         path = folder / f"{number}.png"
-        Image.fromarray(draw(scene)).save(path, optimize=True)
+        Image.fromarray(draw(scene, side)).save(path, optimize=True)
         path.with_suffix(".txt").write_text(caption(scene) + "\n", encoding="utf-8")

@@ -24,6 +24,7 @@ __all__ = [
     "find_checkpoint",
     "identify",
     "list_checkpoints",
+    "shipped_checkpoints",
 ]
 
 SINGLE_FILE_ENDINGS = (".safetensors", ".ckpt")
@@ -96,7 +97,12 @@ def find_candidates(folder: Path) -> Iterator[Path]:
 
 def find_candidates_or_demo(folder: Path) -> list[Path]:
     """Returns what looks like a checkpoint in a folder; the shipped demo checkpoint when there is nothing in it."""
-    return list(find_candidates(folder)) or list(find_candidates(repository_root() / "models" / "Stable-diffusion"))
+    return list(find_candidates(folder)) or shipped_checkpoints()
+
+
+def shipped_checkpoints() -> list[Path]:
+    """Returns what comes with the studio: the demo checkpoint."""
+    return [path.resolve() for path in find_candidates(repository_root() / "models" / "Stable-diffusion")]
 
 
 def list_checkpoints(folder: Path) -> tuple[list[CheckpointInfo], list[str]]:

@@ -87,7 +87,7 @@ def create_app(
     _add_routes(app, services, extensions)
     app.include_router(files.routes())
     assets.serve(app)
-    page = build_page(services, extensions)
+    page = build_page(services, extensions, inside=bool(below))
     gr.mount_gradio_app(
         app,
         page,

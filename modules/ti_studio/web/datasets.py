@@ -41,6 +41,8 @@ class DatasetGroup:
     def wire(self, folders: Folders, name: Component, size: tuple[Component, Component], recalled: Dependency) -> None:
         """Makes the group show what is in the folder, and keep pictures that are sent under the embedding's name.
 
+        The folder is looked at again when the size changes, however it does: a smaller one may take what was too small.
+
         Args:
             folders: where the server keeps things.
             name: the embedding's name.
@@ -54,6 +56,10 @@ class DatasetGroup:
             text, pictures = describe_dataset(folders, directory.strip(), (int(pixels[0]), int(pixels[1])))
             return {self.summary: text, self.thumbnails: gr.update(value=pictures, visible=bool(pictures))}
 
+        def look_again(directory: str, *pixels: float) -> dict[Any, Any]:
+            nothing = {self.summary: gr.skip(), self.thumbnails: gr.skip()}
+            return look(directory, *pixels) if directory.strip() else nothing
+
         def receive(files: list[str], word: str) -> str:
             return str(keep_pictures(folders, word, [Path(file) for file in files]))
 
@@ -63,6 +69,8 @@ class DatasetGroup:
             **AT_ONCE,
         }
         gr.on([self.directory.blur, self.directory.submit], shows_errors(look), **shown)
+        resized = [side.change for side in size]  # type: ignore[attr-defined]  # sliders have it
+        gr.on(resized, shows_errors(look_again), trigger_mode="always_last", **shown)
         recalled.then(shows_errors(look), **shown)
         received = self.upload.upload(
             shows_errors(receive), [self.upload, name], [self.directory], api_visibility="private"

@@ -17,7 +17,7 @@ from ti_studio.errors import StudioError
 from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
-from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.models.checkpoints import CheckpointInfo, find_candidates, identify, shipped_checkpoints
 from ti_studio.web.app import create_app
 from ti_studio.web.assets import Assets
 from ti_studio.web.host_channel import HostChannel, HostSetup
@@ -112,13 +112,13 @@ class HostTxt2Img(Txt2ImgService):
         self._chosen: str | None = None
 
     def checkpoints(self) -> list[CheckpointInfo]:
-        """Returns those of the WebUI's checkpoints that can be trained on; the demo where it has none."""
+        """Returns those of the WebUI's checkpoints that can be trained on, and the demo, which any machine trains."""
         self._follow_host()
         found = []
-        for path in self._files:
+        for path in dict.fromkeys([*(self._files or find_candidates(self._checkpoint_folder)), *shipped_checkpoints()]):
             with contextlib.suppress(StudioError, OSError):
                 found.append(identify(path, root=self._checkpoint_folder))
-        return found or super().checkpoints()
+        return found
 
     @property
     def checkpoint(self) -> CheckpointInfo:

@@ -15,14 +15,21 @@ from ti_studio.web.txt2img_tab import txt2img_tab
 TITLE = "Textual Inversion Studio"
 
 
-def build_page(services: Services, extensions: ExtensionHost) -> gr.Blocks:
-    """Returns the whole page, with the tabs and settings of extensions that are loaded."""
+def build_page(services: Services, extensions: ExtensionHost, *, inside: bool = False) -> gr.Blocks:
+    """Returns the whole page, with the tabs and settings of extensions that are loaded.
+
+    Args:
+        services: what the page works with.
+        extensions: those that are loaded.
+        inside: whether it is shown in another WebUI's tab. That WebUI has a title, a checkpoint and a txt2img tab of
+            its own, so that the page opens at what it has not.
+    """
     extensions.callbacks.call("ui_settings")
     more_tabs = collect_tabs(extensions)
     page = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400))
     with page:
-        settings = quicksettings(services, page, TITLE)
-        with gr.Tabs(elem_id="ti_tabs"):
+        settings = quicksettings(services, page, "" if inside else TITLE)
+        with gr.Tabs(elem_id="ti_tabs", selected="train" if inside else None):
             with gr.Tab("txt2img", id="txt2img", elem_id="ti_txt2img", render_children=True):
                 txt2img_tab(services, settings)
             with gr.Tab("Train", id="train", elem_id="ti_train", render_children=True):

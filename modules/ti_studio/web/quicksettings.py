@@ -42,13 +42,18 @@ class Quicksettings:
 
 
 def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksettings:
-    """Builds the row and wires it."""
+    """Builds the row and wires it; without a title it stands below another checkpoint box, and says what its own is."""
     with gr.Row(elem_id="ti_quicksettings"):
         checkpoint = gr.Dropdown(
-            label="Stable Diffusion checkpoint", elem_id="ti_checkpoint", min_width=220, scale=0, interactive=True
+            label="Stable Diffusion checkpoint" if title else "The studio's checkpoint",
+            elem_id="ti_checkpoint",
+            min_width=220,
+            scale=0,
+            interactive=True,
         )
         refresh = gr.Button("Refresh checkpoints", elem_classes="ti-tool ti-icon-refresh", min_width=40, scale=0)
-        live_text("ti_title", {"title": title}, "<h1>{{value.title}}</h1>")
+        if title:
+            live_text("ti_title", {"title": title}, "<h1>{{value.title}}</h1>")
 
     def show() -> dict[Any, Any]:
         found = services.txt2img.checkpoints()

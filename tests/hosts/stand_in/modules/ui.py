@@ -1,10 +1,16 @@
-"""The page: txt2img, the extensions' tabs, the settings."""
+"""The page as the hosts lay it out: the checkpoint, txt2img, the extensions' tabs, the settings, a footer."""
 
 import os
 
 import gradio as gr
 
 from modules import call_queue, script_callbacks, scripts, sd_models, shared
+
+FOOTER = """
+<div><a href="#">API</a> • <a href="#">Github</a> • <a href="#">Gradio</a> • <a href="#">Startup profile</a></div>
+<br />
+<div class="versions">version: 1.10 • python: 3.10 • torch: 2.1 • gradio: 3.41 • checkpoint: <a href="#">demo</a></div>
+"""
 
 
 def txt2img(prompt, negative_prompt):
@@ -38,10 +44,14 @@ def create_ui():
     interfaces = [(txt2img_interface, "txt2img", "txt2img"), *script_callbacks.ui_tabs_callback()]
     interfaces.append((settings_interface, "Settings", "settings"))
     with gr.Blocks(analytics_enabled=False, title="Stable Diffusion") as demo:
+        with gr.Row(elem_id="quicksettings"):
+            titles = list(sd_models.checkpoints_list)
+            gr.Dropdown(titles, value=titles[0] if titles else None, label="Stable Diffusion checkpoint")
         with gr.Tabs(elem_id="tabs"):
             for interface, label, elem_id in interfaces:
                 with gr.TabItem(label, id=elem_id, elem_id=f"tab_{elem_id}"):
                     interface.render()
+        gr.HTML(FOOTER, elem_id="footer")
     return demo
 
 

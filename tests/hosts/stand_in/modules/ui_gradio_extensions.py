@@ -12,6 +12,13 @@ SCRIPT_JS = """
 function gradioApp() { return document; }
 function switch_to_txt2img() { document.querySelector('#tabs button[role="tab"], #tabs .tab-nav button').click(); }
 """
+STYLES = """
+.block.padded:not(.gradio-accordion) { padding: 0 !important; }
+div.gradio-container { max-width: unset !important; overflow: visible !important; }
+footer { display: none !important; }
+#footer { text-align: center; }
+#footer div { display: inline-block; }
+"""
 original = gr.routes.templates.TemplateResponse
 
 
@@ -24,7 +31,8 @@ def reload_javascript():
     for _, path in scripts.list_scripts("javascript", ".js"):
         head += f'<script type="text/javascript" src="{webpath(path)}"></script>\n'
     styles = sorted(Path(extensions_dir).glob("*/style.css"))
-    css = "".join(f'<link rel="stylesheet" property="stylesheet" href="{webpath(path)}">' for path in styles)
+    css = f"<style>{STYLES}</style>"
+    css += "".join(f'<link rel="stylesheet" property="stylesheet" href="{webpath(path)}">' for path in styles)
 
     def template_response(*args, **kwargs):
         answer = original(*args, **kwargs)
