@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
@@ -97,6 +97,24 @@ def test_work_that_shows_signs_of_life_goes_on(never: threading.Event) -> None:
         return "done"
 
     assert Watch("a request").run(work) == "done"
+
+
+def test_all_steps_of_a_generator_are_done_in_one_thread_which_ends_with_it() -> None:
+    # A thread of its own for each step would have torch set up its own threads anew each time.
+    def steps() -> Generator[int, None, None]:
+        for _ in range(3):
+            yield threading.get_ident()
+
+    def named() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "the painting"]
+
+    assert len(set(Watch("the painting").each(steps()))) == 1
+    half = Watch("the painting").each(steps())
+    next(half)
+    half.close()  # type: ignore[attr-defined]
+    for thread in named():
+        thread.join(PATIENCE)
+    assert named() == []
 
 
 def test_where_nobody_waits_nothing_is_counted() -> None:

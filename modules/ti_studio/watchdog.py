@@ -13,11 +13,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
 from contextvars import ContextVar, copy_context
+from functools import partial
+from queue import SimpleQueue
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from ti_studio.errors import StudioError
 
@@ -25,6 +27,7 @@ LIMIT_SECONDS = 60.0
 """Without a sign of life. Whatever asks another program has limits of its own."""
 LOOK_SECONDS = 0.5
 """Between two looks of those who wait for their turn at whether the one who has it goes on."""
+LEAST_SECONDS = 0.01
 STACKS_EVERY_SECONDS = 60.0
 """Requests that are given up sooner after each other share their stacks, so that they don't fill the log."""
 
@@ -95,13 +98,33 @@ class Watch:
         Raises:
             GivenUp: it shows no sign of life.
         """
-        outcome: Future[Result] = Future()
+        thread = _Thread(self.what)
+        try:
+            return self._result(thread, work)
+        finally:
+            thread.end()
+
+    def each(self, steps: Generator[Result, None, None]) -> Iterator[Result]:
+        """Yields what a generator yields, which runs in one thread for all of its steps; closes it at the end.
+
+        Raises:
+            GivenUp: a step shows no sign of life.
+        """
+        thread, end = _Thread(self.what), object()
+        try:
+            while (made := self._result(thread, partial(next, steps, end))) is not end:
+                yield cast(Result, made)
+                self.sign_of_life()
+        finally:
+            if not self.given_up:
+                self._result(thread, steps.close)
+            thread.end()
+
+    def _result(self, thread: "_Thread", work: Callable[[], Result]) -> Result:
         with self.watching():
-            context = copy_context()
-        thread = threading.Thread(target=context.run, args=(_call, work, outcome), name=self.what, daemon=True)
+            outcome = thread.call(work)
         with long_work():  # whoever watches over the caller leaves it to this one
-            thread.start()
-            while not wait([outcome], timeout=max(self.left, 0.01)).done:
+            while not wait([outcome], timeout=max(self.left, LEAST_SECONDS)).done:
                 if not self.left:
                     raise self.give_up()
         return outcome.result()
@@ -194,6 +217,29 @@ class StackLog:
 def stack_log() -> StackLog:
     """Returns the process's: all requests write to one log."""
     return StackLog()
+
+
+class _Thread:
+    """Does one thing after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._wanted: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        threading.Thread(target=self._serve, name=name, daemon=True).start()
+
+    def call(self, work: Callable[[], Result]) -> "Future[Result]":
+        """Calls `work` in the present context."""
+        outcome: Future[Result] = Future()
+        context = copy_context()
+        self._wanted.put(lambda: _call(partial(context.run, work), outcome))
+        return outcome
+
+    def end(self) -> None:
+        """Lets it end, after what it does now."""
+        self._wanted.put(None)
+
+    def _serve(self) -> None:
+        while (work := self._wanted.get()) is not None:
+            work()
 
 
 def _call(work: Callable[[], Result], outcome: "Future[Result]") -> None:

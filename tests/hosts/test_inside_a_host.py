@@ -101,7 +101,7 @@ def training(host: Host) -> dict[str, Any]:
 def train_by_rest(host: Host, dataset: Path, **more: object) -> httpx.Response:
     """Asks for a short training of `bluetent7` and returns the answer."""
     wanted = {"name": "bluetent7", "dataset_directory": str(dataset), "max_steps": 2, "batch_size": 1, **more}
-    return httpx.post(f"{host.url}ti-studio/ti/jobs", json=wanted, timeout=60)
+    return httpx.post(f"{host.url}ti-studio/ti/jobs", json=wanted, timeout=GONE_SECONDS)
 
 
 def encoded(host: Host, prompt: str, negative: str = "") -> dict[str, list[str]]:

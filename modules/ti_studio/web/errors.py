@@ -96,16 +96,10 @@ def shows_errors(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     def streaming(*values: Any) -> Iterator[Any]:
-        watch, shown, end = Watch(name), handler(*values), object()
         try:
-            while (made := watch.run(functools.partial(next, shown, end))) is not end:
-                yield made
-                watch.sign_of_life()
+            yield from Watch(name).each(handler(*values))
         except Exception as error:
             raise _shown(error) from error
-        finally:
-            if not watch.given_up:
-                shown.close()
 
     return cast(Handler, streaming if inspect.isgeneratorfunction(handler) else plain)
 

@@ -5,11 +5,9 @@ import asyncio
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ti_studio.watchdog import Watch
+from ti_studio.watchdog import LEAST_SECONDS, Watch
 from ti_studio.web.errors import answer_to
 from ti_studio.web.guard import is_extensions
-
-LEAST_SECONDS = 0.01
 
 
 class Watchdog:
