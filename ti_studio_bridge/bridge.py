@@ -14,8 +14,9 @@ from ti_studio_bridge.serving import Serving
 class WebUI(Protocol):
     """What the studio wants from the WebUI that it lives in."""
 
-    def free_memory(self) -> None:
-        """Puts the loaded model out of the GPU's memory, as soon as no picture is being made."""
+    def free_memory(self) -> bool:
+        """Puts the loaded model out of the GPU's memory, as soon as no picture is being made; returns whether there
+        was one."""
 
     def reload_embeddings(self) -> None:
         """Makes the next prompt know the files that are there now."""
@@ -72,8 +73,7 @@ class Bridge:
             if question == "checkpoints":
                 return webui.checkpoints()
             if question == "free_memory":
-                webui.free_memory()
-                return {}
+                return {"freed": webui.free_memory()}
         except Exception as error:  # noqa: BLE001 - the WebUI's own code, of any version; the studio tells the user
             return {"problem": f"{type(error).__name__}: {error}"}
         return {"problem": f"the WebUI's extension does not know {question!r}"}

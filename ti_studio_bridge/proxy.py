@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ti_studio_bridge.bridge import Bridge
+from ti_studio_bridge.child import Child
 from ti_studio_bridge.plan import PREFIX
 
 SECRET_HEADER = "x-ti-studio-secret"
@@ -35,6 +37,13 @@ NOT_FOR_THE_STUDIO = HOP_BY_HOP | {"cookie", "authorization", "content-length", 
 """The login is the WebUI's, and none of the studio's business."""
 NOT_FOR_THE_BROWSER = HOP_BY_HOP | {"content-length", "date", "server", "set-cookie"}
 OWN_SITE = frozenset({"same-origin", "none"})
+LOOK_SECONDS = 30.0
+"""A request that takes longer than this has the studio asked for a sign of life, again and again."""
+REFUSAL_SECONDS = 30.0
+SILENT = (
+    "The studio does not answer any more. Start the WebUI again; trainings go on meanwhile. What the studio has said "
+    "is in {log}."
+)
 NOT_TO_BE_PACKED = ("text/event-stream", "image/", "application/octet-stream", "application/zip")
 """Events, which a compressing WebUI would keep back until there are many, and what would only take its time."""
 
@@ -98,10 +107,30 @@ async def _pass_on(client: httpx.AsyncClient, bridge: Bridge, request: Request) 
         else None,
     )
     try:
-        answer = await client.send(asked, stream=True)
+        answer = await _sent(client, asked, child)
+    except httpx.TimeoutException:
+        return JSONResponse({"detail": SILENT.format(log=child.log)}, status_code=504)
     except httpx.TransportError:  # it has just ended
         return JSONResponse({"detail": "The studio has ended unexpectedly."}, status_code=503)
     return _answered(answer)
+
+
+async def _sent(client: httpx.AsyncClient, asked: httpx.Request, child: Child) -> httpx.Response:
+    """Sends a request, and waits for as long as the studio lives, which has limits of its own for what it does.
+
+    Raises:
+        httpx.TimeoutException: it does not even refuse a request any more.
+        httpx.TransportError: it has ended.
+    """
+    sending = asyncio.ensure_future(client.send(asked, stream=True))
+    try:
+        while not sending.done():
+            await asyncio.wait({sending}, timeout=LOOK_SECONDS)
+            if not sending.done():
+                await client.get(child.url, timeout=REFUSAL_SECONDS)  # without the secret
+        return sending.result()
+    finally:
+        sending.cancel()
 
 
 def _path(request: Request) -> bytes:

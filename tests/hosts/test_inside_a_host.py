@@ -1,7 +1,9 @@
 """The extension inside A1111's and Forge's real stacks: its tab in a real browser, and both sides' crashes."""
 
+import hashlib
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -23,8 +25,14 @@ from ti_studio.embeddings.files import write_embedding
 
 MakeHost = Callable[..., Host]
 GONE_SECONDS = 120
-STARTED_WITH = {"a1111": ("--api",), "forge": ("--subpath", "sd")}
+STARTED_WITH = {"a1111": ("--api",), "forge": ("--api", "--subpath", "sd")}
 """What lies between browser and host: A1111's middlewares for its REST, and a web server that takes the path off."""
+OPEN_TO_OTHERS = [
+    ("a1111", "--listen"),
+    ("forge", "--share"),
+    ("a1111", "--ngrok", "token"),
+    ("forge", "--server-name", "0.0.0.0"),
+]
 
 BADGE = "#ti_monitor .ti-head .ti-badge"
 
@@ -81,6 +89,36 @@ def training(host: Host) -> dict[str, Any]:
     return report
 
 
+def train_by_rest(host: Host, dataset: Path, **more: object) -> httpx.Response:
+    """Asks for a short training of `bluetent7` and returns the answer."""
+    wanted = {"name": "bluetent7", "dataset_directory": str(dataset), "max_steps": 2, "batch_size": 1, **more}
+    return httpx.post(f"{host.url}ti-studio/ti/jobs", json=wanted, timeout=GONE_SECONDS)
+
+
+def encoded(host: Host, prompt: str, negative: str = "") -> dict[str, list[str]]:
+    """Returns what the host knows of the words of a picture's prompts, in both its passes."""
+    known: dict[str, list[str]] = host.get(f"stand-in/txt2img?prompt={quote(prompt)}&negative_prompt={quote(negative)}")
+    return known
+
+
+def known_as_they_are_now(host: Host) -> dict[str, str]:
+    """Returns what a host that has read its folder anew knows of it: a digest of each file, by word."""
+    files = host.embeddings.glob("*.safetensors")
+    return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in files}
+
+
+def very_word(host: Host, word: str) -> str:
+    """Returns what a host's prompts say of a word that it has read as its file is now."""
+    return f"{word} {known_as_they_are_now(host).get(word)}"
+
+
+def has_the_very_word(host: Host, word: str) -> bool:
+    """Tells whether the prompts, the REST list and the cards of a host all have a word as its file is now."""
+    now, said = known_as_they_are_now(host), [very_word(host, word)]
+    lists = [host.get("sdapi/v1/embeddings"), host.get("stand-in/state")["cards"]]
+    return lists == [now, now] and encoded(host, word, word) == dict.fromkeys(("c", "uc", "hr_c", "hr_uc"), said)
+
+
 def is_free(port: int) -> bool:
     """Tells whether nothing listens on a port."""
     with socket.socket() as probe:
@@ -133,6 +171,7 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
     assert first_event(host).startswith(b"data:")
     wait_until(lambda: not host.connections(port), "the studio is told that nobody listens to its events any more")
     url = address(host)
+    assert encoded(host, "bluetent7", "bluetent7")["c"] == []
     studio = open_tab(page, url)
     expect(studio.locator("#ti_checkpoint input")).to_have_value("demo", timeout=SOON)
     another = open_tab(page.context.new_page(), url)
@@ -157,18 +196,51 @@ def test_a_word_is_trained_in_the_tab_stopped_resumed_and_known_to_the_hosts_nex
     studio.get_by_role("button", name="Resume").click()
     expect(badge).to_have_text("finished", timeout=PATIENCE)
     assert (host.embeddings / "bluetent7.safetensors").is_file()
-    wait_until(lambda: host.get("stand-in/state")["words"] == ["bluetent7"], "the host knows the word")
+    wait_until(lambda: has_the_very_word(host, "bluetent7"), "the host has it wherever it keeps words")
 
     studio.locator("#ti_monitor").get_by_role("button", name="Use in txt2img").click()
     expect(page.locator("#txt2img_prompt textarea")).to_have_value("bluetent7")
     page.locator("#txt2img_generate").click()
-    expect(page.locator("#html_info_txt2img textarea")).to_have_value("used: bluetent7", timeout=SOON)
+    expect(page.locator("#html_info_txt2img textarea")).to_have_value(
+        f"used: {very_word(host, 'bluetent7')}", timeout=SOON
+    )
     assert host.get("stand-in/state")["device"] == "cuda"
 
     host.kill()
     wait_until(lambda: not studio_process.is_running(), "the studio ends with its host")
     assert is_free(port)
     expect(page.locator("#ti_studio_place")).to_contain_text("The WebUI does not answer", timeout=SOON)
+
+
+@pytest.mark.parametrize(("kind", "flags"), [(kind, flags) for kind, *flags in OPEN_TO_OTHERS], ids=str)
+def test_a_host_that_others_reach_trains_what_lies_below_the_studios_datasets_and_nothing_else(
+    kind: str, flags: list[str], make_host: MakeHost, drawings: Path
+) -> None:
+    host = make_host(kind, *flags)
+    host.start()
+    host.wait_until_ready()
+    kept = shutil.copytree(drawings, host.extension / "outputs" / "datasets" / "drawings")
+
+    assert train_by_rest(host, drawings).status_code == 403
+    submitted = train_by_rest(host, kept)
+    assert submitted.status_code == 201, submitted.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prompt_that_is_asked_for_again_is_encoded_with_the_word_as_it_was_trained_meanwhile(
+    kind: str, make_host: MakeHost, drawings: Path
+) -> None:
+    host = make_host(kind, "--api")
+    host.start()
+    host.wait_until_ready()
+    train_by_rest(host, drawings)
+    wait_until(lambda: has_the_very_word(host, "bluetent7"), "the host has the first training's word")
+    before = encoded(host, "bluetent7", "bluetent7")
+
+    assert train_by_rest(host, drawings, overwrite=True).status_code == 201
+    wait_until(lambda: encoded(host, "bluetent7", "bluetent7") != before, "the host has read the word again")
+    wait_until(lambda: training(host)["status"] == "finished", "the training comes to its end")
+    wait_until(lambda: has_the_very_word(host, "bluetent7"), "the host has the second training's word everywhere")
 
 
 def test_the_hosts_login_and_tls_guard_the_studio_and_its_cards_and_completion_write_into_the_hosts_prompts(

@@ -30,11 +30,14 @@ sys.stdin.read()
 class WebUI:
     """A host that notes what it was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_device: bool = False) -> None:
         self.reloads = 0
+        self.has_device = has_device
 
-    def free_memory(self) -> None:
-        raise RuntimeError("there is no device")
+    def free_memory(self) -> bool:
+        if not self.has_device:
+            raise RuntimeError("there is no device")
+        return True
 
     def reload_embeddings(self) -> None:
         self.reloads += 1
@@ -109,6 +112,9 @@ def test_what_the_host_can_not_do_is_an_answer_with_the_reason() -> None:
     bridge.attach(WebUI(), Plan(Path(), Path(), Path()), start=False)
 
     assert bridge._answer("free_memory") == {"problem": "RuntimeError: there is no device"}
+
+    bridge.attach(WebUI(has_device=True), Plan(Path(), Path(), Path()), start=False)
+    assert bridge._answer("free_memory") == {"freed": True}
 
 
 def test_the_installation_is_shown_and_its_failure_told_with_its_last_lines(

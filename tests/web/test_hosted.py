@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from tests.checkpoints import DEMO
 from ti_studio.folders import Folders
+from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.queue import Jobs
 from ti_studio.models.checkpoints import CheckpointInfo
@@ -24,6 +25,9 @@ from ti_studio.web.app import INSIDE, create_app
 from ti_studio.web.host_channel import HostChannel, HostSetup
 from ti_studio.web.hosted import News, SecretGuard, hosted_services
 from ti_studio.web.services import Services
+
+ENDED_BY_THEN = 20.0
+"""Seconds; what has not ended by then waits for ever."""
 
 
 class Host:
@@ -118,12 +122,42 @@ def test_the_demo_is_offered_beside_the_hosts_own_checkpoints_and_once(
     assert [info.path for info in txt2img.checkpoints()] == [DEMO]
 
 
+def finished(work: Callable[[], None]) -> bool:
+    """Tells whether work comes to its end; what never does is left in a thread that keeps nothing alive."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(ENDED_BY_THEN)
+    return not thread.is_alive()
+
+
+def test_a_host_that_others_reach_has_its_chosen_checkpoint_followed_too(
+    host: Host, setup: HostSetup, tiny_checkpoint: CheckpointInfo
+) -> None:
+    files = [str(DEMO), str(tiny_checkpoint.path)]
+    host.answers["checkpoints"] = {"files": files, "chosen": str(tiny_checkpoint.path)}
+    found: list[Path] = []
+
+    def ask(question: Callable[[Txt2ImgService], CheckpointInfo]) -> Callable[[], None]:
+        txt2img = hosted_services(replace(setup, network=True), host.channel).txt2img
+        return lambda: found.append(question(txt2img).path)
+
+    assert finished(ask(lambda txt2img: txt2img.find(str(DEMO))))
+    assert finished(ask(lambda txt2img: txt2img.checkpoint))
+    assert finished(ask(lambda txt2img: txt2img.checkpoints()[0]))
+    assert found == [DEMO, tiny_checkpoint.path, DEMO]
+
+
 def test_a_training_says_whether_the_host_freed_its_memory(
     host: Host, setup: HostSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_room = hosted_services(setup, host.channel).jobs._make_room
-    host.answers["free_memory"] = {}
-    assert make_room() == "The WebUI freed its memory for this training; its next picture loads the model again."
+    freed = "The WebUI freed its memory for this training; its next picture loads the model again."
+    host.answers["free_memory"] = {"freed": True}
+    assert make_room() == freed
+    host.answers["free_memory"] = {"freed": False}
+    assert make_room() is None
+    host.answers["free_memory"] = {}  # of a bridge from before an update
+    assert make_room() == freed
 
     host.answers["free_memory"] = {"problem": "RuntimeError: no device"}
     assert make_room() == "The WebUI did not free its memory for this training: RuntimeError: no device."

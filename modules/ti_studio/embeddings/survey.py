@@ -15,6 +15,7 @@ from ti_studio.embeddings.names import displayed
 from ti_studio.embeddings.pictures import PICTURE_ENDINGS
 from ti_studio.embeddings.verdicts import EntryMaker, Verdict, brief, unnameable, verdict_of
 from ti_studio.embeddings.walk import FileState, FoundFile, Walked, Walker, state_of
+from ti_studio.watchdog import sign_of_life
 
 CLOCK_TICK_NS = 20_000_000
 """File systems tell times no finer than this: a file this young may change again without its times changing."""
@@ -72,6 +73,7 @@ class Survey:
         settled: dict[str, FoundFile] = {}
         parts = _Parts(so_far)
         for relative in names:
+            sign_of_life()  # there may be thousands, far away
             parts.tell_of(entries)
             found, known = walked.files[relative], records.get(relative)
             # The walker gives the same object again where nothing has changed.

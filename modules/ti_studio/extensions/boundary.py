@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from ti_studio.watchdog import long_work
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -56,7 +58,8 @@ class Boundary:
         """
         token = self._running.set(owner)
         try:
-            return work()
+            with long_work():  # an extension's affair
+                return work()
         except (Exception, SystemExit) as error:
             logger.error("Extension %s: %s failed", owner.extension, doing, exc_info=error)
             self._add(self._problems, owner.extension, f"{doing} failed: {explained(error, owner.folder)}")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ti_studio.errors import Conflict, StudioError
 from ti_studio.folders import TEMPORARY_PREFIX
+from ti_studio.watchdog import long_work
 
 GIT_SECONDS = 10
 CLONE_SECONDS = 600
@@ -105,16 +106,17 @@ def _run(arguments: list[str], seconds: int) -> str:
     """Runs git, which must ask nobody for a password, and start nothing that an address or a repository names."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES)}
     try:
-        result = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false", *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
+        with long_work():  # no longer than it says
+            result = subprocess.run(
+                ["git", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false", *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=seconds,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         raise InstallFailed(f"git took longer than {seconds} s and was ended. Nothing was changed.") from error
     if result.returncode:

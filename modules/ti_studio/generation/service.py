@@ -22,6 +22,7 @@ from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.saving import Saving, Watcher
 from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint, list_checkpoints
+from ti_studio.watchdog import Turn, long_work
 
 if TYPE_CHECKING:
     from ti_studio.generation.painter import Painter
@@ -40,7 +41,7 @@ class Txt2ImgService:
         self._own = self._wanted = checkpoint
         self._watcher = watcher or Watcher()
         self._painter: Painter | None = None
-        self._busy = threading.Lock()
+        self._busy = Turn()
         self._activity: Activity | None = None
         self._interrupted = threading.Event()
         self._skipped = threading.Event()
@@ -168,9 +169,10 @@ class Txt2ImgService:
             self._activity = None
 
     def _events(self, request: GenerateRequest, info: CheckpointInfo) -> Iterator[PaintingEvent]:
-        yield from self._load(info)
-        assert self._painter is not None
-        yield from self._painter.paint(request, _seeds(request), self._library, self._should_stop)
+        with long_work():
+            yield from self._load(info)
+            assert self._painter is not None
+            yield from self._painter.paint(request, _seeds(request), self._library, self._should_stop)
 
     def _should_stop(self) -> bool:
         """Asked between two steps. A skip is wanted once, and ends one batch."""

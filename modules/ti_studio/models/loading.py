@@ -21,6 +21,7 @@ from ti_studio.models.hardware import Hardware
 from ti_studio.models.quickening import quicken
 from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
+from ti_studio.watchdog import long_work
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
@@ -105,7 +106,7 @@ def load(info: CheckpointInfo, hardware: Hardware) -> Model:
 
 def load_as_it_is(info: CheckpointInfo, hardware: Hardware) -> Model:
     """Loads as `load` does, and leaves the models as diffusers and transformers make them."""
-    with _naming("checkpoint", info.path):
+    with long_work(), _naming("checkpoint", info.path):
         return _load_file(info, hardware) if info.path.is_file() else _load_folder(info, hardware)
 
 
@@ -134,16 +135,17 @@ def load_encoders(info: CheckpointInfo, hardware: Hardware) -> tuple[TextEncoder
     Raises:
         CheckpointNotLoaded: as `load`.
     """
-    if info.path.is_file():
-        file = SingleFile(info)
+    with long_work():
+        if info.path.is_file():
+            file, tokenizer = SingleFile(info), shared_tokenizer_folder()
+            return tuple(
+                _text_encoder(info, key, _frozen(file.encoder(key, hardware.dtype), hardware), tokenizer)
+                for key in info.family.encoders
+            )
         return tuple(
-            _text_encoder(info, key, _frozen(file.encoder(key, hardware.dtype), hardware), shared_tokenizer_folder())
-            for key in info.family.encoders
+            _load_encoder(info, key, folder, hardware)
+            for key, folder in zip(info.family.encoders, ENCODER_PARTS, strict=False)
         )
-    return tuple(
-        _load_encoder(info, key, folder, hardware)
-        for key, folder in zip(info.family.encoders, ENCODER_PARTS, strict=False)
-    )
 
 
 def _load_file(info: CheckpointInfo, hardware: Hardware) -> Model:

@@ -18,6 +18,7 @@ from ti_studio.training.buckets import Size, bucket_of
 from ti_studio.training.caption_metadata import caption_for, read_caption_metadata
 from ti_studio.training.captions import BadCaption, read_caption
 from ti_studio.training.dataset_options import DatasetFolder
+from ti_studio.watchdog import sign_of_life
 
 SMALLEST_SHARE = 4
 """A picture whose shorter side is below this part of the training size is too small: enlarging it teaches blur."""
@@ -121,6 +122,7 @@ def scan_dataset(folder: Path, size: Size, options: DatasetFolder | None = None)
     beside = {".txt", ".npz", options.caption_extension.lower()}
     pictures = {path.stem for path in files if path.suffix.lower() not in beside}
     for path in files:
+        sign_of_life()  # there may be thousands, far away
         if path == listed or (path.suffix.lower() in beside and path.stem in pictures):
             continue
         try:

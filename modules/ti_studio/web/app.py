@@ -42,6 +42,7 @@ from ti_studio.web.services import Services
 from ti_studio.web.tools_routes import tools_routes
 from ti_studio.web.turns import Turns
 from ti_studio.web.unmatched import Unmatched
+from ti_studio.web.watching import Watchdog
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 INSIDE = '<meta name="ti-host" content="webui">'
@@ -81,6 +82,7 @@ def create_app(
         generate_unique_id_function=operation_id,
         responses={status: {"model": ErrorView} for status in (400, 401, 403, 422)},
     )
+    app.add_middleware(Watchdog)
     app.add_middleware(Guard, accounts=accounts, hosts=list(hosts), api_accounts=list(api_auth))
     answer_errors(app)
     assets, files = Assets.shipped(), ExtensionFiles(tuple(extensions.active))

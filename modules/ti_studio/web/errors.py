@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from ti_studio.errors import StudioError
+from ti_studio.watchdog import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(StudioError)
     def expected(request: Request, error: StudioError) -> JSONResponse:
-        return _answer(request, error, str(error), error.status)
+        return answer_to(request, error)
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -65,6 +66,11 @@ def a1111_error(kind: str, detail: str) -> dict[str, str]:
     return {"error": kind, "detail": detail, "body": "", "errors": detail}
 
 
+def answer_to(request: Request, error: StudioError) -> JSONResponse:
+    """Returns an error as the answer to a request that no route answers."""
+    return _answer(request, error, str(error), error.status)
+
+
 def _answer(request: Request, error: Exception, detail: str, status: int) -> JSONResponse:
     a1111 = request.url.path.startswith("/sdapi/")
     body = a1111_error(type(error).__name__, detail) if a1111 else {"detail": detail}
@@ -77,19 +83,21 @@ def _sendable(body: dict[str, str]) -> dict[str, str]:
 
 
 def shows_errors(handler: Handler) -> Handler:
-    """Makes a Gradio handler, plain or streaming, show its errors on the page, as text and never as markup."""
+    """Makes a Gradio handler, plain or streaming, show its errors on the page, as text and never as markup. One that
+    does not go on is an error too."""
+    name = f"The page's handler {getattr(handler, '__qualname__', handler)}"
 
     @functools.wraps(handler)
     def plain(*values: Any) -> Any:
         try:
-            return handler(*values)
+            return Watch(name).run(functools.partial(handler, *values))
         except Exception as error:
             raise _shown(error) from error
 
     @functools.wraps(handler)
     def streaming(*values: Any) -> Iterator[Any]:
         try:
-            yield from handler(*values)
+            yield from Watch(name).each(handler(*values))
         except Exception as error:
             raise _shown(error) from error
 

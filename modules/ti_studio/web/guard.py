@@ -56,7 +56,7 @@ class Guard:
             expected = ", ".join(sorted(self.hosts))
             found = f"This server is not called {request.url.hostname!r}; expected one of {expected}."
             return _refuse(400, found, request)
-        if not (request.url.path.startswith(PREFIXES) or _is_extensions(request)):
+        if not (request.url.path.startswith(PREFIXES) or is_extensions(request)):
             return None
         if request.method not in SAFE_METHODS and not _from_own_site(request):
             return _refuse(403, "Another site's page asked for this; only the studio's own page may.", request)
@@ -97,8 +97,8 @@ def _from_own_site(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
-def _is_extensions(request: Request) -> bool:
-    """Extensions add routes of any name; `create_app` leaves them in the state."""
+def is_extensions(request: Request) -> bool:
+    """Tells whether an extension's route answers. They have any name; `create_app` leaves them in the state."""
     routes: list[BaseRoute] = getattr(request.scope["app"].state, "extension_routes", [])
     return any(route.matches(request.scope)[0] is not Match.NONE for route in routes)
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ti_studio.watchdog import long_work
+
 PARENT_LOOKS_SECONDS = 1.0
 
 
@@ -93,7 +95,8 @@ class HostChannel:
         self._answers[number] = answers
         self.tell(ask=what, id=number)
         try:
-            return answers.get(timeout=seconds)
+            with long_work():  # no longer than it says
+                return answers.get(timeout=seconds)
         except queue.Empty:
             return None
         finally:

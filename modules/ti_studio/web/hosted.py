@@ -17,7 +17,13 @@ from ti_studio.errors import StudioError
 from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
-from ti_studio.models.checkpoints import CheckpointInfo, find_candidates, identify, shipped_checkpoints
+from ti_studio.models.checkpoints import (
+    CheckpointInfo,
+    find_candidates,
+    find_checkpoint,
+    identify,
+    shipped_checkpoints,
+)
 from ti_studio.web.app import create_app
 from ti_studio.web.assets import Assets
 from ti_studio.web.host_channel import HostChannel, HostSetup
@@ -70,11 +76,14 @@ def hosted_services(setup: HostSetup, channel: HostChannel) -> Services:
     library = Library(folders.embeddings, folders.cache)
     txt2img = HostTxt2Img(folders, library, channel)
 
-    def make_room() -> str:
+    def make_room() -> str | None:
         txt2img.release()
         answer = channel.ask("free_memory", MEMORY_SECONDS)
         why = "it was busy" if answer is None else str(answer.get("problem") or "")
-        return NOT_FREED.format(why=why) if why else FREED
+        if why:
+            return NOT_FREED.format(why=why)
+        # A bridge that was loaded before an update says nothing of it.
+        return FREED if answer is None or answer.get("freed", True) else None
 
     return Services(folders, library, Jobs(folders, txt2img.find, make_room), txt2img)
 
@@ -127,6 +136,7 @@ class HostTxt2Img(Txt2ImgService):
         return super().checkpoint
 
     def _follow_host(self) -> None:
+        """Asks the WebUI, unless it was asked just now. Nothing that is done while `_asking` is held may come here."""
         with self._asking:
             if time.monotonic() - self._asked_at < SAME_CHECKPOINTS_SECONDS:
                 return
@@ -140,9 +150,12 @@ class HostTxt2Img(Txt2ImgService):
         chosen = answer.get("chosen")
         if chosen and chosen != self._chosen:
             self._chosen = chosen
-            # What the WebUI has loaded may be of a family that can't be trained.
+            path = str(Path(chosen).resolve())
+            # Not `select`, which asks what is offered: the WebUI offers what it has chosen. It may be of a family that
+            # can't be trained.
             with contextlib.suppress(StudioError, OSError):
-                self.select(str(Path(chosen).resolve()))
+                find_checkpoint(self._checkpoint_folder, path)
+                self._wanted = path
 
 
 class News:

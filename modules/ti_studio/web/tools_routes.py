@@ -2,7 +2,6 @@
 
 import io
 import json
-import threading
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from ti_studio.embeddings.sharing import undescribed
 from ti_studio.errors import Conflict, NotFound
 from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.models.inspection import beside_vocabulary, norms
+from ti_studio.watchdog import Turn
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.services import Services
 
@@ -152,7 +152,7 @@ class Merging(_Body):
 def tools_routes(services: Services) -> APIRouter:
     """Returns the routes."""
     router = APIRouter(prefix="/ti/tools", tags=["tools"])
-    library, loading = services.library, threading.Lock()
+    library, loading = services.library, Turn()
 
     @router.get("/embeddings")
     def find_embeddings(

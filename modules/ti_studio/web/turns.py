@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
+from ti_studio.watchdog import long_work
+
 Result = TypeVar("Result")
 
 
@@ -17,5 +19,9 @@ class Turns:
 
     async def take(self, work: Callable[[], Result]) -> Result:
         """Calls `work` in a thread when its turn has come, and returns what it returns."""
-        async with self._turn:
+        with long_work():  # another's; who has the turn loses it if it does not go on
+            await self._turn.acquire()
+        try:
             return await run_in_threadpool(work)
+        finally:
+            self._turn.release()

@@ -55,7 +55,7 @@ def webui() -> None:
         )
         initialize_util.setup_middleware(app)
         ui.setup_ui_api(app)
-        if cmd_opts.api and not sd_models.FORGE:
+        if cmd_opts.api:
             api.create_api(app)
         script_callbacks.app_started_callback(shared.demo, app)
         print("Startup time: ready", flush=True)

@@ -14,6 +14,7 @@ from ti_studio.jobs.job import ACTIVE, Job
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
 from ti_studio.training.request import TrainRequest
+from ti_studio.watchdog import sign_of_life
 from ti_studio.web.errors import sentences
 from ti_studio.web.sdapi.embeddings import InfoView
 from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
@@ -72,6 +73,7 @@ class Trainings:
             self._waited_for.add(job_id)
         try:
             while True:
+                sign_of_life()
                 job = await run_in_threadpool(self._jobs.get, job_id)
                 if job.status not in (*ACTIVE, JobStatus.QUEUED):
                     return job

@@ -1,11 +1,14 @@
-"""A1111's and reForge's database of embeddings."""
+"""A1111's and reForge's database of embeddings. Forge has the module too, and no database in it."""
 
-from modules.sd_models import EmbeddingDatabase
+from modules.textual_inversion import EmbeddingDatabase
+
+from modules import sd_models
 
 
 class StableDiffusionModelHijack:
     def __init__(self):
-        self.embedding_db = EmbeddingDatabase()
+        if not sd_models.FORGE:
+            self.embedding_db = EmbeddingDatabase()
 
 
 model_hijack = StableDiffusionModelHijack()

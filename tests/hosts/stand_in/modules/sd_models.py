@@ -2,6 +2,7 @@
 
 import os
 from importlib import import_module
+from types import SimpleNamespace
 
 import gradio
 
@@ -19,25 +20,14 @@ class CheckpointInfo:
         self.title = os.path.basename(filename)
 
 
-class EmbeddingDatabase:
-    def __init__(self):
-        self.word_embeddings = {}
-        self.reloads = 0
-
-    def load_textual_inversion_embeddings(self, force_reload=False, sync_with_sd_model=True):
-        if not (force_reload or FORGE):
-            return
-        self.reloads += 1
-        folder = shared.cmd_opts.embeddings_dir
-        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-        self.word_embeddings = {
-            os.path.splitext(name)[0]: name for name in names if name.endswith((".safetensors", ".pt"))
-        }
-
-
 class Engine:
     def __init__(self):
-        self.embeddings = EmbeddingDatabase()
+        self.embeddings = import_module("backend.textual_inversion").EmbeddingDatabase()
+
+
+class TextEncoder:
+    def encode_embedding_init_text(self, init_text, nvpt):
+        return init_text
 
 
 class Model:
@@ -46,6 +36,11 @@ class Model:
         self.device = "cuda"
         if FORGE:
             self.text_processing_engine = Engine()
+        else:
+            self.cond_stage_model = TextEncoder()
+
+    def parameters(self):
+        yield SimpleNamespace(device=SimpleNamespace(type=self.device))
 
 
 class FakeInitialModel:
@@ -83,7 +78,7 @@ def select_checkpoint():
 
 def load_model():
     model_data.sd_model = Model(select_checkpoint())
-    database().load_textual_inversion_embeddings(force_reload=True)
+    database().load_textual_inversion_embeddings(**({} if FORGE else {"force_reload": True}))
 
 
 def database():

@@ -4,7 +4,23 @@ import os
 
 import gradio as gr
 
-from modules import call_queue, script_callbacks, scripts, sd_models, shared
+from modules import call_queue, processing, script_callbacks, scripts, sd_models, shared
+from modules import ui_extra_networks_textual_inversion as cards
+
+
+def conditionings(prompt, negative_prompt):
+    """Encodes for a picture of two passes; fails, as A1111 does, where the model is not on the device."""
+    with call_queue.queue_lock:
+        p = processing.StableDiffusionProcessingTxt2Img(prompt, negative_prompt)
+        scripts.before_process(p)
+        if sd_models.FORGE:
+            sd_models.memory_management.load_models_gpu([sd_models.model_data.sd_model])
+        if sd_models.model_data.sd_model.device != "cuda":
+            raise gr.Error("Expected all tensors to be on the same device")
+        p.setup_conds()
+        p.calculate_hr_conds()
+        return {"c": p.c, "uc": p.uc, "hr_c": p.hr_c, "hr_uc": p.hr_uc}
+
 
 FOOTER = """
 <div><a href="#">API</a> • <a href="#">Github</a> • <a href="#">Gradio</a> • <a href="#">Startup profile</a></div>
@@ -14,15 +30,7 @@ FOOTER = """
 
 
 def txt2img(prompt, negative_prompt):
-    """Tells which words the prompt knows; fails, as A1111 does, where the model is not on the device."""
-    with call_queue.queue_lock:
-        scripts.before_process(prompt)
-        if sd_models.FORGE:
-            sd_models.memory_management.loaded = True
-        if sd_models.model_data.sd_model.device != "cuda":
-            raise gr.Error("Expected all tensors to be on the same device")
-        known = sd_models.database().word_embeddings
-        return f"used: {', '.join(word for word in known if word in prompt.split())}"
+    return f"used: {', '.join(conditionings(prompt, negative_prompt)['c'])}"
 
 
 def create_ui():
@@ -62,8 +70,9 @@ def setup_ui_api(app):
         model, database = sd_models.model_data.sd_model, sd_models.database()
         memory = {"device": model.device}
         if sd_models.FORGE:
-            memory = {"device": "cuda" if sd_models.memory_management.loaded else "cpu"}
+            memory = {"device": "cuda" if sd_models.memory_management.current_loaded_models else "cpu"}
         words = sorted(database.word_embeddings)
-        return {"pid": os.getpid(), "words": words, "reloads": database.reloads, **memory}
+        return {"pid": os.getpid(), "words": words, "reloads": database.reloads, "cards": cards.list_items(), **memory}
 
     app.add_api_route("/stand-in/state", state, methods=["GET"])
+    app.add_api_route("/stand-in/txt2img", conditionings, methods=["GET"])
