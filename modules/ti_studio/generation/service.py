@@ -87,7 +87,7 @@ class Txt2ImgService:
             NoCheckpoint, UnknownCheckpoint, BrokenFile: it can't be used.
         """
         wanted = wanted or self._own
-        anywhere = self._folders.dataset_root is None or wanted in self._offered()
+        anywhere = not self._folders.are_guarded or wanted in self._offered()
         return find_checkpoint(self._folders.checkpoints, wanted, anywhere=anywhere)
 
     def _offered(self) -> set[str | None]:

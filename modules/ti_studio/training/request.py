@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
+from ti_studio.path_fields import CheckpointPath, EmbeddingPath, MainDatasetPath, NewName, TemplatePath, VaePath
 from ti_studio.training.dataset_options import DatasetFolder, DatasetOptions, Side
 from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.options import LearningOptions
@@ -17,13 +18,13 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """One training of one embedding, with A1111's field names where A1111 has the field; the options of how it learns
     are in `options.py`, those of the pictures in `dataset_options.py`."""
 
-    name: str
+    name: NewName
     """The word to teach. It becomes the file's name in `embeddings/`, and that name is what prompts use."""
 
     initialization_text: str = "*"
     """What the word means before the first step: the class of thing it is, such as `dog` or `oil painting`."""
 
-    initialization_file: str = ""
+    initialization_file: EmbeddingPath = ""
     """An embedding file to start from instead of the initialization text, by its name in the embeddings folder or its
     path. It must have as many vectors."""
 
@@ -38,7 +39,7 @@ class TrainRequest(LearningOptions, DatasetOptions):
     overwrite: bool = False
     """Replace an embedding of this name. Without it a taken name is refused, and nothing changes."""
 
-    dataset_directory: str = ""
+    dataset_directory: MainDatasetPath = ""
     """The folder of pictures. A `.txt` file beside a picture is its caption; else its file name is."""
 
     folders: tuple[DatasetFolder, ...] = ()
@@ -48,7 +49,7 @@ class TrainRequest(LearningOptions, DatasetOptions):
     captions_are_prompts: bool = False
     """Use no template: each caption is the whole prompt, and must hold the word (as in sd-scripts)."""
 
-    template: str = "subject_filewords.txt"
+    template: TemplatePath = "subject_filewords.txt"
     """Prompt templates, one a line, with `[name]` and `[filewords]`: a file in `textual_inversion_templates/`, or a
     path."""
 
@@ -118,11 +119,11 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """Everything random follows from it: the same request with the same seed gives the same embedding on the same
     machine."""
 
-    checkpoint: str | None = None
+    checkpoint: CheckpointPath | None = None
     """The checkpoint's title or path; None is the first one found, which is the demo checkpoint on a fresh
     installation."""
 
-    vae: str = ""
+    vae: VaePath = ""
     """Another VAE than the checkpoint's, which encodes the pictures and paints the previews: a file or diffusers folder
     in `models/VAE`, or a path. Empty takes the checkpoint's."""
 

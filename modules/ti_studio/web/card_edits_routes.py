@@ -11,6 +11,8 @@ from ti_studio.embeddings.cards import MAX_WEIGHT
 from ti_studio.embeddings.shelf import Shelf
 from ti_studio.embeddings.thumbnails import MAX_BYTES, BadPicture, preview_png
 from ti_studio.embeddings.trash import Trashed
+from ti_studio.path_fields import EmbeddingPath
+from ti_studio.path_fields import NewName as NewFileName
 from ti_studio.web.embeddings_routes import EmbeddingDetails, described
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.services import Services
@@ -50,13 +52,13 @@ class CardChangeBody(_Body):
 class NewName(_Body):
     """The name that an embedding is to have."""
 
-    name: Annotated[str, Field(max_length=1000)]
+    name: Annotated[NewFileName, Field(max_length=1000)]
 
 
 class NewFolder(_Body):
     """The folder that an embedding is to lie in."""
 
-    folder: Annotated[str, Field(max_length=4096)]
+    folder: Annotated[EmbeddingPath, Field(max_length=4096)]
     """Inside the embeddings folder, with `/` between the parts; empty for the folder itself. It is made where it is
     missing."""
 
@@ -64,7 +66,7 @@ class NewFolder(_Body):
 class CopyName(_Body):
     """What a copy is to be called."""
 
-    name: Annotated[str, Field(max_length=1000)] | None = None
+    name: Annotated[NewFileName, Field(max_length=1000)] | None = None
     """None adds a number to the name of what is copied."""
 
 

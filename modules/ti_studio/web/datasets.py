@@ -14,6 +14,7 @@ from ti_studio.embeddings.names import check_name
 from ti_studio.embeddings.pictures import known_formats
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, inside
+from ti_studio.jobs.request_paths import Gate
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.pieces import AT_ONCE, live_text
 
@@ -107,7 +108,7 @@ def describe_dataset(
     from ti_studio.training.dataset import scan_dataset  # noqa: PLC0415 - imports torch: the page is up before
 
     try:
-        dataset = scan_dataset(dataset_folder(folders, directory), size)
+        dataset = scan_dataset(Gate(folders).dataset(directory), size)
     except StudioError as error:
         return {"text": "", "problems": [str(error)]}, []
     thumbnails = [(thumbnail(sample.path), sample.caption) for sample in dataset.samples[:MOST_THUMBNAILS]]
@@ -119,17 +120,6 @@ def describe_dataset(
 
 def _counted(count: int, thing: str) -> str:
     return f"1 {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def dataset_folder(folders: Folders, directory: str) -> Path:
-    """Returns the folder that a request's `dataset_directory` means.
-
-    Raises:
-        OutsideFolder: the server only lets folders below another one be used.
-    """
-    if folders.dataset_root is not None:
-        return inside(folders.dataset_root, directory)
-    return (folders.data / Path(directory).expanduser()).resolve()
 
 
 def thumbnail(path: Path) -> Image.Image | None:

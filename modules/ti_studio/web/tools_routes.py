@@ -23,6 +23,7 @@ from ti_studio.embeddings.names import check_name, displayed
 from ti_studio.errors import Conflict, NotFound
 from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.models.inspection import beside_vocabulary, norms
+from ti_studio.path_fields import NewName
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.services import Services
 
@@ -30,7 +31,7 @@ MOST_FOUND = 20
 MOST_MERGED = 50
 
 Identity = Annotated[str, Field(max_length=100)]
-Name = Annotated[str, Field(max_length=1000)]
+Name = Annotated[NewName, Field(max_length=1000)]
 ErrorAnswers = dict[int | str, dict[str, Any]]
 _REFUSED: ErrorAnswers = {status: {"model": ErrorView} for status in (404, 422)}
 _NOT_WRITTEN: ErrorAnswers = {**_REFUSED, 409: {"model": ErrorView}, 507: {"model": ErrorView}}
