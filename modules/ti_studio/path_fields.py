@@ -1,6 +1,6 @@
 """The types of those fields of requests that name a file or folder. A field of such a type says where it may lead;
-`jobs.request_paths.Gate` is what lets it through, and tests/web/test_paths_in_requests.py knows every field that is none.
-Imports no torch.
+`jobs.request_paths.Gate` is what lets it through, and tests/web/test_paths_in_requests.py knows every field that is
+none. Imports no torch.
 """
 
 from collections.abc import Iterator

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 
 from tests.web.conftest import Client
 from ti_studio.embeddings.library import Library
@@ -114,9 +115,9 @@ def test_every_text_of_every_request_says_where_it_leads_or_is_known_to_lead_now
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A file outside of everything, with a line that nobody is to see."""
+    """A file outside of everything, with a line that nobody is to see, although it could be a template."""
     path = tmp_path / "shadow.txt"
-    path.write_text(f"{SECRET}\n")
+    path.write_text(f"{SECRET} [name]\n")
     return path
 
 
@@ -172,7 +173,7 @@ def test_no_path_of_a_training_leads_out_and_no_answer_says_what_is_there(
     root = guarded.folders.dataset_root
     assert root is not None
     (root / "pictures").mkdir()
-    (root / "pictures" / "a.png").write_bytes(b"no picture")
+    Image.new("RGB", (128, 128), "red").save(root / "pictures" / "a.png")
     for path, field in itertools.product(ways_to(secret, root), TRAINING):
         body = {"name": "zzzz", "dataset_directory": "pictures", **field(path)}
         answer = studio.post("/ti/jobs", content=json.dumps(body), headers={"Content-Type": "application/json"})

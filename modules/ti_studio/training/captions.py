@@ -132,9 +132,7 @@ def _inside_one_of(folders: Sequence[Path], wanted: str) -> list[Path]:
         with suppress(OutsideFolder):
             found.append(inside(folder, wanted))
     if not found:
-        raise OutsideFolder(
-            f"The prompt template {wanted!r} leads out of {folders[0]}; expected the name of one there."
-        )
+        raise OutsideFolder(f"The prompt template {wanted!r} leads out of {folders[0]}; expected a name.")
     return found
 
 
