@@ -27,7 +27,7 @@ class Gate:
         self._folders = folders
         self._ways: Mapping[Place, Callable[[str], Path]] = {
             Place.DATASETS: self.dataset,
-            Place.EMBEDDINGS: lambda text: self._below(folders.embeddings, text),
+            Place.EMBEDDINGS: self._embedding,
             Place.VAES: self._vae,
             Place.TEMPLATES: lambda text: find_template(folders.templates, text, anywhere=not folders.are_guarded),
             Place.CHECKPOINTS: _possible,  # the service that offers checkpoints knows which
@@ -38,7 +38,7 @@ class Gate:
         """Returns the request with absolute paths in it, its parts likewise.
 
         Raises:
-            NotFound: there is no such VAE or template, or a path is none.
+            NotFound: there is no such VAE, embedding or template, or a path is none.
             OutsideFolder: a path leads where the server does not let it.
             BadName: a new name is none for a file.
         """
@@ -77,6 +77,12 @@ class Gate:
             OutsideFolder: it lies somewhere that the server does not let others see.
         """
         return self._ways[Place.TEMPLATES](text)
+
+    def _embedding(self, text: str) -> Path:
+        path = self._below(self._folders.embeddings, text)
+        if not path.is_file():
+            raise NotFound(f"There is no embedding file {path}, which the training was to start from.")
+        return path
 
     def _vae(self, text: str) -> Path:
         home = self._folders.checkpoints.parent / "VAE"
