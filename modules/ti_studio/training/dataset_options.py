@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ti_studio.path_fields import DatasetFolderPath
+from ti_studio.training.text_limit import MOST_CHARACTERS
 
 Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -16,7 +17,9 @@ class DatasetOptions(BaseModel):
     """The options that a whole training has, and that each of several folders may have otherwise. The names are those
     of sd-scripts where it has the option."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, str_max_length=MOST_CHARACTERS
+    )
 
     flip: bool = False
     """Also learn from mirrored pictures. Not for faces with a parting, letters, or anything else that has a side."""

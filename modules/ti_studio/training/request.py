@@ -32,7 +32,7 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """Rows of the embedding, and prompt positions the word takes. More rows learn more, and leave less room and less
     say for the rest of the prompt. 1 to 4 is usual; 75 fill a whole chunk."""
 
-    more_words: tuple[TaughtWord, ...] = ()
+    more_words: tuple[TaughtWord, ...] = Field(default=(), max_length=100)
     """Words to teach together with this one, from the same pictures; each becomes a file of its own. Captions name
     them, or a folder says that its pictures are of one."""
 
@@ -42,7 +42,7 @@ class TrainRequest(LearningOptions, DatasetOptions):
     dataset_directory: MainDatasetPath = ""
     """The folder of pictures. A `.txt` file beside a picture is its caption; else its file name is."""
 
-    folders: tuple[DatasetFolder, ...] = ()
+    folders: tuple[DatasetFolder, ...] = Field(default=(), max_length=1000)
     """Several folders instead of the one, each with options of its own; what a folder does not say is as in the
     training."""
 
@@ -101,7 +101,10 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """Steps between preview pictures; 0 makes none."""
 
     preview_prompts: tuple[str, ...] = Field(
-        default=("a photo of [name]",), min_length=1, validation_alias=AliasChoices("preview_prompts", "preview_prompt")
+        default=("a photo of [name]",),
+        min_length=1,
+        max_length=100,
+        validation_alias=AliasChoices("preview_prompts", "preview_prompt"),
     )
     """What previews show, one prompt a line; `[name]` stands for the word. The seeds are the same for each prompt and
     each time, so that pictures compare."""

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ti_studio.path_fields import EmbeddingPath, NewName
+from ti_studio.training.text_limit import MOST_CHARACTERS
 
 
 class TaughtWord(BaseModel):
@@ -14,7 +15,9 @@ class TaughtWord(BaseModel):
     behind the name may be left out.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, str_max_length=MOST_CHARACTERS
+    )
 
     name: NewName
     """The word, and its file's name in `embeddings/`."""

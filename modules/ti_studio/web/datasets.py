@@ -14,9 +14,11 @@ from ti_studio.embeddings.names import check_name
 from ti_studio.embeddings.pictures import known_formats
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, inside
+from ti_studio.jobs.queue import DiskFull
 from ti_studio.jobs.request_paths import Gate
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.pieces import AT_ONCE, live_text
+from ti_studio.web.uploads import LEAST_FREE
 
 MOST_THUMBNAILS = 12
 THUMBNAIL_SIDE = 160
@@ -139,10 +141,14 @@ def keep_pictures(folders: Folders, word: str, files: list[Path]) -> Path:
 
     Raises:
         BadName: the word can't be a folder's name.
+        DiskFull: there is no room for them.
     """
     check_name(word)
     folder = inside(folders.dataset_root or folders.outputs / "datasets", word)
     folder.mkdir(parents=True, exist_ok=True)
+    wanted = sum(file.stat().st_size for file in files) + LEAST_FREE
+    if (free := shutil.disk_usage(folder).free) < wanted:
+        raise DiskFull(f"The disk of {folder} has {free // 2**20:,} MB left; the pictures want {wanted // 2**20:,} MB.")
     for file in files:
         shutil.copyfile(file, inside(folder, file.name))
     return folder

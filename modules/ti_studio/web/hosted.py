@@ -23,6 +23,7 @@ from ti_studio.web.assets import Assets
 from ti_studio.web.host_channel import HostChannel, HostSetup
 from ti_studio.web.running import Server, listen, tending
 from ti_studio.web.services import Services
+from ti_studio.web.uploads import Uploads
 
 SECRET_HEADER = "x-ti-studio-secret"
 MEMORY_SECONDS = 30.0
@@ -76,7 +77,7 @@ def hosted_services(setup: HostSetup, channel: HostChannel) -> Services:
         why = "it was busy" if answer is None else str(answer.get("problem") or "")
         return NOT_FREED.format(why=why) if why else FREED
 
-    return Services(folders, library, Jobs(folders, txt2img.find, make_room), txt2img)
+    return Services(folders, library, Jobs(folders, txt2img.find, make_room), txt2img, Uploads.of(folders))
 
 
 class SecretGuard:

@@ -86,6 +86,7 @@ def painting_routes(services: Services, turns: Turns) -> APIRouter:
                 pictures=[PictureView.of(picture) for picture in canvas.pictures], notices=list(canvas.notices)
             )
 
+        txt2img.check(request)
         return await turns.take(painted)
 
     @router.get("/progress")
