@@ -24,6 +24,7 @@ from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.jobs.progress import JobStatus, Progress
 from ti_studio.jobs.request_paths import Gate
 from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
+from ti_studio.prompts.limits import PromptLimits
 from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import scan_folders
 from ti_studio.training.publishing import check_free
@@ -196,6 +197,8 @@ class Jobs:
         for name in request.vectors:
             check_free(name, self._folders.embeddings, overwrite=request.overwrite, job=job)
             check_not_held(name_lock(self._folders.embeddings, name), name)
+        for prompt in (*request.preview_prompts, request.preview_negative_prompt):
+            PromptLimits().check_text(prompt, "A preview prompt")
         info = self._find_checkpoint(request.checkpoint)
         template = self._gate.template(request.template)
         PromptTemplate.read(template)

@@ -11,6 +11,8 @@ from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.options import LearningOptions
 from ti_studio.training.taught_word import TaughtWord
 
+MOST_FOLDERS = 1000
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -42,7 +44,7 @@ class TrainRequest(LearningOptions, DatasetOptions):
     dataset_directory: MainDatasetPath = ""
     """The folder of pictures. A `.txt` file beside a picture is its caption; else its file name is."""
 
-    folders: tuple[DatasetFolder, ...] = Field(default=(), max_length=1000)
+    folders: tuple[DatasetFolder, ...] = Field(default=(), max_length=MOST_FOLDERS)
     """Several folders instead of the one, each with options of its own; what a folder does not say is as in the
     training."""
 
@@ -162,6 +164,8 @@ class TrainRequest(LearningOptions, DatasetOptions):
     def _folders_inherit(cls, values: Any) -> Any:
         """Gives each folder those of the training's options that it does not have itself."""
         if not isinstance(values, dict) or not isinstance(values.get("folders"), list | tuple):
+            return values
+        if len(values["folders"]) > MOST_FOLDERS:  # which is refused: nothing is made of them
             return values
         inherited = {name: values[name] for name in DatasetOptions.model_fields if name in values}
 

@@ -110,8 +110,8 @@ class Bodies:
             most = min(most, await run_in_threadpool(self._uploads.make_room, UPLOAD))
         watch = _Watch(path, most, self._patience, self._upload_turns if is_upload else self._turns)
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isascii() and announced.isdecimal() and int(announced[:20]) > most:
-            watch.refuse(413, _TOO_LONG.format(found=f"has {int(announced[:20]):,} bytes", most=most))
+        if announced.isascii() and announced.isdecimal() and int(announced) > most:
+            watch.refuse(413, _TOO_LONG.format(found=f"has {int(announced):,} bytes", most=most))
         try:
             await watch.run(self._app, scope, receive, send)
         finally:

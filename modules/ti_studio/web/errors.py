@@ -145,7 +145,7 @@ def _sentence(error: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, str):  # all of it would be as long again as what was sent
+    if isinstance(value, str | list | tuple):  # all of it would be longer again than what was sent
         value = value[: LONGEST_VALUE + 1]
     return _short_text("nothing" if value is None else repr(value))
 
