@@ -27,6 +27,7 @@ from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
 from ti_studio.prompts.limits import PromptLimits
 from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import scan_folders
+from ti_studio.training.optimizer_options import check_packages
 from ti_studio.training.publishing import check_free
 from ti_studio.training.request import TrainRequest
 
@@ -194,6 +195,8 @@ class Jobs:
         Raises:
             StudioError: something is wrong with it.
         """
+        if self._folders.are_guarded:
+            check_packages(request)
         for name in request.vectors:
             check_free(name, self._folders.embeddings, overwrite=request.overwrite, job=job)
             check_not_held(name_lock(self._folders.embeddings, name), name)

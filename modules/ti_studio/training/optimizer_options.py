@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ti_studio.errors import StudioError
 from ti_studio.training.text_limit import MOST_CHARACTERS
 
 OptimizerName = Literal[
@@ -28,6 +29,20 @@ Scheduler = Literal[
 Arguments = Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=100)]
 
 _CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+KNOWN_PACKAGES = (
+    *("torch.optim", "transformers.optimization", "bitsandbytes.optim", "dadaptation", "lion_pytorch", "prodigyopt"),
+    *("pytorch_optimizer", "schedulefree", "torch_optimizer"),
+)
+"""Where optimizers and schedulers are. A request of somebody else may name a class of these: importing any other module
+may do anything that is in it."""
+
+
+class UnknownPackage(StudioError):
+    """A class of a module that others than this machine's people may not have imported."""
+
+    status = 403
 
 
 class OptimizerOptions(BaseModel):
@@ -110,6 +125,20 @@ class OptimizerOptions(BaseModel):
         if self.lr_scheduler_args and self.lr_scheduler in get_args(Scheduler):
             raise ValueError(f"lr_scheduler_args are of a class; {self.lr_scheduler} has options of its own.")
         return self
+
+
+def check_packages(options: OptimizerOptions) -> None:
+    """Checks that no module is imported for a request but those that optimizers and schedulers are known to be in.
+
+    Raises:
+        UnknownPackage: one would be.
+    """
+    for what, name in (("optimizer", options.optimizer), ("scheduler", options.lr_scheduler)):
+        if "." in name and not name.startswith(tuple(f"{package}." for package in KNOWN_PACKAGES)):
+            raise UnknownPackage(
+                f"The {what} {name} is not one that a server takes from others than this machine's people; expected a "
+                f"short name, or a class of {', '.join(KNOWN_PACKAGES)}."
+            )
 
 
 def _known_or_a_class(name: str, what: str, known: tuple[str, ...]) -> str:

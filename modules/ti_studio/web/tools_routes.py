@@ -17,6 +17,7 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.entries import Entry, State
 from ti_studio.embeddings.export import Format, card_picture, export, exported
 from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.links import leads_away
 from ti_studio.embeddings.merging import Method, Mixture, merged
 from ti_studio.embeddings.metadata import REQUEST
 from ti_studio.embeddings.names import check_name, displayed
@@ -185,7 +186,7 @@ def tools_routes(services: Services) -> APIRouter:
         """Sends the embedding in another program's layout; diffusers' two files of an SDXL word come as a zip."""
         library.refresh()
         entry = library.by_id(embedding_id)
-        return _sent(exported(_renamed(library.load(entry), name), form, _picture_for(form, entry)))
+        return _sent(exported(_renamed(library.load(entry), name), form, _picture_for(form, entry, library.root)))
 
     @router.post("/convert", responses=_NOT_WRITTEN)
     def convert(conversion: Conversion) -> FoundEmbedding:
@@ -193,7 +194,9 @@ def tools_routes(services: Services) -> APIRouter:
         library.refresh()
         entry = library.by_id(conversion.embedding)
         embedding = _renamed(library.load(entry), conversion.name)
-        return FoundEmbedding.of(_written(services, embedding, conversion, _picture_for(conversion.form, entry)))
+        return FoundEmbedding.of(
+            _written(services, embedding, conversion, _picture_for(conversion.form, entry, library.root))
+        )
 
     @router.post("/merge", responses=_NOT_WRITTEN)
     def merge(merging: Merging) -> FoundEmbedding:
@@ -270,9 +273,12 @@ def _sent(files: dict[str, bytes]) -> Response:
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-def _picture_for(form: str, entry: Entry) -> Image.Image | None:
-    """Returns the preview of an embedding, where it is to be written as a card."""
-    return card_picture(entry.preview) if form == "png" and entry.preview else None
+def _picture_for(form: str, entry: Entry, root: Path) -> Image.Image | None:
+    """Returns the preview of an embedding, where it is to be written as a card and lies in the library."""
+    preview = entry.preview
+    if form != "png" or preview is None or leads_away(preview, root):
+        return None
+    return card_picture(preview)
 
 
 def _written(services: Services, embedding: Embedding, body: _Body, picture: Image.Image | None = None) -> Entry:
