@@ -5,17 +5,27 @@ import os
 import time
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
-from ti_studio.errors import StudioError
+from ti_studio.errors import NotFound, StudioError
 
 TEMPORARY_PREFIX = ".tmp-"
+MOST_CHARACTERS = 4096
+"""Of a path, on every system that the studio runs on."""
+_MOST_BYTES_OF_A_NAME = 255
+
+_SHOWN = 80
+"""Characters of a path that an error quotes."""
 
 
 class OutsideFolder(StudioError):
     """A path leads out of the folder that it has to stay in."""
 
     status = 403
+
+
+class ImpossiblePath(OutsideFolder):
+    """A text that no file's path can be."""
 
 
 class WriteFailed(StudioError):
@@ -57,6 +67,11 @@ class Folders:
         )
 
     @property
+    def are_guarded(self) -> bool:
+        """Whether requests reach these folders alone, because others than this machine's people may ask."""
+        return self.dataset_root is not None
+
+    @property
     def cache(self) -> Path:
         """Where things are kept that only spare time; all of it may be deleted."""
         return self.outputs / "cache"
@@ -77,14 +92,59 @@ def inside(root: Path, relative: str) -> Path:
     """Returns `root/relative` with links and `..` resolved.
 
     Raises:
-        OutsideFolder: the result is not below `root`, or can't be a path.
+        OutsideFolder: the result is not below `root`.
+        ImpossiblePath: it can't be a path.
     """
-    if "\0" in relative:
-        raise OutsideFolder(f"{relative!r} is no path: it has a null character in it.")
-    path = (root / relative).resolve()
-    if not path.is_relative_to(root.resolve()):
+    check_possible(relative)
+    # Windows would ask the other machine, with the user's password, before it could be told that the path leads out.
+    path = None if _is_on_another_machine(relative, root) else resolved(root / relative)
+    if path is None or not path.is_relative_to(resolved(root)):
         raise OutsideFolder(f"{relative!r} leads out of {root}; expected a path inside it.")
     return path
+
+
+def resolved(path: Path) -> Path:
+    """Returns the absolute path with links and `..` resolved; a loop of links stays as it is."""
+    return Path(os.path.realpath(path))  # before Python 3.13, `Path.resolve` raises an error of its own for loops
+
+
+def expanded(text: str) -> Path:
+    """Returns the path that a person means by a text, `~` being their own folder.
+
+    Raises:
+        ImpossiblePath: no file can have this path.
+        NotFound: it begins with the folder of a user that there is not.
+    """
+    check_possible(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise NotFound(f"{text!r} begins with the folder of a user that this machine does not know.") from error
+
+
+def check_possible(text: str) -> None:
+    """Checks that a text can be a path at all.
+
+    Raises:
+        ImpossiblePath: it has a null character or half a character in it, or it or a name in it is too long.
+    """
+    if "\0" in text:
+        raise ImpossiblePath(f"{text[:_SHOWN]!r} is no path: it has a null character in it.")
+    if len(text) > MOST_CHARACTERS:
+        raise ImpossiblePath(f"A path has {len(text):,} characters; expected {MOST_CHARACTERS:,} at most.")
+    try:
+        longest = max(map(len, os.fsencode(text).split(b"/")))
+    except UnicodeEncodeError as error:
+        raise ImpossiblePath(f"{text[:_SHOWN]!r} is no path: it has half a character in it.") from error
+    if longest > _MOST_BYTES_OF_A_NAME:
+        raise ImpossiblePath(f"A name in a path has {longest:,} bytes; expected {_MOST_BYTES_OF_A_NAME} at most.")
+
+
+def _is_on_another_machine(text: str, root: Path) -> bool:
+    """Tells whether Windows would look for a path on another machine than the root's, or past its own reading of
+    paths."""
+    drive = PureWindowsPath(text).drive.lower()
+    return drive.startswith("\\\\") and drive != PureWindowsPath(str(root)).drive.lower()
 
 
 def why_not_written(error: OSError) -> str:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_PORT = 7860
+PROMPT_CHARACTERS = 10_000
+PROMPT_CHUNKS = 64
+UPLOAD_GIGABYTES = 4
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class ServerOptions:
     gradio_auth: tuple[tuple[str, str], ...] = ()
     api_auth: tuple[tuple[str, str], ...] = ()
     dataset_root: Path | None = None
+    max_prompt_characters: int = PROMPT_CHARACTERS
+    max_prompt_chunks: int = PROMPT_CHUNKS
+    upload_quota: int = UPLOAD_GIGABYTES
     disable_all_extensions: bool = False
     disable_extra_extensions: bool = False
     enable_insecure_extension_access: bool = False
@@ -90,6 +96,29 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         "--ckpt", type=existing_path, metavar="PATH", help="the checkpoint to start with (default: the demo checkpoint)"
     )
 
+    limits = parser.add_argument_group("limits", "of what anybody may ask the server for")
+    limits.add_argument(
+        "--max-prompt-characters",
+        type=positive,
+        default=PROMPT_CHARACTERS,
+        metavar="N",
+        help="of a prompt (default: %(default)s)",
+    )
+    limits.add_argument(
+        "--max-prompt-chunks",
+        type=positive,
+        default=PROMPT_CHUNKS,
+        metavar="N",
+        help="of 75 tokens, that a prompt may have at any step (default: %(default)s)",
+    )
+    limits.add_argument(
+        "--upload-quota",
+        type=positive,
+        default=UPLOAD_GIGABYTES,
+        metavar="GB",
+        help="how much of what the page has uploaded may lie on the disk; it goes after a day (default: %(default)s)",
+    )
+
     extensions = parser.add_argument_group(
         "extensions", "folders in DATA/extensions, which are code; their own flags stand behind these"
     )
@@ -107,6 +136,13 @@ def port(text: str) -> int:
     """Reads a TCP port."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):  # noqa: PLR2004 - the last TCP port
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected a whole number from 1 to 65535")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """Reads a whole number above 0."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - fits anywhere
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
 
 

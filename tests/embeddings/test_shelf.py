@@ -225,7 +225,7 @@ def test_where_a_file_can_not_be_moved_none_is(
 def test_without_hard_links_nothing_is_written_over_either(
     library: Library, shelf: Shelf, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **_more: object) -> None:
         raise OSError(errno.EPERM, "not here")
 
     monkeypatch.setattr(os, "link", refuse)

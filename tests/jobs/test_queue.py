@@ -13,7 +13,7 @@ from ti_studio.embeddings.cards import preview_path
 from ti_studio.embeddings.files import read_embedding
 from ti_studio.embeddings.names import BadName
 from ti_studio.errors import Conflict, NotFound, StudioError
-from ti_studio.folders import Folders, OutsideFolder
+from ti_studio.folders import Folders, ImpossiblePath, OutsideFolder
 from ti_studio.jobs.job import ACTIVE, Job
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
@@ -207,7 +207,7 @@ def test_a_job_folder_that_somebody_broke_does_not_hide_the_others(jobs: Jobs, f
         ({"name": "con"}, BadName, "is a device on Windows"),
         ({"more_words": ("../evil",)}, BadName, "has . . in it|has / in it"),
         ({"dataset_directory": ""}, NotFound, "The dataset directory is empty"),
-        ({"dataset_directory": "a\0b"}, NotFound, "has a null character in it"),
+        ({"dataset_directory": "a\0b"}, ImpossiblePath, "has a null character in it"),
         ({"dataset_directory": "no/where"}, NotFound, "There is no folder .*no/where"),
         ({"template": "missing.txt"}, NotFound, "There is no prompt template 'missing.txt'"),
         ({"checkpoint": "dream"}, NotFound, "There is no checkpoint 'dream'"),

@@ -22,7 +22,7 @@ from ti_studio.folders import Folders
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.progress import Progress
 from ti_studio.jobs.queue import Jobs
-from ti_studio.jobs.request_paths import resolved
+from ti_studio.jobs.request_paths import Gate
 from ti_studio.models.checkpoints import CheckpointInfo, identify
 from ti_studio.training.request import TrainRequest
 
@@ -77,7 +77,7 @@ def trained(home: Path, tmp_path: Path, request: TrainRequest) -> JobFolder:
     """Trains as the server does, in a process of its own; returns the job's folder."""
     folders = Folders.under(tmp_path / "data", checkpoints=home / "models")
     info = replace(identify(home / "models" / "tiny"), title="tiny")
-    job = make_job(tmp_path / "data", info, home / "cats", resolved(request, folders))
+    job = make_job(tmp_path / "data", info, home / "cats", Gate(folders).passed(request))
     assert work_to_the_end(job).last == "finished", Progress(job.events_path).follow().reason
     return job
 

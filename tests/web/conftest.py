@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ti_studio.jobs.folder import JobFolder, JobPlace
 from ti_studio.jobs.queue import Jobs
 from ti_studio.training.request import TrainRequest
 from ti_studio.web.app import create_app
+from ti_studio.web.running import Server, listen
 from ti_studio.web.services import Services
 
 Client = Callable[..., TestClient]
@@ -103,3 +105,28 @@ def add_embedding(folders: Folders) -> Callable[..., Path]:
         return path
 
     return add
+
+
+@pytest.fixture
+def serving(services: Services) -> Iterator[Callable[..., int]]:
+    """Serves the studio on loopback, by the server's own protocol: `serving()` returns the port. What attacks it comes
+    over real sockets."""
+    servers: list[tuple[Server, threading.Thread]] = []
+
+    async def build(options: dict[str, Any]) -> FastAPI:
+        return create_app(services, **options)
+
+    def start(**options: Any) -> int:
+        listener = listen("127.0.0.1", 0, "")
+        began = threading.Event()
+        server = Server(asyncio.run(build(options)), began.set, services.txt2img.interrupt)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        assert began.wait(60)
+        return int(listener.getsockname()[1])
+
+    yield start
+    for server, thread in servers:
+        server.should_exit = True
+        thread.join(60)

@@ -120,7 +120,7 @@ def test_the_login_stands_before_the_routes_of_extensions(add: Callable[..., Non
     away = {"Origin": "https://elsewhere.example"}
     assert client.post("/greeter/hello", auth=("ann", "secret"), headers=away).status_code == 403
     assert client.post("/greeter/hello", auth=("ann", "secret")).json() == {"changed": True}
-    assert client.get("/greeter/nothing").status_code != 401
+    assert client.get("/greeter/nothing").status_code == 401
 
 
 def test_scripts_and_styles_are_served_and_nothing_else_of_an_extension(

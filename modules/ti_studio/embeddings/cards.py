@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ti_studio.embeddings.links import leads_away
+
 PREVIEW_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".jxl")
 TEXT_ENDINGS = (".json", ".txt", ".description.txt")
 SIDECAR_ENDINGS = (*TEXT_ENDINGS, *PREVIEW_ENDINGS, *(f".preview{ending}" for ending in PREVIEW_ENDINGS))
@@ -109,6 +111,9 @@ def read_json_object(path: Path, problems: list[str]) -> dict[str, object]:
 
 def _read_text(path: Path, problems: list[str]) -> str:
     if not os.path.isfile(path):  # unlike `Path.is_file` it says so of a name that is too long
+        return ""
+    if leads_away(path):
+        problems.append(f"{path.name} is a link to a file in another folder, which is not read")
         return ""
     try:
         with path.open("rb") as file:

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from ti_studio.embeddings.cards import SIDECAR_ENDINGS
 from ti_studio.embeddings.files import EMBEDDING_ENDINGS
+from ti_studio.embeddings.links import leads_away
 from ti_studio.errors import Conflict
 from ti_studio.folders import TEMPORARY_PREFIX, WriteFailed, why_not_written
 
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
+
+_THE_LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 
 Pair = tuple[Path, Path]
 """Where a file is, and where it is to be."""
@@ -97,7 +100,8 @@ def copy_files(pairs: Sequence[Pair]) -> None:
         for source, target in pairs:
             temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
             try:
-                shutil.copyfile(source, temporary)
+                # A link to a file elsewhere stays one: its content is not brought into the library.
+                shutil.copyfile(source, temporary, follow_symlinks=not leads_away(source))
                 _put(temporary, target)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -119,7 +123,7 @@ def _put(source: Path, target: Path) -> None:
         os.rename(source, target)  # upper and lower case are one here
         return
     try:
-        os.link(source, target)
+        os.link(source, target, **_THE_LINK_ITSELF)
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise

@@ -29,6 +29,7 @@ from ti_studio.embeddings.layouts import (
     to_a1111,
     to_safetensors,
 )
+from ti_studio.embeddings.links import pretends
 from ti_studio.embeddings.metadata import FAMILY, HASH, SPECIFICATION, STEP
 from ti_studio.embeddings.names import check_name, displayed
 from ti_studio.embeddings.onetrainer import has_outputs, to_onetrainer
@@ -159,6 +160,10 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """Opens a file of a known ending and gives its size with it."""
     if _ending(path) not in _READERS:
         raise UnreadableEmbedding(f"ends in {path.suffix!r}; expected {', '.join(_READERS)}")
+    if pretends(path, _READERS):
+        raise UnreadableEmbedding(
+            f"is a link to a file of another kind, which was not opened; expected {', '.join(_READERS)}"
+        )
     # Without waiting: a named pipe would keep the reader for ever.
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     about = os.fstat(opened)

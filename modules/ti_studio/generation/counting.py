@@ -9,6 +9,7 @@ from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.words import WordBook
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.prompts.chunks import CHUNK_TOKENS
+from ti_studio.prompts.limits import PromptLimits
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,21 @@ class TokenCount:
 class TokenCounter:
     """Counts tokens as the loaded checkpoint would, embeddings at their number of vectors."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, limits: PromptLimits) -> None:
+        """Counts with the words of a library; `limits` says how many characters it looks at."""
         self._library = library
+        self._limits = limits
         self._words: WordBook | None = None
         self._lock = threading.Lock()
 
     def count(self, request: GenerateRequest, info: CheckpointInfo) -> tuple[TokenCount, TokenCount]:
-        """Returns the counts of a request's prompt and negative prompt."""
+        """Returns the counts of a request's prompt and negative prompt.
+
+        Raises:
+            PromptTooLong: one has too many characters. More chunks than may be painted are counted.
+        """
+        for text in (request.prompt, request.negative_prompt):
+            self._limits.check_text(text)
         with self._lock:
             self._library.refresh()
             positive, negative = self._word_book().open(self._library, info).read(request)

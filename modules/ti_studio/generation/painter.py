@@ -23,6 +23,7 @@ from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import Model, load
 from ti_studio.prompts.chunks import Word
 from ti_studio.prompts.layers import Layer
+from ti_studio.prompts.limits import PromptLimits
 
 PICTURES_AT_ONCE = 4
 """Pictures denoised in one batch."""
@@ -31,9 +32,10 @@ PICTURES_AT_ONCE = 4
 class Painter:
     """A loaded checkpoint and its prompt encoder."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, limits: PromptLimits | None = None) -> None:
+        """Takes the model, and how long a prompt may be; None: as long as one likes."""
         self.model = model
-        self._prompts = PromptEncoder(model)
+        self._prompts = PromptEncoder(model, limits)
         self._words = WordBook(self._prompts)
 
     def paint(
@@ -128,9 +130,9 @@ class Painter:
                     yield made, next(unnamed)
 
 
-def load_painter(info: CheckpointInfo) -> Painter:
+def load_painter(info: CheckpointInfo, limits: PromptLimits) -> Painter:
     """Loads a checkpoint onto the automatic hardware."""
-    return Painter(load(info, hardware_for(info)))
+    return Painter(load(info, hardware_for(info)), limits)
 
 
 def return_memory() -> None:

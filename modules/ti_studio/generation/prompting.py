@@ -6,13 +6,14 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.generation.reading import PromptLexer, TokenizedPrompt
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import Conditioning, ConditioningCache
+from ti_studio.prompts.limits import PromptLimits
 
 
 class PromptEncoder(PromptLexer):
     """Reads and encodes prompts for a loaded checkpoint, and remembers what it encoded."""
 
-    def __init__(self, model: Model) -> None:
-        super().__init__(model.encoders[0].tokenizer)
+    def __init__(self, model: Model, limits: PromptLimits | None = None) -> None:
+        super().__init__(model.encoders[0].tokenizer, limits)
         self._cache = ConditioningCache(model.encoders)
 
     def encode(

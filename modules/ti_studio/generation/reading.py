@@ -7,6 +7,7 @@ from ti_studio.prompts.chunks import Chunk, Word, WordIndex, chunk_prompt
 from ti_studio.prompts.composition import Weighted, split_and
 from ti_studio.prompts.editing import edited
 from ti_studio.prompts.grammar import Emphasis, parse_attention, read_emphasis
+from ti_studio.prompts.limits import PromptLimits
 from ti_studio.prompts.named import TaggedText, take_tags_out
 from ti_studio.prompts.tokens import PromptTokenizer
 
@@ -86,8 +87,10 @@ class Reading:
 class PromptLexer:
     """Reads prompts with a checkpoint's tokenizer."""
 
-    def __init__(self, tokenizer: PromptTokenizer) -> None:
+    def __init__(self, tokenizer: PromptTokenizer, limits: PromptLimits | None = None) -> None:
+        """Takes the tokenizer, and how long a prompt may be; None: as long as one likes."""
         self._tokenizer = tokenizer
+        self._limits = limits
         self._spelled: dict[str, tuple[int, ...]] = {}
 
     def index(self, vectors: Mapping[str, int], before: WordIndex | None = None) -> WordIndex:
@@ -110,16 +113,23 @@ class PromptLexer:
             words: what is found by its spelling.
             reading: how to read.
             joins: whether AND joins several prompts; in a negative prompt it is an ordinary word.
+
+        Raises:
+            PromptTooLong: it is longer than it may be.
         """
+        if self._limits is not None:
+            self._limits.check_text(text)
         tagged = take_tags_out(text)
         called = dict.fromkeys(named.name for named in tagged.named.values())
         found = {name: reading.find(name) for name in called}
         index = words.with_named({name: word for name, word in found.items() if word is not None})
-        guides = tuple(
-            Guide(weight, tuple(self._stages(part, tagged, index, reading)))
-            for part, weight in (split_and(tagged.text) if joins else [Weighted(tagged.text)])
-        )
+        joined = split_and(tagged.text) if joins else (Weighted(tagged.text),)
+        if self._limits is not None:
+            self._limits.check_joined(len(joined))
+        guides = tuple(Guide(weight, tuple(self._stages(part, tagged, index, reading))) for part, weight in joined)
         unknown = tuple(name for name, word in found.items() if word is None)
+        if self._limits is not None:
+            self._limits.check_chunks(*_chunks_in(guides))
         return ReadPrompt(guides, tagged.left_out, unknown)
 
     def _stages(self, text: str, tagged: TaggedText, index: WordIndex, reading: Reading) -> Iterator[Stage]:
@@ -134,3 +144,10 @@ class PromptLexer:
     def mentions(self, text: str, words: WordIndex) -> tuple[str, ...]:
         """Returns those of the words that stand in the text, whether or not they can be used."""
         return self.tokenize(take_tags_out(text).text, words).words
+
+
+def _chunks_in(guides: Sequence[Guide]) -> tuple[int, int]:
+    """Returns the chunks of joined prompts where they have most, and those over all steps."""
+    lengths = [[len(stage.prompt.chunks) for stage in guide.stages] for guide in guides]
+    distinct = {stage.prompt for guide in guides for stage in guide.stages}
+    return sum(map(max, lengths)), sum(len(prompt.chunks) for prompt in distinct)

@@ -18,6 +18,9 @@ from ti_studio.generation.samplers import SAMPLERS, automatic_sampler
 from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.prompts.grammar import Emphasis
 
+MOST_CHARACTERS = 100_000
+"""Of an infotext: two long prompts, and more settings than any program writes."""
+
 _NEGATIVE = "Negative prompt:"
 _SETTING = re.compile(r'(?P<key>\w[\w \-/]{0,60}):\s*(?P<value>"(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
 _FEWEST_SETTINGS = 3
@@ -58,8 +61,10 @@ def read_infotext(text: str) -> Infotext:
     """Reads an infotext of A1111's form: the prompt, `Negative prompt:`, and a line of settings, each optional.
 
     Raises:
-        NoInfotext: the text is empty.
+        NoInfotext: the text is empty, or longer than any is.
     """
+    if len(text) > MOST_CHARACTERS:
+        raise NoInfotext(f"The text has {len(text):,} characters; expected an infotext of at most {MOST_CHARACTERS:,}.")
     lines = text.strip().splitlines()
     if not lines:
         raise NoInfotext("There is no text; expected a prompt and a line such as Steps: 20, Sampler: Euler a, …")

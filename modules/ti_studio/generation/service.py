@@ -22,6 +22,7 @@ from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.saving import Saving, Watcher
 from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint, list_checkpoints
+from ti_studio.prompts.limits import PromptLimits
 from ti_studio.watchdog import Turn, long_work
 
 if TYPE_CHECKING:
@@ -34,12 +35,27 @@ class Txt2ImgService:
     """Makes pictures with the chosen checkpoint and the words of the library. Safe to use from several threads."""
 
     def __init__(
-        self, folders: Folders, library: Library, checkpoint: str | None = None, watcher: Watcher | None = None
+        self,
+        folders: Folders,
+        library: Library,
+        checkpoint: str | None = None,
+        watcher: Watcher | None = None,
+        limits: PromptLimits | None = None,
     ) -> None:
+        """Loads nothing yet.
+
+        Args:
+            folders: where things are.
+            library: the words.
+            checkpoint: the title or path of the one to begin with; None is the first one found.
+            watcher: told before and after a picture is saved.
+            limits: how long prompts may be.
+        """
         self._folders = folders
         self._library = library
         self._own = self._wanted = checkpoint
         self._watcher = watcher or Watcher()
+        self.limits = limits or PromptLimits()
         self._painter: Painter | None = None
         self._busy = Turn()
         self._activity: Activity | None = None
@@ -88,7 +104,7 @@ class Txt2ImgService:
             NoCheckpoint, UnknownCheckpoint, BrokenFile: it can't be used.
         """
         wanted = wanted or self._own
-        anywhere = self._folders.dataset_root is None or wanted in self._offered()
+        anywhere = not self._folders.are_guarded or wanted in self._offered()
         return find_checkpoint(self._folders.checkpoints, wanted, anywhere=anywhere)
 
     def _offered(self) -> set[str | None]:
@@ -131,9 +147,9 @@ class Txt2ImgService:
             save: whether to save at all.
 
         Raises:
-            StudioError: the sampler or checkpoint is unknown, or can't be loaded.
+            StudioError: the sampler or checkpoint is unknown, or can't be loaded, or a prompt is too long.
         """
-        find_sampler(request.sampler)
+        self.check(request)
         folder = folder or self._folders.outputs / "txt2img" / time.strftime("%Y-%m-%d")
         try:
             with self._busy:
@@ -142,6 +158,17 @@ class Txt2ImgService:
         finally:
             if self._unwanted.is_set():
                 self.release()
+
+    def check(self, request: GenerateRequest) -> None:
+        """Checks what needs no checkpoint, so that it is said at once, and not when others' pictures are done.
+
+        Raises:
+            UnknownSampler: there is no such sampler.
+            PromptTooLong: a prompt has too many characters.
+        """
+        find_sampler(request.sampler)
+        self.limits.check_text(request.prompt)
+        self.limits.check_text(request.negative_prompt, "The negative prompt")
 
     def _kept(self, picture: Picture, request: GenerateRequest, folder: Path | None) -> Picture:
         """Saves a picture, as the watcher wants it, if there is a folder for it; notes which embeddings are in it."""
@@ -189,7 +216,7 @@ class Txt2ImgService:
         # torch's models take seconds to import: the page is up long before, and may never need them.
         from ti_studio.generation.painter import load_painter  # noqa: PLC0415
 
-        self._painter = load_painter(info)
+        self._painter = load_painter(info, self.limits)
 
     def _forget(self) -> None:
         """Lets the loaded checkpoint go. Only while `_busy` is held."""

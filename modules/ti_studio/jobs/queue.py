@@ -16,17 +16,18 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ti_studio.embeddings.names import check_name
 from ti_studio.errors import Conflict, NotFound, StudioError
 from ti_studio.folders import Folders, inside
 from ti_studio.jobs.folder import JobFolder, JobPlace
 from ti_studio.jobs.job import ACTIVE, RESUMABLE, Job
 from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.jobs.progress import JobStatus, Progress
-from ti_studio.jobs.request_paths import dataset_folder, resolved
+from ti_studio.jobs.request_paths import Gate
 from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
-from ti_studio.training.captions import PromptTemplate, find_template
+from ti_studio.prompts.limits import PromptLimits
+from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import scan_folders
+from ti_studio.training.optimizer_options import check_packages
 from ti_studio.training.publishing import check_free
 from ti_studio.training.request import TrainRequest
 
@@ -72,6 +73,7 @@ class Jobs:
                 a sentence for those who watch the training.
         """
         self._folders = folders
+        self._gate = Gate(folders)
         self._find_checkpoint = find or partial(find_checkpoint, folders.checkpoints)
         self._make_room = make_room
         self._root = folders.outputs / "train"
@@ -86,7 +88,7 @@ class Jobs:
             StudioError: the request can't work: its name, dataset, template or checkpoint, or the disk is full. Nothing
                 has been changed.
         """
-        request = resolved(request, self._folders)
+        request = self._gate.passed(request)
         place = self._check(request)
         with self._locked():
             self._check_name_is_not_in_work(request)
@@ -151,7 +153,8 @@ class Jobs:
         job = self.get(job_id)
         if job.status not in RESUMABLE:
             raise Conflict(f"The training {job.request.name!r} can't be resumed; it is {job.status.value}.")
-        self._check(job.request, job.folder)
+        # The server may guard its folders now, and not have done so when the training was submitted.
+        self._check(self._gate.passed(job.request), job.folder)
         with self._locked():
             self._check_name_is_not_in_work(job.request)
             job.files.clear_worker()
@@ -192,16 +195,17 @@ class Jobs:
         Raises:
             StudioError: something is wrong with it.
         """
+        if self._folders.are_guarded:
+            check_packages(request)
         for name in request.vectors:
-            check_name(name)
             check_free(name, self._folders.embeddings, overwrite=request.overwrite, job=job)
             check_not_held(name_lock(self._folders.embeddings, name), name)
+        for prompt in (*request.preview_prompts, request.preview_negative_prompt):
+            PromptLimits().check_text(prompt, "A preview prompt")
         info = self._find_checkpoint(request.checkpoint)
-        template = find_template(self._folders.templates, request.template)
+        template = self._gate.template(request.template)
         PromptTemplate.read(template)
-        dataset = dataset_folder(
-            request.folders[0].directory if request.folders else request.dataset_directory, self._folders
-        )
+        dataset = self._gate.dataset(request.folders[0].directory if request.folders else request.dataset_directory)
         size = info.default_size
         scan_folders(request.dataset_folders(str(dataset)), (request.width or size, request.height or size))
         self._check_room()

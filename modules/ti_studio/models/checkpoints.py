@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ti_studio.errors import NotFound
-from ti_studio.folders import repository_root
+from ti_studio.folders import OutsideFolder, expanded, inside, repository_root, resolved
 from ti_studio.models.diffusers_folders import INDEX, outline_of_folder
 from ti_studio.models.families import Family
 from ti_studio.models.headers import BrokenFile
@@ -128,21 +128,32 @@ def find_checkpoint(folder: Path, wanted: str | None, *, anywhere: bool = True) 
         NoCheckpoint: there is none; the message lists those there are.
         UnknownCheckpoint, BrokenFile: it is there, but can't be loaded.
     """
-    folder = folder.resolve()
+    folder = resolved(folder)
     if wanted is None:
         found, reasons = list_checkpoints(folder)
         if found:
             return found[0]
         hint = f"Put a .safetensors file or a diffusers folder into {folder}, or name one with --ckpt."
         raise NoCheckpoint(" ".join([f"There is no checkpoint that can be loaded in {folder}.", *reasons, hint]))
-    for path in (folder / wanted, Path(wanted).expanduser()):
-        if (anywhere or path.resolve().is_relative_to(folder)) and path.exists():
-            return identify(path.resolve(), root=folder)
+    for path in _meant(wanted, folder) if anywhere else _meant_inside(wanted, folder):
+        if path.exists():
+            return identify(path, root=folder)
     titles = {_title(path, folder): path for path in find_candidates_or_demo(folder)}
-    by_name = [path for path in titles.values() if wanted in (path.name, path.stem)]
+    by_name = [path for title, path in titles.items() if wanted in (title, path.name, path.stem)]
     if len(by_name) == 1:
         return identify(by_name[0], root=folder)
     raise NoCheckpoint(f"There is no checkpoint {wanted!r}. In {folder} there are: {', '.join(titles) or 'none'}.")
+
+
+def _meant(wanted: str, folder: Path) -> list[Path]:
+    return [resolved(folder / expanded(wanted)), resolved(expanded(wanted))]
+
+
+def _meant_inside(wanted: str, folder: Path) -> list[Path]:
+    try:
+        return [inside(folder, wanted)]
+    except OutsideFolder:
+        return []
 
 
 def identify(path: Path, root: Path | None = None) -> CheckpointInfo:

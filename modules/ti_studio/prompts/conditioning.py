@@ -283,9 +283,13 @@ class ConditioningCache:
     """Remembers encoded prompts by their chunks **and** the content of the rows in them, so that a word which was
     trained further or replaced on disk is never answered with its old meaning."""
 
-    def __init__(self, encoders: Sequence[TextEncoder], most: int = 64) -> None:
+    def __init__(self, encoders: Sequence[TextEncoder], most: int = 64, most_chunks: int = 256) -> None:
+        """Remembers so many prompts, and no more than so many chunks of all of them together: a chunk of SDXL takes
+        600 KB."""
         self._encoders = encoders
         self._most = most
+        self._most_chunks = most_chunks
+        self._chunks = 0
         self._encoded: OrderedDict[tuple[object, ...], Conditioning] = OrderedDict()
 
     def encode(
@@ -305,6 +309,8 @@ class ConditioningCache:
         with torch.no_grad():
             encoded = encode(self._encoders, [chunks], words, clip_skip, restores_mean=restores_mean)
         self._encoded[key] = encoded
-        if len(self._encoded) > self._most:
-            self._encoded.popitem(last=False)
+        self._chunks += len(chunks)
+        while len(self._encoded) > self._most or self._chunks > self._most_chunks:
+            _, oldest = self._encoded.popitem(last=False)
+            self._chunks -= oldest.context.shape[1] // POSITIONS
         return encoded

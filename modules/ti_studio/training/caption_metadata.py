@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ti_studio.errors import NotFound
-from ti_studio.training.captions import BadCaption
+from ti_studio.text_files import MEGABYTE, UnreadableText, read_text_file
+from ti_studio.training.captions import MOST_CHARACTERS, BadCaption
 
 _CAPTION, _TAGS = "caption", "tags"
+_MOST_BYTES = 64 * MEGABYTE
+"""Some hundred thousand pictures' captions."""
 
 
 def read_caption_metadata(path: Path, folder: Path) -> Mapping[Path, str]:
@@ -21,7 +24,7 @@ def read_caption_metadata(path: Path, folder: Path) -> Mapping[Path, str]:
 
     Raises:
         NotFound: there is no such file.
-        BadCaption: it is no JSON, or an entry has no caption; says which.
+        BadCaption: it is no JSON, or an entry has no caption or too long a one; says which.
     """
     return {folder / name: _caption_of(entry, f"{path}, {name}") for name, entry in _entries(path).items()}
 
@@ -43,9 +46,11 @@ def caption_for(picture: Path, captions: Mapping[Path, str]) -> str | None:
 
 def _entries(path: Path) -> dict[str, object]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        content = json.loads(read_text_file(path, _MOST_BYTES))
+    except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}; expected a JSON file of captions.") from error
+    except UnreadableText as error:
+        raise BadCaption(f"{error} Expected a JSON file of captions.") from error
     except (ValueError, RecursionError) as error:
         raise BadCaption(f"{path} is not JSON: {error}.") from error
     if not isinstance(content, dict):
@@ -57,5 +62,8 @@ def _caption_of(entry: object, place: str) -> str:
     said = [entry.get(key) for key in (_CAPTION, _TAGS)] if isinstance(entry, dict) else []
     texts = [text.strip() for text in said if isinstance(text, str) and text.strip()]
     if not texts:
-        raise BadCaption(f"{place}: found {str(entry)[:80]!r}; expected an object with caption or tags.")
-    return ", ".join(texts)
+        raise BadCaption(f"{place}: found a {type(entry).__name__}; expected an object with caption or tags.")
+    caption = ", ".join(texts)
+    if len(caption) > MOST_CHARACTERS:
+        raise BadCaption(f"{place}: found {len(caption):,} characters; expected {MOST_CHARACTERS:,} at most.")
+    return caption

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ti_studio.path_fields import DatasetFolderPath
+from ti_studio.training.text_limit import MOST_CHARACTERS
+
 Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Interpolation = Literal["lanczos", "area", "box", "bicubic", "cubic", "bilinear", "linear", "nearest"]
@@ -14,7 +17,9 @@ class DatasetOptions(BaseModel):
     """The options that a whole training has, and that each of several folders may have otherwise. The names are those
     of sd-scripts where it has the option."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, str_max_length=MOST_CHARACTERS
+    )
 
     flip: bool = False
     """Also learn from mirrored pictures. Not for faces with a parting, letters, or anything else that has a side."""
@@ -29,7 +34,7 @@ class DatasetOptions(BaseModel):
     caption_extension: str = Field(default=".txt", pattern=r"^\.\w+$")
     """The ending of the caption files beside the pictures."""
 
-    metadata_file: str = ""
+    metadata_file: DatasetFolderPath = ""
     """A JSON file of captions, as sd-scripts' fine-tuning datasets have it: for each picture's name or path an object
     with `caption`, `tags` or both. Pictures that are not in it are left out."""
 
@@ -75,7 +80,7 @@ class DatasetOptions(BaseModel):
     alpha_mask: bool = False
     """Learn only from where a picture is opaque."""
 
-    mask_directory: str = ""
+    mask_directory: DatasetFolderPath = ""
     """A folder of grey pictures of the same names: learn from what is white in them and not from what is black."""
 
     enable_bucket: bool = False
@@ -114,7 +119,7 @@ class DatasetOptions(BaseModel):
 class DatasetFolder(DatasetOptions):
     """One of several folders of a training. What is not given is as in the training."""
 
-    directory: str
+    directory: DatasetFolderPath
     """The folder of pictures."""
 
     num_repeats: int = Field(default=1, ge=1, le=10_000)

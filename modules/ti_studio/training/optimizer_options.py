@@ -2,9 +2,12 @@
 
 import ast
 import re
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ti_studio.errors import StudioError
+from ti_studio.training.text_limit import MOST_CHARACTERS
 
 OptimizerName = Literal[
     "adamw", "adamw8bit", "lion", "adafactor", "prodigy", "dadapt", "schedulefree", "rsgd", "natural"
@@ -23,13 +26,31 @@ Scheduler = Literal[
     "rex",
 ]
 
+Arguments = Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=100)]
+
 _CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+KNOWN_PACKAGES = (
+    *("torch.optim", "transformers.optimization", "bitsandbytes.optim", "dadaptation", "lion_pytorch", "prodigyopt"),
+    *("pytorch_optimizer", "schedulefree", "torch_optimizer"),
+)
+"""Where optimizers and schedulers are. A request of somebody else may name a class of these: importing any other module
+may do anything that is in it."""
+
+
+class UnknownPackage(StudioError):
+    """A class of a module that others than this machine's people may not have imported."""
+
+    status = 403
 
 
 class OptimizerOptions(BaseModel):
     """What turns gradients into steps."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, str_max_length=MOST_CHARACTERS
+    )
 
     optimizer: str = "adamw"
     """`adamw`; `adamw8bit` (bitsandbytes; without it `adamw`), `lion`, `adafactor`, `prodigy`, `dadapt`,
@@ -38,7 +59,7 @@ class OptimizerOptions(BaseModel):
     class, such as `torch.optim.RMSprop`. Prodigy and D-Adaptation find the rate by themselves: give them a
     rate of 1."""
 
-    optimizer_args: tuple[str, ...] = ()
+    optimizer_args: Arguments = ()
     """More arguments of the optimizer, `name=value` with Python's literals: `betas=(0.9, 0.99)`."""
 
     lr_scheduler: str = "schedule"
@@ -47,7 +68,7 @@ class OptimizerOptions(BaseModel):
     `polynomial`, `constant_with_warmup`, `inverse_sqrt`, `warmup_stable_decay`, `rex`; or the path of a class, such as
     `torch.optim.lr_scheduler.StepLR`. All depend on the step's number alone."""
 
-    lr_scheduler_args: tuple[str, ...] = ()
+    lr_scheduler_args: Arguments = ()
     """Arguments of a scheduler that is a class, `name=value` with Python's literals: `step_size=100`."""
 
     lr_warmup_steps: int = Field(default=0, ge=0)
@@ -106,6 +127,20 @@ class OptimizerOptions(BaseModel):
         return self
 
 
+def check_packages(options: OptimizerOptions) -> None:
+    """Checks that no module is imported for a request but those that optimizers and schedulers are known to be in.
+
+    Raises:
+        UnknownPackage: one would be.
+    """
+    for what, name in (("optimizer", options.optimizer), ("scheduler", options.lr_scheduler)):
+        if "." in name and not name.startswith(tuple(f"{package}." for package in KNOWN_PACKAGES)):
+            raise UnknownPackage(
+                f"The {what} {name} is not one that a server takes from others than this machine's people; expected a "
+                f"short name, or a class of {', '.join(KNOWN_PACKAGES)}."
+            )
+
+
 def _known_or_a_class(name: str, what: str, known: tuple[str, ...]) -> str:
     if name in known or _CLASS_PATH.fullmatch(name):
         return name
@@ -127,7 +162,7 @@ def read_arguments(texts: tuple[str, ...]) -> dict[str, Any]:
             raise ValueError(f"The argument {text!r} is no name=value pair; expected such as betas=(0.9, 0.99).")
         try:
             arguments[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError) as error:
+        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
             raise ValueError(
                 f"In the argument {text!r}, {value!r} is no Python literal; expected a number, True, None, 'text' or "
                 "(0.9, 0.99)."

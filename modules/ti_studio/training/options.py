@@ -9,11 +9,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ti_studio.training.optimizer_options import OptimizerOptions
+from ti_studio.training.text_limit import MOST_CHARACTERS
 
 LEAST_WINDOW = 3
 """Validations that a variance can be taken of."""
 
-_DOCUMENTED = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+_DOCUMENTED = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, str_max_length=MOST_CHARACTERS)
 
 
 class RowOptions(BaseModel):

@@ -5,10 +5,21 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
+from ti_studio.path_fields import (
+    CheckpointPath,
+    EmbeddingPath,
+    MainDatasetPath,
+    NewName,
+    PicturePath,
+    TemplatePath,
+    VaePath,
+)
 from ti_studio.training.dataset_options import DatasetFolder, DatasetOptions, Side
 from ti_studio.training.learning_rate import LearningRateSchedule
 from ti_studio.training.options import LearningOptions
 from ti_studio.training.taught_word import TaughtWord
+
+MOST_FOLDERS = 1000
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -23,13 +34,13 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """One training of one embedding, with A1111's field names where A1111 has the field; the options of how it learns
     are in `options.py`, those of the pictures in `dataset_options.py`."""
 
-    name: str
+    name: NewName
     """The word to teach. It becomes the file's name in `embeddings/`, and that name is what prompts use."""
 
     initialization_text: str = "*"
     """What the word means before the first step: the class of thing it is, such as `dog` or `oil painting`."""
 
-    initialization_file: str = ""
+    initialization_file: EmbeddingPath = ""
     """An embedding file to start from instead of the initialization text, by its name in the embeddings folder or its
     path. It must have as many vectors."""
 
@@ -37,24 +48,24 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """Rows of the embedding, and prompt positions the word takes. More rows learn more, and leave less room and less
     say for the rest of the prompt. 1 to 4 is usual; 75 fill a whole chunk."""
 
-    more_words: tuple[TaughtWord, ...] = ()
+    more_words: tuple[TaughtWord, ...] = Field(default=(), max_length=100)
     """Words to teach together with this one, from the same pictures; each becomes a file of its own. Captions name
     them, or a folder says that its pictures are of one."""
 
     overwrite: bool = False
     """Replace an embedding of this name. Without it a taken name is refused, and nothing changes."""
 
-    dataset_directory: str = ""
+    dataset_directory: MainDatasetPath = ""
     """The folder of pictures. A `.txt` file beside a picture is its caption; else its file name is."""
 
-    folders: tuple[DatasetFolder, ...] = ()
+    folders: tuple[DatasetFolder, ...] = Field(default=(), max_length=MOST_FOLDERS)
     """Several folders instead of the one, each with options of its own; what a folder does not say is as in the
     training."""
 
     captions_are_prompts: bool = False
     """Use no template: each caption is the whole prompt, and must hold the word (as in sd-scripts)."""
 
-    template: str = "subject_filewords.txt"
+    template: TemplatePath = "subject_filewords.txt"
     """Prompt templates, one a line, with `[name]` and `[filewords]`: a file in `textual_inversion_templates/`, or a
     path."""
 
@@ -106,7 +117,10 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """Steps between preview pictures; 0 makes none."""
 
     preview_prompts: tuple[str, ...] = Field(
-        default=("a photo of [name]",), min_length=1, validation_alias=AliasChoices("preview_prompts", "preview_prompt")
+        default=("a photo of [name]",),
+        min_length=1,
+        max_length=100,
+        validation_alias=AliasChoices("preview_prompts", "preview_prompt"),
     )
     """What previews show, one prompt a line; `[name]` stands for the word. The seeds are the same for each prompt and
     each time, so that pictures compare."""
@@ -124,11 +138,11 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """Everything random follows from it: the same request with the same seed gives the same embedding on the same
     machine."""
 
-    checkpoint: str | None = None
+    checkpoint: CheckpointPath | None = None
     """The checkpoint's title or path; None is the first one found, which is the demo checkpoint on a fresh
     installation."""
 
-    vae: str = ""
+    vae: VaePath = ""
     """Another VAE than the checkpoint's, which encodes the pictures and paints the previews: a file or diffusers folder
     in `models/VAE`, or a path. Empty takes the checkpoint's."""
 
@@ -167,7 +181,7 @@ class TrainRequest(LearningOptions, DatasetOptions):
     metadata_usage_hint: str = ""
     """How the word is best used, in a few words, in the file's header."""
 
-    metadata_thumbnail: str = ""
+    metadata_thumbnail: PicturePath = ""
     """A picture for the file's header: its path, or a data URL. It is made smaller, to 256 pixels at most."""
 
     metadata_merged_from: str = ""
@@ -187,6 +201,8 @@ class TrainRequest(LearningOptions, DatasetOptions):
     def _folders_inherit(cls, values: Any) -> Any:
         """Gives each folder those of the training's options that it does not have itself."""
         if not isinstance(values, dict) or not isinstance(values.get("folders"), list | tuple):
+            return values
+        if len(values["folders"]) > MOST_FOLDERS:  # which is refused: nothing is made of them
             return values
         inherited = {name: values[name] for name in DatasetOptions.model_fields if name in values}
 

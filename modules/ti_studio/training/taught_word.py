@@ -4,6 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ti_studio.path_fields import EmbeddingPath, NewName
+from ti_studio.training.text_limit import MOST_CHARACTERS
+
 
 class TaughtWord(BaseModel):
     """A word that is taught beside the training's first one, from the same pictures.
@@ -12,9 +15,11 @@ class TaughtWord(BaseModel):
     behind the name may be left out.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, str_max_length=MOST_CHARACTERS
+    )
 
-    name: str
+    name: NewName
     """The word, and its file's name in `embeddings/`."""
 
     initialization_text: str = "*"
@@ -23,7 +28,7 @@ class TaughtWord(BaseModel):
     vectors_per_token: int = Field(default=2, ge=1, le=75)
     """Rows of the embedding, and prompt positions the word takes."""
 
-    initialization_file: str = ""
+    initialization_file: EmbeddingPath = ""
     """An embedding file to start from instead of the initialization text."""
 
     @model_validator(mode="before")

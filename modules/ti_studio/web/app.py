@@ -21,8 +21,10 @@ from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders, repository_root
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
+from ti_studio.prompts.limits import PromptLimits
 from ti_studio.server_options import ServerOptions
 from ti_studio.web.assets import Assets
+from ti_studio.web.bodies import Bodies
 from ti_studio.web.card_edits_routes import card_edits_routes
 from ti_studio.web.cards_routes import cards_routes
 from ti_studio.web.embeddings_routes import check_not_in_training, embeddings_routes
@@ -42,6 +44,7 @@ from ti_studio.web.services import Services
 from ti_studio.web.tools_routes import tools_routes
 from ti_studio.web.turns import Turns
 from ti_studio.web.unmatched import Unmatched
+from ti_studio.web.uploads import GIGABYTE, Uploads
 from ti_studio.web.watching import Watchdog
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -68,6 +71,8 @@ def create_app(
         extensions: those that are loaded; None: there are none, and no tab of them.
         below: where another WebUI's proxy shows it, `/ti-studio`; it is asked without that. Empty: it stands alone.
     """
+    if services.uploads is not None:
+        services.uploads.use()
     extensions = extensions or ExtensionHost(services.folders.data, is_absent=True)
     extensions.callbacks.call("before_ui")
     accounts = list(auth or ())
@@ -80,9 +85,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
-        responses={status: {"model": ErrorView} for status in (400, 401, 403, 422)},
+        responses={status: {"model": ErrorView} for status in (400, 401, 403, 408, 413, 422, 429)},
     )
     app.add_middleware(Watchdog)
+    app.add_middleware(Bodies, uploads=services.uploads)
     app.add_middleware(Guard, accounts=accounts, hosts=list(hosts), api_accounts=list(api_auth))
     answer_errors(app)
     assets, files = Assets.shipped(), ExtensionFiles(tuple(extensions.active))
@@ -178,9 +184,11 @@ def build_services(options: ServerOptions, extensions: ExtensionHost) -> Service
     folders.make()
     library = Library(folders.embeddings, folders.cache)
     checkpoint = str(options.ckpt) if options.ckpt else None
-    txt2img = Txt2ImgService(folders, library, checkpoint, extensions.watcher)
+    limits = PromptLimits(options.max_prompt_characters, options.max_prompt_chunks)
+    txt2img = Txt2ImgService(folders, library, checkpoint, extensions.watcher, limits)
     extensions.state.attach(txt2img)
-    return Services(folders, library, Jobs(folders, txt2img.find, make_room=txt2img.release), txt2img)
+    uploads = Uploads.of(folders, options.upload_quota * GIGABYTE)
+    return Services(folders, library, Jobs(folders, txt2img.find, make_room=txt2img.release), txt2img, uploads)
 
 
 def _announce(address: str, options: ServerOptions) -> None:

@@ -1,17 +1,20 @@
 """Changes of the library's files by id: `/ti/embeddings/{id}/…` and the trash, `/ti/trash`."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from ti_studio.embeddings.card_editing import CardChange
 from ti_studio.embeddings.cards import MAX_WEIGHT
 from ti_studio.embeddings.shelf import Shelf
 from ti_studio.embeddings.thumbnails import MAX_BYTES, BadPicture, preview_png
 from ti_studio.embeddings.trash import Trashed
-from ti_studio.web.embeddings_routes import EmbeddingDetails, described
+from ti_studio.path_fields import EmbeddingPath
+from ti_studio.path_fields import NewName as NewFileName
+from ti_studio.web.embeddings_routes import THUMBNAILS_AT_ONCE, EmbeddingDetails, described
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.services import Services
 
@@ -50,13 +53,13 @@ class CardChangeBody(_Body):
 class NewName(_Body):
     """The name that an embedding is to have."""
 
-    name: Annotated[str, Field(max_length=1000)]
+    name: Annotated[NewFileName, Field(max_length=1000)]
 
 
 class NewFolder(_Body):
     """The folder that an embedding is to lie in."""
 
-    folder: Annotated[str, Field(max_length=4096)]
+    folder: Annotated[EmbeddingPath, Field(max_length=4096)]
     """Inside the embeddings folder, with `/` between the parts; empty for the folder itself. It is made where it is
     missing."""
 
@@ -64,7 +67,7 @@ class NewFolder(_Body):
 class CopyName(_Body):
     """What a copy is to be called."""
 
-    name: Annotated[str, Field(max_length=1000)] | None = None
+    name: Annotated[NewFileName, Field(max_length=1000)] | None = None
     """None adds a number to the name of what is copied."""
 
 
@@ -158,6 +161,7 @@ def _add_edits(router: APIRouter, services: Services, shelf: Shelf) -> None:
 
 def _add_previews(router: APIRouter, services: Services, shelf: Shelf) -> None:
     library = services.library
+    workers = ThreadPoolExecutor(THUMBNAILS_AT_ONCE, thread_name_prefix="previews")
 
     @router.put("/embeddings/{embedding_id}/preview", openapi_extra=_PICTURE_BODY)
     async def replace_preview(embedding_id: str, request: Request) -> PreviewChanged:
@@ -169,7 +173,7 @@ def _add_previews(router: APIRouter, services: Services, shelf: Shelf) -> None:
             old = shelf.set_preview(library.by_id(embedding_id), preview_png(content, "The picture"))
             return PreviewChanged(embedding=described(services, embedding_id), trash=old.id if old else None)
 
-        return await run_in_threadpool(replace)
+        return await asyncio.get_running_loop().run_in_executor(workers, replace)
 
     @router.delete("/embeddings/{embedding_id}/preview")
     def remove_preview(embedding_id: str) -> PreviewChanged:

@@ -15,8 +15,11 @@ from ti_studio.embeddings.pictures import known_formats
 from ti_studio.embeddings.srgb import as_srgb
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, inside
+from ti_studio.jobs.queue import DiskFull
+from ti_studio.jobs.request_paths import Gate
 from ti_studio.web.errors import shows_errors
 from ti_studio.web.pieces import AT_ONCE, live_text
+from ti_studio.web.uploads import LEAST_FREE
 
 MOST_THUMBNAILS = 12
 THUMBNAIL_SIDE = 160
@@ -116,7 +119,7 @@ def describe_dataset(
     from ti_studio.training.dataset import scan_dataset  # noqa: PLC0415 - imports torch: the page is up before
 
     try:
-        dataset = scan_dataset(dataset_folder(folders, directory), size)
+        dataset = scan_dataset(Gate(folders).dataset(directory), size)
     except StudioError as error:
         return {"text": "", "problems": [str(error)]}, []
     thumbnails = [(thumbnail(sample.path), sample.caption) for sample in dataset.samples[:MOST_THUMBNAILS]]
@@ -128,17 +131,6 @@ def describe_dataset(
 
 def _counted(count: int, thing: str) -> str:
     return f"1 {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def dataset_folder(folders: Folders, directory: str) -> Path:
-    """Returns the folder that a request's `dataset_directory` means.
-
-    Raises:
-        OutsideFolder: the server only lets folders below another one be used.
-    """
-    if folders.dataset_root is not None:
-        return inside(folders.dataset_root, directory)
-    return (folders.data / Path(directory).expanduser()).resolve()
 
 
 def thumbnail(path: Path) -> Image.Image | None:
@@ -158,10 +150,14 @@ def keep_pictures(folders: Folders, word: str, files: list[Path]) -> Path:
 
     Raises:
         BadName: the word can't be a folder's name.
+        DiskFull: there is no room for them.
     """
     check_name(word)
     folder = inside(folders.dataset_root or folders.outputs / "datasets", word)
     folder.mkdir(parents=True, exist_ok=True)
+    wanted = sum(file.stat().st_size for file in files) + LEAST_FREE
+    if (free := shutil.disk_usage(folder).free) < wanted:
+        raise DiskFull(f"The disk of {folder} has {free // 2**20:,} MB left; the pictures want {wanted // 2**20:,} MB.")
     for file in files:
         shutil.copyfile(file, inside(folder, file.name))
     return folder

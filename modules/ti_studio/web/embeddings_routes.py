@@ -15,6 +15,7 @@ from ti_studio.embeddings.card_index import created
 from ti_studio.embeddings.cards import read_card
 from ti_studio.embeddings.errors import BadName, UnreadableEmbedding
 from ti_studio.embeddings.library import Entry, Library, State
+from ti_studio.embeddings.links import leads_away
 from ti_studio.embeddings.metadata import CHECKPOINT, INITIALIZATION_TEXT, TRIGGER
 from ti_studio.embeddings.names import check_name, displayed
 from ti_studio.embeddings.pictures import has_chunk
@@ -244,8 +245,7 @@ def _real(path: Path, root: Path) -> Path:
     """Returns the path of a file of the library. People link whole folders into it; a file that is itself a link to
     somewhere else is not sent."""
     real = Path(os.path.realpath(path))
-    own = real.parent == Path(os.path.realpath(path.parent)) or real.is_relative_to(os.path.realpath(root))
-    if not own or not real.is_file():
+    if leads_away(path, root) or not real.is_file():
         raise NotFound(f"{path.name!r} is gone, or a link to a file that is not in the library.")
     return real
 

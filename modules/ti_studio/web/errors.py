@@ -5,7 +5,7 @@ import functools
 import html
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import gradio as gr
@@ -24,6 +24,8 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 UNEXPECTED = "Something went wrong inside the studio ({kind}). The server's log has the details; nothing else is known."
 TOO_LONG = "A name or path in the request is longer than this system's files can have."
 LONGEST_VALUE = 80
+MOST_SENTENCES = 8
+"""Of what is wrong with one request: its sender decides how much that is."""
 
 
 class ErrorView(BaseModel):
@@ -69,6 +71,19 @@ def a1111_error(kind: str, detail: str) -> dict[str, str]:
 def answer_to(request: Request, error: StudioError) -> JSONResponse:
     """Returns an error as the answer to a request that no route answers."""
     return _answer(request, error, str(error), error.status)
+
+
+def refusal(path: str, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Returns the answer to a request that is turned away before any route sees it.
+
+    Args:
+        path: what was asked for, which decides on the answer's shape.
+        status: the HTTP status.
+        detail: what was found and what was expected.
+        headers: of the answer.
+    """
+    body = a1111_error("HTTPException", detail) if path.startswith("/sdapi/") else {"detail": detail}
+    return JSONResponse(_sendable(body), status_code=status, headers=headers)
 
 
 def _answer(request: Request, error: Exception, detail: str, status: int) -> JSONResponse:
@@ -118,20 +133,30 @@ def _shown(error: Exception) -> gr.Error:
 
 
 def sentences(errors: Any) -> str:
-    """Returns what pydantic found wrong, a sentence for each."""
-    return " ".join(_sentence(error) for error in errors)
+    """Returns what pydantic found wrong, a sentence for each of the first few."""
+    told = [_sentence(error) for error in errors[:MOST_SENTENCES]]
+    if len(errors) > MOST_SENTENCES:
+        told.append(f"And {len(errors) - MOST_SENTENCES:,} more.")
+    return " ".join(told)
 
 
 def _sentence(error: Any) -> str:
     # People count from one.
     place = [f"number {part + 1}" if isinstance(part, int) else part for part in error["loc"] if part != "body"]
-    field = " ".join(place).replace("_", " ").capitalize() or "The request"
+    field = _short_text(" ".join(place)).replace("_", " ").capitalize() or "The request"
     message = error["msg"].removeprefix("Value error, ").rstrip(".")
+    if error["type"] == "string_too_long":
+        return f"{field}: {message[:1].lower()}{message[1:]}; found {len(error['input']):,}."
     if error["type"] == "value_error":
         return f"{field}: {message}."
     return f"{field}: {message[:1].lower()}{message[1:]}; found {_short(error['input'])}."
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
+    if isinstance(value, str | list | tuple):  # all of it would be longer again than what was sent
+        value = value[: LONGEST_VALUE + 1]
+    return _short_text("nothing" if value is None else repr(value))
+
+
+def _short_text(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

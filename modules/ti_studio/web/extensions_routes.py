@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.extensions.repositories import clone, version_of
+from ti_studio.path_fields import NewName
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.views import View
 
@@ -68,7 +69,7 @@ class Installing(BaseModel):
 
     url: str
     """Of its git repository."""
-    name: str = ""
+    name: NewName = ""
     """Its folder's name; empty: the address's last part."""
     branch: str = ""
 

@@ -1,4 +1,4 @@
-"""Who may ask: the page's own login in front of every REST route, and no orders from other sites' pages."""
+"""Who may ask: the page's own login in front of everything but the login itself, and nothing for other sites' pages."""
 
 import base64
 import binascii
@@ -7,22 +7,30 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.routes import App
-from starlette.routing import BaseRoute, Match
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ti_studio.web.errors import a1111_error
+from ti_studio.web.errors import refusal
 
 SDAPI = "/sdapi/"
-PREFIXES = ("/ti/", SDAPI)
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD"})
 OWN_SITE = frozenset({"same-origin", "none"})
+BEFORE_LOGIN = frozenset(
+    {
+        *("/", "/login", "/login/", "/logout", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"),
+        *("/pwa_icon", "/gradio_api/theme.css", "/gradio_api/login_check", "/gradio_api/login_check/"),
+    }
+)
+"""What the page needs before anybody is logged in; `/` is the login itself then."""
+SHIPPED_WITH_GRADIO = ("/assets/", "/static/", "/svelte/", "/pwa_icon/")
+"""Files of the package, the same on every machine."""
+ORDERS_BEFORE_LOGIN = frozenset({"/login", "/login/"})
 
 
 class Guard:
-    """Stands before all routes below `/ti/` and `/sdapi/` and those of extensions: later ones are guarded too."""
+    """Stands before everything that the server answers: the studio's routes, the page's, and those of extensions."""
 
     def __init__(
         self,
@@ -48,27 +56,39 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers what is not allowed, and passes the rest on."""
-        refusal = self._refusal(Request(scope)) if scope["type"] == "http" else None
-        await (refusal or self.app)(scope, receive, send)
+        refused = self._refusal(HTTPConnection(scope)) if scope["type"] in ("http", "websocket") else None
+        if refused is None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await refused(scope, receive, send)
 
-    def _refusal(self, request: Request) -> JSONResponse | None:
-        if self.hosts and request.url.hostname not in self.hosts:
+    def _refusal(self, asked: HTTPConnection) -> JSONResponse | None:
+        path = str(asked.scope["path"])
+        host = _hostname(asked)
+        if self.hosts and host not in self.hosts:
             expected = ", ".join(sorted(self.hosts))
-            found = f"This server is not called {request.url.hostname!r}; expected one of {expected}."
-            return _refuse(400, found, request)
-        if not (request.url.path.startswith(PREFIXES) or is_extensions(request)):
-            return None
-        if request.method not in SAFE_METHODS and not _from_own_site(request):
-            return _refuse(403, "Another site's page asked for this; only the studio's own page may.", request)
-        if self._is_locked(request) and not (self._has_password(request) or _is_logged_in(request)):
-            return _refuse(401, "Not logged in: open the page and log in, or send the account by HTTP Basic.", request)
+            found = f"This server is not called {host!r}; expected one of {expected}."
+            return refusal(path, HTTPStatus.BAD_REQUEST, found)
+        if not _from_own_site(asked):
+            found = "Another site's page asked for this; only the studio's own page may."
+            return refusal(path, HTTPStatus.FORBIDDEN, found)
+        if self._is_locked(path, _method(asked)) and not (self._has_password(asked) or _is_logged_in(asked)):
+            found = "Not logged in: open the page and log in, or send the account by HTTP Basic."
+            # Programs are told how to log in. The page's own requests are not: the browser would ask with a box of its
+            # own.
+            headers = {"WWW-Authenticate": "Basic"} if path.startswith(SDAPI) else None
+            return refusal(path, HTTPStatus.UNAUTHORIZED, found, headers)
         return None
 
-    def _is_locked(self, request: Request) -> bool:
-        return bool(self.accounts or (self.api_accounts and request.url.path.startswith(SDAPI)))
+    def _is_locked(self, path: str, method: str) -> bool:
+        if path.startswith(SDAPI):
+            return bool(self.accounts or self.api_accounts)
+        return bool(self.accounts) and not _is_for_everybody(path, method)
 
-    def _has_password(self, request: Request) -> bool:
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    def _has_password(self, asked: HTTPConnection) -> bool:
+        scheme, _, credentials = asked.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "basic":
             return False
         try:
@@ -79,32 +99,54 @@ class Guard:
         return any(secrets.compare_digest(password.encode(), each.encode()) for each in expected)
 
 
-def _refuse(status: int, detail: str, request: Request) -> JSONResponse:
-    """Tells programs how to log in. The page's own requests are not told: the browser would ask with a box of its
-    own."""
-    if not request.url.path.startswith(SDAPI):
-        return JSONResponse({"detail": detail}, status_code=status)
-    headers = {"WWW-Authenticate": "Basic"} if status == HTTPStatus.UNAUTHORIZED else None
-    return JSONResponse(a1111_error("HTTPException", detail), status_code=status, headers=headers)
+def _is_for_everybody(path: str, method: str) -> bool:
+    if method not in SAFE_METHODS:
+        return path in ORDERS_BEFORE_LOGIN
+    return path in BEFORE_LOGIN or path.startswith(SHIPPED_WITH_GRADIO)
 
 
-def _from_own_site(request: Request) -> bool:
-    """A browser says where an order comes from; a program that says nothing is none, and no page can trick it."""
-    site = request.headers.get("sec-fetch-site")
+def _hostname(asked: HTTPConnection) -> str | None:
+    """Returns the name that the server is asked by, without the port."""
+    try:
+        return urlsplit(f"//{asked.headers.get('host', '')}").hostname
+    except ValueError:
+        return None
+
+
+def _method(asked: HTTPConnection) -> str:
+    """Returns what is asked; a WebSocket can do anything."""
+    return str(asked.scope.get("method", "WEBSOCKET"))
+
+
+def _from_own_site(asked: HTTPConnection) -> bool:
+    """Tells whether the studio's own page asks, somebody at the browser, or a program. A browser says where a request
+    comes from; a program that says nothing is none, and no page can trick it.
+
+    Other sites may link to the page, and nothing else: they get none of its pictures, files and answers.
+    """
+    is_safe = _method(asked) in SAFE_METHODS
+    site = asked.headers.get("sec-fetch-site")
     if site is not None:
-        return site in OWN_SITE
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        return site in OWN_SITE or (is_safe and asked.headers.get("sec-fetch-mode") == "navigate")
+    # Browsers say it of every connection to HTTPS or this machine, but not of plain HTTP to another one.
+    origin = asked.headers.get("origin")
+    if origin is None and not is_safe:
+        origin = asked.headers.get("referer")
+    return origin is None or _is_own(origin, asked)
 
 
-def is_extensions(request: Request) -> bool:
-    """Tells whether an extension's route answers. They have any name; `create_app` leaves them in the state."""
-    routes: list[BaseRoute] = getattr(request.scope["app"].state, "extension_routes", [])
-    return any(route.matches(request.scope)[0] is not Match.NONE for route in routes)
+def _is_own(address: str, asked: HTTPConnection) -> bool:
+    """Tells whether an address is this server's, as it is called itself or by the proxy before it. (No page can make a
+    browser send a proxy's header without asking for leave first, which is refused.)"""
+    try:
+        found = urlsplit(address).netloc
+    except ValueError:
+        return False
+    return bool(found) and found in (asked.headers.get("host"), asked.headers.get("x-forwarded-host"))
 
 
-def _is_logged_in(request: Request) -> bool:
+def _is_logged_in(asked: HTTPConnection) -> bool:
     """Looks for the cookie that Gradio's login page sets; `create_app` leaves the page's app in the state."""
-    page: App = request.scope["app"].state.page
+    page: App = asked.scope["app"].state.page
     names = (f"access-token-{page.cookie_id}", f"access-token-unsecure-{page.cookie_id}")
-    return any(request.cookies.get(name) in page.tokens for name in names)
+    return any(asked.cookies.get(name) in page.tokens for name in names)

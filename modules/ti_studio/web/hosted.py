@@ -29,6 +29,7 @@ from ti_studio.web.assets import Assets
 from ti_studio.web.host_channel import HostChannel, HostSetup
 from ti_studio.web.running import Server, listen, tending
 from ti_studio.web.services import Services
+from ti_studio.web.uploads import Uploads
 
 SECRET_HEADER = "x-ti-studio-secret"
 MEMORY_SECONDS = 30.0
@@ -85,7 +86,7 @@ def hosted_services(setup: HostSetup, channel: HostChannel) -> Services:
         # A bridge that was loaded before an update says nothing of it.
         return FREED if answer is None or answer.get("freed", True) else None
 
-    return Services(folders, library, Jobs(folders, txt2img.find, make_room), txt2img)
+    return Services(folders, library, Jobs(folders, txt2img.find, make_room), txt2img, Uploads.of(folders))
 
 
 class SecretGuard:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Query
 from ti_studio.generation.events import Picture
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.service import png_bytes
+from ti_studio.path_fields import CheckpointPath
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.painting import Canvas
 from ti_studio.web.services import Services
@@ -20,7 +21,7 @@ _EXAMPLE = {"prompt": "a photo of trizebra", "steps": 20, "count": 1, "seed": 1}
 Painting = Annotated[GenerateRequest, Body(openapi_examples={"one": {"summary": "One picture", "value": _EXAMPLE}})]
 Save = Annotated[bool, Query(description="Whether to keep the pictures in `outputs/txt2img/` too.")]
 Checkpoint = Annotated[
-    str | None, Query(description="A checkpoint's title; the one that is chosen on the page where left out.")
+    CheckpointPath | None, Query(description="A checkpoint's title; the one that is chosen on the page where left out.")
 ]
 
 
@@ -85,6 +86,7 @@ def painting_routes(services: Services, turns: Turns) -> APIRouter:
                 pictures=[PictureView.of(picture) for picture in canvas.pictures], notices=list(canvas.notices)
             )
 
+        txt2img.check(request)
         return await turns.take(painted)
 
     @router.get("/progress")

@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 
 from ti_studio.generation.counting import TokenCount, TokenCounter
 from ti_studio.generation.request import GenerateRequest
+from ti_studio.web.errors import ErrorView
 from ti_studio.web.services import Services
 
 
@@ -40,9 +41,9 @@ class TokenCountsView(BaseModel):
 def prompts_routes(services: Services) -> APIRouter:
     """Returns the routes of prompts."""
     router = APIRouter(prefix="/ti/prompts", tags=["prompts"])
-    counter = TokenCounter(services.library)
+    counter = TokenCounter(services.library, services.txt2img.limits)
 
-    @router.post("/tokens")
+    @router.post("/tokens", responses={422: {"model": ErrorView}})
     def count_tokens(prompts: Prompts) -> TokenCountsView:
         """Counts the tokens of both prompts as the selected checkpoint would."""
         request = GenerateRequest(**prompts.model_dump())

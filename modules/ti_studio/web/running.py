@@ -1,5 +1,6 @@
 """What a server needs while it runs: a port, somebody to tell that it listens, and the trainings kept going."""
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -8,8 +9,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ti_studio.errors import StudioError
 from ti_studio.jobs.queue import Jobs
@@ -18,10 +21,57 @@ logger = logging.getLogger(__name__)
 
 TEND_SECONDS = 1.0
 LAST_ANSWERS_SECONDS = 2
+HEADERS_SECONDS = 20.0
+"""How long a client may take to say what it wants; a browser that opens a connection ahead of its need opens another
+one."""
 
 
 class PortTaken(StudioError):
     """The port can't be listened on."""
+
+
+class PromptHTTP(H11Protocol):
+    """HTTP/1.1 whose clients have to say in time what they want: a connection that says nothing, or says it letter by
+    letter, is closed. (How long a body may take, `web.bodies` says.)"""
+
+    patience = HEADERS_SECONDS
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begins to wait."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits no more."""
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Takes in what has come; waits no more when a request is there."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self._wait_no_more()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Waits no more: another protocol takes over."""
+        self._wait_no_more()
+        super().handle_websocket_upgrade(event)
+
+    def on_response_complete(self) -> None:
+        """Waits for the next request."""
+        self._wait()
+        super().on_response_complete()
+
+    def _wait(self) -> None:
+        self._wait_no_more()
+        self._waiting = self.loop.call_later(self.patience, self.transport.close)
+
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
 
 class Server(uvicorn.Server):
@@ -29,7 +79,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, on_started: Callable[[], None], on_ending: Callable[[], None]) -> None:
         """Makes a server that does not serve yet."""
-        super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS))
+        super().__init__(
+            uvicorn.Config(app, http=PromptHTTP, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
+        )
         self.on_started = on_started
         self.on_ending = on_ending
 

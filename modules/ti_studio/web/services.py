@@ -6,6 +6,7 @@ from ti_studio.embeddings.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
+from ti_studio.web.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,5 @@ class Services:
     library: Library
     jobs: Jobs
     txt2img: Txt2ImgService
+    uploads: Uploads | None = None
+    """Where the page's uploads go; None: to Gradio's own folder, which nobody looks after."""

@@ -17,6 +17,7 @@ from ti_studio.embeddings.entries import Entry, State
 from ti_studio.embeddings.export import Format, card_picture, export, exported
 from ti_studio.embeddings.header_picture import DATA
 from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.links import leads_away
 from ti_studio.embeddings.merging import Method, Mixture, merged
 from ti_studio.embeddings.metadata import REQUEST
 from ti_studio.embeddings.names import check_name, displayed
@@ -24,6 +25,7 @@ from ti_studio.embeddings.sharing import undescribed
 from ti_studio.errors import Conflict, NotFound
 from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.models.inspection import beside_vocabulary, norms
+from ti_studio.path_fields import NewName
 from ti_studio.watchdog import Turn
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.services import Services
@@ -34,7 +36,7 @@ _LONGEST_KIND = 60
 """Characters of what a data URL says of itself."""
 
 Identity = Annotated[str, Field(max_length=100)]
-Name = Annotated[str, Field(max_length=1000)]
+Name = Annotated[NewName, Field(max_length=1000)]
 ErrorAnswers = dict[int | str, dict[str, Any]]
 _REFUSED: ErrorAnswers = {status: {"model": ErrorView} for status in (404, 422)}
 _NOT_WRITTEN: ErrorAnswers = {**_REFUSED, 409: {"model": ErrorView}, 507: {"model": ErrorView}}
@@ -194,7 +196,8 @@ def tools_routes(services: Services) -> APIRouter:
         library.refresh()
         entry = library.by_id(embedding_id)
         embedding = _renamed(library.load(entry), name)
-        return _sent(exported(embedding if metadata else undescribed(embedding), form, _picture_for(form, entry)))
+        told = embedding if metadata else undescribed(embedding)
+        return _sent(exported(told, form, _picture_for(form, entry, library.root)))
 
     @router.post("/convert", responses=_NOT_WRITTEN)
     def convert(conversion: Conversion) -> FoundEmbedding:
@@ -202,7 +205,9 @@ def tools_routes(services: Services) -> APIRouter:
         library.refresh()
         entry = library.by_id(conversion.embedding)
         embedding = _renamed(library.load(entry), conversion.name)
-        return FoundEmbedding.of(_written(services, embedding, conversion, _picture_for(conversion.form, entry)))
+        return FoundEmbedding.of(
+            _written(services, embedding, conversion, _picture_for(conversion.form, entry, library.root))
+        )
 
     @router.post("/merge", responses=_NOT_WRITTEN)
     def merge(merging: Merging) -> FoundEmbedding:
@@ -286,9 +291,12 @@ def _sent(files: dict[str, bytes]) -> Response:
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-def _picture_for(form: str, entry: Entry) -> Image.Image | None:
-    """Returns the preview of an embedding, where it is to be written as a card."""
-    return card_picture(entry.preview) if form == "png" and entry.preview else None
+def _picture_for(form: str, entry: Entry, root: Path) -> Image.Image | None:
+    """Returns the preview of an embedding, where it is to be written as a card and lies in the library."""
+    preview = entry.preview
+    if form != "png" or preview is None or leads_away(preview, root):
+        return None
+    return card_picture(preview)
 
 
 def _written(services: Services, embedding: Embedding, body: _Body, picture: Image.Image | None = None) -> Entry:

@@ -3,11 +3,11 @@
 import asyncio
 
 from fastapi import Request
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ti_studio.watchdog import LEAST_SECONDS, Watch
 from ti_studio.web.errors import answer_to
-from ti_studio.web.guard import is_extensions
 
 
 class Watchdog:
@@ -23,7 +23,7 @@ class Watchdog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on, and answers what is given up."""
-        if scope["type"] != "http" or is_extensions(Request(scope)):
+        if scope["type"] != "http" or _is_extensions(Request(scope)):
             await self.app(scope, receive, send)
         else:
             await _Exchange(scope, receive, send).watch_over(self.app)
@@ -75,3 +75,9 @@ class _Exchange:
             return
         self._has_begun = True
         await self._to_browser(message)
+
+
+def _is_extensions(request: Request) -> bool:
+    """Tells whether an extension's route answers. They have any name; `create_app` leaves them in the state."""
+    routes: list[BaseRoute] = getattr(request.scope["app"].state, "extension_routes", [])
+    return any(route.matches(request.scope)[0] is not Match.NONE for route in routes)

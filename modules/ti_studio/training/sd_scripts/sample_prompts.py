@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ti_studio.errors import NotFound
+from ti_studio.text_files import MEGABYTE, UnreadableText, read_text_file
 from ti_studio.training.sd_scripts.errors import BadConfiguration
 from ti_studio.training.sd_scripts.toml_files import read_toml
 
 _OPTION = re.compile(r"(w|h|d|s|l|n|ss|g|cn) +(.+)", re.DOTALL | re.IGNORECASE)
+_MOST_BYTES = 4 * MEGABYTE
 _NOT_HERE = ("g", "cn")
 _LETTERS: Mapping[str, str] = {
     "negative_prompt": "n",
@@ -63,17 +65,17 @@ def read_sample_prompts(path: Path) -> list[SamplePrompt]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError) as error:
+        return read_text_file(path, _MOST_BYTES)
+    except FileNotFoundError as error:
         raise NotFound(f"There is no file of sample prompts {path}.") from error
-    except UnicodeDecodeError as error:
-        raise BadConfiguration(f"{path} is not UTF-8 text; expected prompts, one a line.") from error
+    except UnreadableText as error:
+        raise BadConfiguration(f"{error} Expected prompts, one a line.") from error
 
 
 def _read_json(text: str, path: Path) -> list[SamplePrompt]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadConfiguration(f"{path} is not JSON: {error}.") from error
     if not isinstance(content, list):
         raise BadConfiguration(f"{path} holds a {type(content).__name__}; expected a list of prompts.")

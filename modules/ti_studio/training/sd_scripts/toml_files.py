@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from ti_studio.errors import NotFound
+from ti_studio.text_files import MEGABYTE, UnreadableText, read_text_file
 from ti_studio.training.sd_scripts.errors import BadConfiguration
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+_MOST_BYTES = 4 * MEGABYTE
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -21,19 +25,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         BadConfiguration: it is no TOML; says the line.
     """
     try:
-        return read_toml_text(path.read_text(encoding="utf-8-sig"), str(path))
-    except (FileNotFoundError, IsADirectoryError) as error:
+        return read_toml_text(read_text_file(path, _MOST_BYTES), str(path))
+    except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}; expected a TOML file.") from error
-    except UnicodeDecodeError as error:
-        raise BadConfiguration(f"{path} is not TOML: {error}.") from error
+    except UnreadableText as error:
+        raise BadConfiguration(f"{error} Expected TOML.") from error
 
 
 def read_toml_text(text: str, place: str) -> dict[str, Any]:
     """Returns what a text in TOML says.
 
     Raises:
-        BadConfiguration: it is no TOML; says where and in which line.
+        BadConfiguration: it is no TOML, or too much of it; says where and in which line.
     """
+    if len(text) > _MOST_BYTES:
+        raise BadConfiguration(f"{place} has {len(text):,} characters; expected {_MOST_BYTES:,} at most.")
     try:
         content: dict[str, Any] = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ti_studio.embeddings.library import Entry, State
 from ti_studio.embeddings.metadata import CHECKPOINT, CHECKPOINT_SHA256
 from ti_studio.generation.infotext import MODEL_HASH
+from ti_studio.path_fields import NewName
 from ti_studio.web.sdapi.errors import refusals
 from ti_studio.web.sdapi.options import chosen
 from ti_studio.web.services import Services
@@ -49,7 +50,7 @@ class CreateBody(BaseModel):
         use_attribute_docstrings=True, json_schema_extra={"examples": [{"name": "my-cat", "init_text": "cat"}]}
     )
 
-    name: str
+    name: NewName
     num_vectors_per_token: int = Field(default=1, ge=1, le=75)
     overwrite_old: bool = False
     init_text: str = "*"

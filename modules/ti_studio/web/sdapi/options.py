@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ti_studio.errors import StudioError
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.path_fields import CheckpointPath
 from ti_studio.prompts.grammar import Emphasis
 from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
 from ti_studio.web.views import View
@@ -43,7 +44,7 @@ class OptionsBody(BaseModel):
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
-    sd_model_checkpoint: str | None = None
+    sd_model_checkpoint: CheckpointPath | None = None
     """A checkpoint's title, with or without A1111's ` [hash]`, or its name."""
     CLIP_stop_at_last_layers: ClipSkip | None = None
     """Clip skip: 1 takes the text encoder's last layer, 2 the one before."""

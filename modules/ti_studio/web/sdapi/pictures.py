@@ -1,7 +1,9 @@
 """`/sdapi/v1/png-info`."""
 
+import asyncio
 import base64
 import binascii
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 from fastapi import APIRouter
@@ -14,8 +16,10 @@ from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
 from ti_studio.web.views import View
 
 _EMBEDDED = "parameters"
-_MOST_CHARACTERS = 64 * 2**20
-"""Of base64: the longest picture that is looked at."""
+_MOST_TEXT = 8 * 2**20
+"""Characters of all texts in a picture: an embedding of 75 rows is one of 5 million."""
+_AT_ONCE = 2
+"""Some pictures have to be decoded for what they say, which takes 200 MB for the largest."""
 
 
 class PngInfoBody(BaseModel):
@@ -41,27 +45,30 @@ class PngInfoView(View):
 def pictures_routes() -> APIRouter:
     """Returns the route that reads pictures."""
     router = APIRouter()
+    workers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="png-info")
 
-    @router.post("/png-info", responses=refusals(422))
-    def png_info(body: PngInfoBody) -> PngInfoView:
+    @router.post("/png-info", responses=refusals(413, 422))
+    async def png_info(body: PngInfoBody) -> PngInfoView:
         """Reads what a picture says of how it was made."""
-        data = _decoded(body.image)
-        items = _texts(data)
-        try:
-            text = infotext_of(data)
-        except NoInfotext:
-            return PngInfoView(info="", items=items, parameters={})
-        items.pop(_EMBEDDED, None)
-        return PngInfoView(info=text, items=items, parameters=_fields(read_infotext(text)))
+        return await asyncio.get_running_loop().run_in_executor(workers, _read, body.image)
 
     return router
+
+
+def _read(image: str) -> PngInfoView:
+    data = _decoded(image)
+    items = _texts(data)
+    try:
+        text = infotext_of(data)
+    except NoInfotext:
+        return PngInfoView(info="", items=items, parameters={})
+    items.pop(_EMBEDDED, None)
+    return PngInfoView(info=text, items=items, parameters=_fields(read_infotext(text)))
 
 
 def _decoded(text: str) -> bytes:
     if text.startswith(("http://", "https://")):
         raise NotPossibleHere("Addresses of pictures are not fetched; expected the picture itself in base64.")
-    if len(text) > _MOST_CHARACTERS:
-        raise NotPossibleHere(f"The picture has {len(text):,} characters; expected {_MOST_CHARACTERS:,} at most.")
     _, comma, data = text.partition(";base64,")
     try:
         return base64.b64decode(data if comma else text, validate=True)
@@ -73,15 +80,19 @@ def _texts(data: bytes) -> dict[str, str]:
     """Returns the texts in a picture's file.
 
     Raises:
-        NotPossibleHere: it is no picture.
+        NotPossibleHere: it is no picture, or has too much text in it.
     """
     try:
         with Image.open(BytesIO(data), formats=known_formats(None, data)) as image:
-            return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+            texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
     except UnidentifiedImageError as error:
         raise NotPossibleHere(f"The {len(data):,} bytes are no picture that can be read.") from error
     except PICTURE_DAMAGE as error:
         raise NotPossibleHere(f"The file is no picture that can be read: {told(error)}.") from error
+    found = sum(map(len, texts.values()))
+    if found > _MOST_TEXT:
+        raise NotPossibleHere(f"The picture holds {found:,} characters of text; expected {_MOST_TEXT:,} at most.")
+    return texts
 
 
 def _fields(infotext: Infotext) -> dict[str, str]:

@@ -27,7 +27,7 @@ def sdapi_routes(services: Services, turns: Turns, extensions: ExtensionHost) ->
         turns: the queue of long work.
         extensions: those that the server has loaded.
     """
-    router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], responses=refusals(400, 401, 403, 422))
+    router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], responses=refusals(400, 401, 403, 408, 413, 422, 429))
     options, trainings = Options(services.txt2img), Trainings(services.jobs)
     for routes in (
         txt2img_routes(services, options, turns),

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ti_studio.embeddings.library import Entry
 from ti_studio.generation.request import Side
+from ti_studio.path_fields import CheckpointPath, MainDatasetPath, NewName, TemplatePath
 from ti_studio.web.sdapi.errors import NotPossibleHere
 from ti_studio.web.sdapi.nulls import without_nulls
 
@@ -55,15 +56,15 @@ class TrainBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, json_schema_extra={"examples": [_EXAMPLE]})
 
-    embedding_name: str
+    embedding_name: NewName
     """The word. An embedding of this name is trained on; if there is none, a new one begins."""
-    data_root: str
+    data_root: MainDatasetPath
     """The folder of pictures."""
     init_text: str = "*"
     """What a new embedding begins as. (Not in A1111, which wants the embedding made before.)"""
     num_vectors_per_token: int = Field(default=1, ge=1, le=75)
     """Vectors of a new embedding. (Not in A1111.)"""
-    checkpoint: str | None = None
+    checkpoint: CheckpointPath | None = None
     """The checkpoint to train on; the chosen one where it is left out. (Not in A1111.)"""
     learn_rate: str | float | None = None
     """A rate, or A1111's `rate:step` pairs."""
@@ -85,7 +86,7 @@ class TrainBody(BaseModel):
     """Learn only from where pictures are opaque."""
     create_image_every: int | None = None
     save_embedding_every: int | None = None
-    template_filename: str | None = None
+    template_filename: TemplatePath | None = None
     save_image_with_stored_embedding: bool = False
     """Snapshots are files of their own whatever is said here."""
     preview_from_txt2img: bool = False

@@ -41,6 +41,8 @@ def txt2img_routes(services: Services, options: Options, turns: Turns) -> APIRou
     @router.post("/txt2img", responses=refusals(400, 404, 422, 507))
     async def txt2img(body: Txt2ImgBody) -> Txt2ImgView:
         """Paints pictures and answers when they are done. What is asked meanwhile waits for its turn."""
+        for prompt in (body.prompt, body.negative_prompt):
+            services.txt2img.limits.check_text(prompt)
         return await turns.take(lambda: _painted(body, services, options))
 
     return router
