@@ -124,13 +124,16 @@ def test_the_request_in_a_header_is_one_again_where_what_it_names_is_in_its_fold
     folders.make()
     jobs = Jobs(folders)
 
+    with pytest.raises(NotFound, match=r"There is no embedding file .*start\.safetensors"):
+        jobs.submit(again)
+    shutil.copyfile(home / "start.safetensors", folders.embeddings / "start.safetensors")
+    with pytest.raises(NotFound, match=r"no prompt template 'mine\.txt'"):
+        jobs.submit(again)
+    folders.templates.mkdir()
+    shutil.copyfile(home / "mine.txt", folders.templates / "mine.txt")
     with pytest.raises(NotFound, match=r"There is no VAE .*expected a file or a diffusers folder, by its path or in"):
         jobs.submit(again)
     found = again.model_copy(update={"vae": ""})
-    with pytest.raises(NotFound, match=r"no prompt template 'mine\.txt'"):
-        jobs.submit(found)
-    folders.templates.mkdir()
-    shutil.copyfile(home / "mine.txt", folders.templates / "mine.txt")
     with pytest.raises(NotFound, match=r"elsewhere.cats"):
         jobs.submit(found)
     shutil.copytree(home / "cats", folders.data / "cats")
