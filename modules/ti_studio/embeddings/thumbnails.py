@@ -7,6 +7,7 @@ the formats of previews are tried, and what can't be read is refused and not tri
 import hashlib
 import itertools
 import os
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -74,10 +75,14 @@ class Thumbnails:
         return kept
 
     def _drop_oldest(self) -> None:
-        with os.scandir(self._folder) as entries:
-            kept = sorted((entry.stat().st_mtime_ns, entry.path) for entry in entries if entry.is_file())
-        for _, path in kept[: max(0, len(kept) - MAX_KEPT)]:
-            Path(path).unlink(missing_ok=True)
+        kept: list[tuple[int, str]] = []
+        for name in os.listdir(self._folder):
+            path = self._folder / name
+            with suppress(FileNotFoundError):  # another thread drops the oldest too
+                kept.append((path.stat().st_mtime_ns, str(path)))
+        kept.sort()
+        for _, oldest in kept[: max(0, len(kept) - MAX_KEPT)]:
+            Path(oldest).unlink(missing_ok=True)
 
 
 def preview_png(content: bytes, name: str) -> bytes:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from ti_studio.embeddings.card_index import created
@@ -23,6 +22,7 @@ from ti_studio.embeddings.thumbnails import Thumbnails
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.jobs.name_lock import NameHeld, check_not_held, name_lock
 from ti_studio.web.errors import ErrorView
+from ti_studio.web.files import send_file
 from ti_studio.web.pictures import PICTURE_ANSWERS, send_picture, version_of
 from ti_studio.web.services import Services
 
@@ -174,7 +174,9 @@ def described(services: Services, embedding_id: str) -> EmbeddingDetails:
         NotFound: there is none.
     """
     services.library.by_id(embedding_id)
-    entry = next(entry for entry in looked_at(services)[1] if entry.id == embedding_id)
+    entry = next((entry for entry in looked_at(services)[1] if entry.id == embedding_id), None)
+    if entry is None:
+        raise NotFound("The embedding was renamed or deleted a moment ago.")
     return EmbeddingDetails.full(entry, services)
 
 
@@ -231,7 +233,7 @@ def _add_files(router: APIRouter, services: Services) -> None:
         """Sends an embedding's file."""
         entry = services.library.by_id(embedding_id)
         path = _real(entry.path, services.library.root)
-        return FileResponse(path, filename=displayed(entry.path.name), media_type="application/octet-stream")
+        return send_file(path, filename=displayed(entry.path.name))
 
 
 def _preview(library: Library, embedding_id: str) -> Path:
@@ -285,5 +287,5 @@ def _preview_address(entry: Entry) -> str | None:
     picture = "thumbnail" if entry.preview.suffix.lower() == ".jxl" else "preview"
     try:
         return f"embeddings/{entry.id}/{picture}?v={version_of(entry.preview)}"
-    except OSError:
+    except NotFound:
         return None

@@ -18,6 +18,8 @@ from ti_studio.web.job_views import EventsView, EventView
 
 LOOKS_EVERY = 0.5
 """Seconds between two looks at a training's file."""
+AT_ONCE = 1000
+"""Events that are in memory for one stream, of the million that a training may have."""
 SIGN_OF_LIFE = 15.0
 """Seconds of silence after which a comment is sent, for proxies that end silent connections."""
 
@@ -72,11 +74,14 @@ async def _stream(jobs: Jobs, job: Job, log: EventLog, messages: list[str]) -> A
     """Yields the messages that are there and those that come, until the job is over."""
     silence = 0.0
     while True:
-        for message in messages:
-            yield message
+        while messages:
+            for message in messages:
+                yield message
+            messages = await run_in_threadpool(_messages, log)
+            silence = 0.0
         if is_over(job):
             break
-        silence = 0.0 if messages else silence + LOOKS_EVERY
+        silence += LOOKS_EVERY
         if silence >= SIGN_OF_LIFE:
             silence = 0.0
             yield ": still there\n\n"
@@ -91,5 +96,5 @@ async def _stream(jobs: Jobs, job: Job, log: EventLog, messages: list[str]) -> A
 
 
 def _messages(log: EventLog) -> list[str]:
-    events = [EventView.of(logged) for logged in log.read()]
+    events = [EventView.of(logged) for logged in log.read(AT_ONCE)]
     return [f"id: {event.id}\ndata: {event.model_dump_json()}\n\n" for event in events]

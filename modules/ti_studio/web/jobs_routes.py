@@ -4,7 +4,6 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
-from fastapi.responses import FileResponse
 
 from ti_studio.errors import Conflict, NotFound
 from ti_studio.folders import inside
@@ -13,6 +12,7 @@ from ti_studio.jobs.queue import Jobs
 from ti_studio.training.request import TrainRequest
 from ti_studio.web.errors import ErrorView
 from ti_studio.web.event_routes import add_events
+from ti_studio.web.files import send_file
 from ti_studio.web.job_views import JobReport, JobView
 from ti_studio.web.pictures import PICTURE_ANSWERS, send_picture
 from ti_studio.web.services import Services
@@ -100,13 +100,13 @@ def _add_files(router: APIRouter, services: Services) -> None:
         """Sends one preview picture."""
         return send_picture(jobs.get(job_id).preview_path(name), request)
 
-    @router.get("/{job_id}/snapshots/{name}", response_class=FileResponse, responses=FILE_ANSWERS)
-    def snapshot(job_id: str, name: SnapshotName) -> FileResponse:
+    @router.get("/{job_id}/snapshots/{name}", response_class=Response, responses=FILE_ANSWERS)
+    def snapshot(job_id: str, name: SnapshotName) -> Response:
         """Sends a copy of the embedding as it was at a step."""
         return _download(inside(jobs.get(job_id).folder / "snapshots", name))
 
-    @router.get("/{job_id}/embedding", response_class=FileResponse, responses=FILE_ANSWERS)
-    def embedding(job_id: str, word: Word = None) -> FileResponse:
+    @router.get("/{job_id}/embedding", response_class=Response, responses=FILE_ANSWERS)
+    def embedding(job_id: str, word: Word = None) -> Response:
         """Sends the finished embedding, as this training made it."""
         return _download(_finished_file(jobs.get(job_id), word, services.folders.embeddings))
 
@@ -159,7 +159,5 @@ def _finished_file(job: Job, word: str | None, embeddings: FilePath) -> FilePath
     return kept if kept.is_file() else inside(embeddings, str(wanted[0]))
 
 
-def _download(path: FilePath) -> FileResponse:
-    if not path.is_file():
-        raise NotFound(f"There is no file {path.name!r} any more.")
-    return FileResponse(path, media_type="application/octet-stream", filename=path.name)
+def _download(path: FilePath) -> Response:
+    return send_file(path, filename=path.name)

@@ -1,12 +1,13 @@
 """Sends a picture of the studio's own folders to the browser."""
 
+import os
 from email.utils import formatdate
 from pathlib import Path
 
 from fastapi import Request, Response
-from fastapi.responses import FileResponse
 
 from ti_studio.errors import NotFound
+from ti_studio.web.files import send_file
 
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -27,9 +28,23 @@ PICTURE_ANSWERS: dict[int | str, dict[str, object]] = {
 
 
 def version_of(path: Path) -> str:
-    """Returns a short text that changes when the file does, for the query of its address."""
-    stat = path.stat()
-    return f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+    """Returns a short text that changes when the file does, for the query of its address.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    return _version(_status(path))
+
+
+def _version(about: os.stat_result) -> str:
+    return f"{about.st_mtime_ns:x}-{about.st_size:x}"
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise NotFound(f"There is no picture {path.name!r} any more.") from error
 
 
 def send_picture(path: Path, request: Request) -> Response:
@@ -41,12 +56,13 @@ def send_picture(path: Path, request: Request) -> Response:
     media_type = MEDIA_TYPES.get(path.suffix.lower())
     if media_type is None or not path.is_file():
         raise NotFound(f"There is no picture {path.name!r} any more.")
+    about = _status(path)
     headers = {
-        "ETag": f'"{version_of(path)}"',
+        "ETag": f'"{_version(about)}"',
         "Cache-Control": "private, no-cache",
-        "Last-Modified": formatdate(path.stat().st_mtime, usegmt=True),
+        "Last-Modified": formatdate(about.st_mtime, usegmt=True),
         "X-Content-Type-Options": "nosniff",
     }
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    return FileResponse(path, media_type=media_type, headers=headers)
+    return send_file(path, media_type, headers=headers)
