@@ -18,6 +18,7 @@ from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
 from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.web.allocator import keep_few_arenas
 from ti_studio.web.app import create_app
 from ti_studio.web.assets import Assets
 from ti_studio.web.host_channel import HostChannel, HostSetup
@@ -43,6 +44,7 @@ def serve_hosted() -> None:
     """
     channel = HostChannel.on_standard_streams()
     setup = channel.setup()
+    keep_few_arenas()
     services = hosted_services(setup, channel)
     app = create_app(services, hosts=(), below=setup.root_path)
     app.add_middleware(SecretGuard, secret=setup.secret)
