@@ -50,7 +50,7 @@ class Outcome:
 
     tally: Tally
     before: int
-    """Bytes of the server's memory when the clients had done everything for a while."""
+    """Bytes of the server's memory, trainings left out, when the clients had done everything for a while."""
     after: int
     """The same at their end."""
     trainings: int

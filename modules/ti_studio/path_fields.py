@@ -6,11 +6,10 @@ none. Imports no torch.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 SCHEMA_KEY = "x-leads-to"
 """Where the OpenAPI description tells the place."""
@@ -43,7 +42,7 @@ class Reaches:
     kept: bool = False
     """Whether the request keeps what was written, because the job's own place holds what it means."""
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Returns the text's schema with the place in it."""
         return {**handler(schema), SCHEMA_KEY: self.place.value}
 

@@ -95,12 +95,13 @@ class Client:
     def work(self, until: float) -> None:
         """Does one thing after the other until a time of the monotonic clock."""
         weights = [weight for weight, _ in self._actions]
-        while time.monotonic() < until:
-            (_, action) = self._random.choices(self._actions, weights)[0]
-            try:
-                action()
-            except httpx.TransportError as error:
-                self._tally.miss(action.__name__, error)
+        with self._http:
+            while time.monotonic() < until:
+                (_, action) = self._random.choices(self._actions, weights)[0]
+                try:
+                    action()
+                except httpx.TransportError as error:
+                    self._tally.miss(action.__name__, error)
 
     def read(self) -> None:
         """Reads one of the lists, or the page."""

@@ -23,6 +23,7 @@ from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
 from ti_studio.prompts.limits import PromptLimits
 from ti_studio.server_options import ServerOptions
+from ti_studio.web.allocator import give_back, keep_few_arenas
 from ti_studio.web.assets import Assets
 from ti_studio.web.bodies import Bodies
 from ti_studio.web.card_edits_routes import card_edits_routes
@@ -88,7 +89,7 @@ def create_app(
         responses={status: {"model": ErrorView} for status in (400, 401, 403, 408, 413, 422, 429)},
     )
     app.add_middleware(Watchdog)
-    app.add_middleware(Bodies, uploads=services.uploads)
+    app.add_middleware(Bodies, uploads=services.uploads, after_large=give_back)
     app.add_middleware(Guard, accounts=accounts, hosts=list(hosts), api_accounts=list(api_auth))
     answer_errors(app)
     assets, files = Assets.shipped(), ExtensionFiles(tuple(extensions.active))
@@ -152,6 +153,7 @@ def serve(options: ServerOptions, extensions: ExtensionHost) -> None:
     Raises:
         PortTaken: another program listens on the port.
     """
+    keep_few_arenas()
     services = build_services(options, extensions)
     listener = listen(options.host, options.port, "Choose another with --port.")
     address = f"http://127.0.0.1:{options.port}/"

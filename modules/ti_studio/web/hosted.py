@@ -24,6 +24,7 @@ from ti_studio.models.checkpoints import (
     identify,
     shipped_checkpoints,
 )
+from ti_studio.web.allocator import keep_few_arenas
 from ti_studio.web.app import create_app
 from ti_studio.web.assets import Assets
 from ti_studio.web.host_channel import HostChannel, HostSetup
@@ -49,6 +50,7 @@ def serve_hosted() -> None:
     """
     channel = HostChannel.on_standard_streams()
     setup = channel.setup()
+    keep_few_arenas()
     services = hosted_services(setup, channel)
     app = create_app(services, hosts=(), below=setup.root_path)
     app.add_middleware(SecretGuard, secret=setup.secret)

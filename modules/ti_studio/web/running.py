@@ -8,8 +8,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
-import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -54,7 +54,7 @@ class PromptHTTP(H11Protocol):
         if self.cycle is not before:
             self._wait_no_more()
 
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+    def handle_websocket_upgrade(self, event: Any) -> None:
         """Waits no more: another protocol takes over."""
         self._wait_no_more()
         super().handle_websocket_upgrade(event)
