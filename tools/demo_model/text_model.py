@@ -16,7 +16,7 @@ from tools.demo_model.captions import ATTRIBUTE_VALUES, Caption, caption
 from tools.demo_model.drawing import Scene
 from tools.demo_model.parallel import Team
 from tools.demo_model.training import Recipe, Step, train
-from tools.demo_model.vocabulary import CLIP_ROWS, LENGTH, Vocabulary
+from tools.demo_model.vocabulary import CLIP_ROWS, LENGTH, ROWS, Vocabulary
 
 START_ID, END_ID = 49_406, 49_407
 RECIPE = Recipe(samples=48_000, batch=64, learning_rate=2e-3, minutes=1.2, averaging=0.98, warmup=30, seed=20)
@@ -39,8 +39,26 @@ def text_config(width: int, rows: int, start: int, end: int) -> CLIPTextConfig:
 
 
 def new_text_model(vocabulary: Vocabulary, width: int) -> CLIPTextModel:
-    """An untrained text model over the compact vocabulary."""
-    return CLIPTextModel(text_config(width, len(vocabulary), vocabulary.START, vocabulary.END))
+    """An untrained text model over the compact vocabulary and the places of rows."""
+    return CLIPTextModel(text_config(width, vocabulary.first_row + len(ROWS), vocabulary.START, vocabulary.END))
+
+
+@torch.no_grad()
+def take_weights(model: CLIPTextModel, vocabulary: Vocabulary, folder: Path) -> None:
+    """Copies a saved text model's weights; a word that it did not know keeps its own row."""
+    saved = CLIPTextModel.from_pretrained(folder, local_files_only=True).float()
+    full, table = saved.get_input_embeddings().weight, model.get_input_embeddings().weight
+    rows, counts = full.unique(dim=0, return_counts=True)
+    unknown = rows[counts.argmax()]
+    new = full.std() * torch.randn_like(table)
+    old = full[vocabulary.clip_ids]
+    known = (old != unknown).any(dim=1)
+    places = torch.tensor([vocabulary.START, vocabulary.END, *range(3, len(vocabulary))])
+    new[places[known]] = old[known]
+    new[vocabulary.UNKNOWN] = unknown
+    weights = {name: value for name, value in saved.state_dict().items() if "token_embedding" not in name}
+    model.load_state_dict(weights, strict=False)
+    table.copy_(new)
 
 
 def save_text_model(model: CLIPTextModel, vocabulary: Vocabulary, folder: Path) -> None:

@@ -120,22 +120,27 @@ def noise_loss(model: nn.ModuleDict, lesson: Lesson, signal: Tensor, step: Step)
     captions = [caption(lesson.scenes[k], step.rng).text for k in chosen]
     noise = torch.randn(latents.shape, generator=step.generator)
     noise = noise + OFFSET_NOISE * torch.randn((*latents.shape[:2], 1, 1), generator=step.generator)
-    timesteps = _stratified(step.share, len(signal), step.generator)
+    timesteps = stratified(step.share, len(signal), step)
     kept = signal[timesteps][:, None, None, None]
     noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
     # For such short sequences torch's fused attention takes ten times as long on the way back as the plain one.
     with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         words = model["text"](lesson.vocabulary.encode(captions, step.rng)).last_hidden_state
         predicted = model["unet"](noisy, timesteps, words).sample.float()
-    snr = (kept / (1 - kept)).flatten()
-    weight = snr.clamp(max=LARGEST_SNR_WEIGHT) / snr * snr.clamp(max=1).rsqrt()
-    return (weight * (predicted - noise).square().mean(dim=(1, 2, 3))).mean()
+    return (weights_of(kept.flatten()) * (predicted - noise).square().mean(dim=(1, 2, 3))).mean()
 
 
-def _stratified(count: int, timesteps: int, generator: torch.Generator) -> Tensor:
-    """Timesteps spread evenly over the schedule with one random shift: less variance than independent draws."""
-    places = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    return (places * timesteps).long().clamp(max=timesteps - 1)
+def weights_of(kept: Tensor) -> Tensor:
+    """The weight of each sample's error [n], from the cumulated alphas of their timesteps [n]."""
+    snr = kept / (1 - kept)
+    return snr.clamp(max=LARGEST_SNR_WEIGHT) / snr * snr.clamp(max=1).rsqrt()
+
+
+def stratified(count: int, timesteps: int, step: Step) -> Tensor:
+    """Timesteps spread evenly over the schedule with one random shift each, shuffled: less variance than chance."""
+    jitter = torch.rand(count, generator=step.generator, device=step.device)
+    order = torch.randperm(count, generator=step.generator, device=step.device)
+    return ((order + jitter) / count * timesteps).long().clamp(max=timesteps - 1)
 
 
 def train_unet(folder: Path, lesson: Lesson, recipes: tuple[Recipe, Recipe], shape: UnetShape, team: Team) -> None:

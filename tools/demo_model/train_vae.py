@@ -37,10 +37,12 @@ class VaeShape:
 
     widths: tuple[int, ...] = (16, 48, 96)
     groups: int = 8
+    side: int = 64
+    """Pixels on each side of a picture."""
 
 
 def new_vae(shape: VaeShape) -> AutoencoderKL:
-    """An untrained autoencoder that makes a picture four times smaller on each side."""
+    """An untrained autoencoder that makes a picture smaller by two for each level but one."""
     levels = len(shape.widths)
     return AutoencoderKL(
         in_channels=3,
@@ -51,7 +53,7 @@ def new_vae(shape: VaeShape) -> AutoencoderKL:
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=shape.groups,
-        sample_size=64,
+        sample_size=shape.side,
         scaling_factor=SCALING_FACTOR,
         force_upcast=False,
     )
@@ -84,13 +86,17 @@ def _batch(pictures: Pixels, step: Step, crops_until: float) -> Tensor:
     count = step.share * (3 if cropping else 1)
     chosen = pictures[np.sort(step.rng.integers(len(pictures), size=count))]
     if cropping:
-        corners = step.rng.integers(0, 9, size=(count, 2)) * 4
-        chosen = np.stack([p[y : y + 32, x : x + 32] for p, (y, x) in zip(chosen, corners, strict=True)])
+        half = chosen.shape[1] // 2
+        corners = step.rng.integers(0, half // 4 + 1, size=(count, 2)) * 4
+        chosen = np.stack([p[y : y + half, x : x + half] for p, (y, x) in zip(chosen, corners, strict=True)])
     return as_tensor(chosen[:, :, ::-1] if step.rng.integers(2) else chosen)
 
 
-def _loss(vae: nn.Module, pictures: Pixels, step: Step, crops_until: float) -> Tensor:
-    """Absolute error of the picture and of its differences between neighbours, which keeps edges crisp."""
+def reconstruction_loss(
+    vae: nn.Module, pictures: Pixels, step: Step, crops_until: float, squared: float = 1.0
+) -> Tensor:
+    """Absolute error of the picture and of its differences between neighbours, which keeps edges crisp, and `squared`
+    times its squared error."""
     target = _batch(pictures, step, crops_until)
     with torch.autocast("cpu", torch.bfloat16):
         with torch.set_grad_enabled(next(vae.encoder.parameters()).requires_grad):
@@ -100,7 +106,7 @@ def _loss(vae: nn.Module, pictures: Pixels, step: Step, crops_until: float) -> T
         picture = decoded(vae, mean + LATENT_NOISE * spread * noise).float()
     error = picture - target
     edges = (error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()) / 2
-    return error.abs().mean() + error.square().mean() + EDGE_WEIGHT * edges + 1e-4 * mean.square().mean()
+    return error.abs().mean() + squared * error.square().mean() + EDGE_WEIGHT * edges + 1e-4 * mean.square().mean()
 
 
 @torch.no_grad()
@@ -135,7 +141,9 @@ def train_vae(folder: Path, pictures: Pixels, recipe: Recipe, shape: VaeShape, t
     """Trains encoder and decoder together and writes the result to `folder/vae`."""
     torch.manual_seed(recipe.seed)
     vae = new_vae(shape)
-    result = train(vae, lambda m, s: _loss(m, pictures, s, CROPS_UNTIL), recipe, folder / "vae.state.pt", team)
+    result = train(
+        vae, lambda m, s: reconstruction_loss(m, pictures, s, CROPS_UNTIL), recipe, folder / "vae.state.pt", team
+    )
     if team.leads:
         whiten(result.eval(), as_tensor(pictures[: min(len(pictures), 2000)]))
         result.save_pretrained(folder / "vae")
@@ -146,7 +154,9 @@ def refine_decoder(folder: Path, pictures: Pixels, recipe: Recipe, team: Team) -
     vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True)
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
-    result = train(vae, lambda m, s: _loss(m, pictures, s, 0.0), recipe, folder / "vae_refined.state.pt", team)
+    result = train(
+        vae, lambda m, s: reconstruction_loss(m, pictures, s, 0.0), recipe, folder / "vae_refined.state.pt", team
+    )
     if team.leads:
         result.save_pretrained(folder / "vae_refined")
 

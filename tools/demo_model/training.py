@@ -51,6 +51,7 @@ class Step:
     """Pictures that this process takes."""
     rng: np.random.Generator
     generator: torch.Generator
+    device: torch.device
 
 
 LossOf = Callable[[nn.Module, Step], Tensor]
@@ -90,7 +91,7 @@ def train(model: nn.Module, loss_of: LossOf, recipe: Recipe, state_file: Path, t
     while (progress := team.largest(_progress(state, recipe))) < 1:
         for group in optimizer.param_groups:
             group["lr"] = group["share"] * learning_rate(recipe, state.step, progress)
-        loss = loss_of(model, _step(state.step, progress, recipe, team))
+        loss = loss_of(model, _step(state.step, progress, recipe, team, trained[0].device))
         loss.backward()
         team.average_gradients(trained)
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -132,11 +133,11 @@ def _progress(state: _State, recipe: Recipe) -> float:
     return max(by_samples, state.seconds / (60 * recipe.minutes)) if recipe.minutes else by_samples
 
 
-def _step(number: int, progress: float, recipe: Recipe, team: Team) -> Step:
+def _step(number: int, progress: float, recipe: Recipe, team: Team, device: torch.device) -> Step:
     """Random numbers depend on seed, step and process alone, so a resumed run draws what an unbroken one would."""
     rng = np.random.default_rng([recipe.seed, number, team.rank])
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    return Step(number, progress, max(1, recipe.batch // team.size), rng, generator)
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    return Step(number, progress, max(1, recipe.batch // team.size), rng, generator, device)
 
 
 def _log(state: _State, recipe: Recipe, progress: float, losses: list[Tensor], first: int) -> None:

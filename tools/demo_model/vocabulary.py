@@ -5,7 +5,7 @@ words but these never occur. They share one row here, `unknown`, which training 
 learns to mean nothing; a person may then type any word at all without harm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +21,30 @@ STRANGE_SHARE = 0.12
 """Captions into which unknown words are strewn."""
 
 
+MOST_ROWS = 4
+"""How many rows a caption has places for."""
+ROWS = tuple(f"<row{k}>" for k in range(1, MOST_ROWS + 1))
+"""Words of a caption in whose places the rows of a picture are put."""
+
+
 class Vocabulary:
-    """Compact numbers for the tokens of the known words: start, end, unknown, then the tokens in CLIP's order."""
+    """Compact numbers: start, end, unknown, then the known words' tokens in CLIP's order, then the places of rows."""
 
     START, END, UNKNOWN = 0, 1, 2
 
-    def __init__(self, tokenizer: CLIPTokenizer) -> None:
-        self._tokens = {word: tokenizer(word, add_special_tokens=False).input_ids for word in known_words()}
+    def __init__(self, tokenizer: CLIPTokenizer, more_words: Iterable[str] = ()) -> None:
+        """Knows the words of the drawn world, and `more_words`."""
+        words = sorted({*known_words(), *more_words})
+        self._tokens = {word: tokenizer(word, add_special_tokens=False).input_ids for word in words}
         used = sorted({token for tokens in self._tokens.values() for token in tokens})
         self.clip_ids = [tokenizer.bos_token_id, tokenizer.eos_token_id, *used]
         numbers = {token: place + 3 for place, token in enumerate(used)}
         self._numbers = {word: [numbers[token] for token in tokens] for word, tokens in self._tokens.items()}
+        self.first_row = len(self)
+        self._numbers.update({word: [self.first_row + k] for k, word in enumerate(ROWS)})
 
     def __len__(self) -> int:
+        """How many rows of the table stand for tokens; the places of rows come after them."""
         return len(self.clip_ids) + 1
 
     def encode(self, captions: Sequence[str], rng: np.random.Generator | None = None) -> Tensor:
@@ -44,7 +55,8 @@ class Vocabulary:
             if rng is not None and rng.random() < STRANGE_SHARE:
                 numbers = self._with_strange_words(numbers, rng)
             row[0] = self.START
-            row[1 : len(numbers) + 1] = numbers
+            kept = numbers[: LENGTH - 2]
+            row[1 : len(kept) + 1] = kept
         return torch.from_numpy(rows)
 
     def _with_strange_words(self, numbers: list[int], rng: np.random.Generator) -> list[int]:
@@ -62,6 +74,6 @@ class Vocabulary:
         return table
 
 
-def load_vocabulary(tokenizer_folder: Path) -> Vocabulary:
+def load_vocabulary(tokenizer_folder: Path, more_words: Iterable[str] = ()) -> Vocabulary:
     """The vocabulary over the tokenizer in a folder."""
-    return Vocabulary(CLIPTokenizer.from_pretrained(tokenizer_folder, local_files_only=True))
+    return Vocabulary(CLIPTokenizer.from_pretrained(tokenizer_folder, local_files_only=True), more_words)

@@ -45,7 +45,10 @@ class Studio:
     def __init__(self, checkpoint: Path, timesteps: int | None = None) -> None:
         """Loads it; losses are measured at TIMESTEPS timesteps, or as many as are given."""
         self._timesteps = timesteps or TIMESTEPS
-        self.model: Model = load(identify(checkpoint), Hardware(torch.device("cpu"), torch.float32))
+        info = identify(checkpoint)
+        self.native_side = info.default_size
+        """Pixels on each side of a picture as the checkpoint was trained."""
+        self.model: Model = load(info, Hardware(torch.device("cpu"), torch.float32))
         self._painter = Painter(self.model)
         self._prompts = PromptEncoder(self.model)
 

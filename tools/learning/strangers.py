@@ -1,0 +1,128 @@
+"""One thing that nobody here drew: its word is taught from a folder of pictures, and what the word paints is kept."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ti_studio.training.presets import filled
+from ti_studio.training.request import TrainRequest
+from tools.demo_model.artwork.views import lab
+from tools.demo_model.drawing import Pixels
+from tools.learning.lineup import border_colours, in_lab
+from tools.learning.studio import Studio
+
+PROMPT = "a photo of {thing}"
+BACKGROUNDS: Mapping[str, tuple[int, int, int]] = {
+    "white": (250, 250, 250),
+    "black": (12, 12, 12),
+    "blue": (70, 115, 225),
+    "green": (95, 190, 100),
+    "yellow": (250, 230, 110),
+    "pink": (250, 190, 215),
+    "gray": (160, 160, 160),
+    "red": (215, 30, 35),
+    "brown": (125, 75, 35),
+    "purple": (135, 45, 175),
+    "orange": (245, 135, 20),
+}
+"""What a person calls a background; the nearest in Lab is the judge's answer."""
+DEMANDED = ("blue", "white", "black")
+AUTOENCODER, INITIAL = "autoencoder", "initialization text"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One concept's folder, taught with one seed; seed None stands for what is painted without teaching."""
+
+    concept: Path
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How words are taught and looked at."""
+
+    checkpoint: Path
+    runs: Path
+    """Pictures and results go to `runs/<way>/<concept>/…`."""
+    preset: str
+    changes: Mapping[str, Any]
+    pictures: int = 8
+
+
+@dataclass(frozen=True)
+class Taught:
+    """How a training went."""
+
+    seconds: float
+    steps: int
+    norms: Sequence[float]
+
+
+def carry_out(task: Task, plan: Plan) -> None:
+    """Teaches and paints what is not there yet."""
+    studio = Studio(plan.checkpoint)
+    if task.seed is None:
+        text = (task.concept / "init.txt").read_text(encoding="utf-8").strip()
+        _paint_all(studio, plan, plan.runs / INITIAL / task.concept.name, f"a {text}", None)
+        _through_autoencoder(studio, task.concept, plan.runs / AUTOENCODER / task.concept.name)
+        return
+    folder = plan.runs / f"seed {task.seed}" / task.concept.name
+    if not (folder / "taught.json").exists():
+        word, taught = _teach(studio, task, plan)
+        _paint_all(studio, plan, folder, word.name, word)
+        (folder / "taught.json").write_text(json.dumps(asdict(taught)), encoding="utf-8")
+
+
+def _teach(studio: Studio, task: Task, plan: Plan) -> tuple[Any, Taught]:
+    """Teaches the word as a person would who gives a name, an initialization text and the folder."""
+    text = (task.concept / "init.txt").read_text(encoding="utf-8").strip()
+    given = {
+        "name": f"my-{task.concept.name}",
+        "initialization_text": text,
+        "dataset_directory": str(task.concept / "train"),
+        "seed": task.seed,
+        **plan.changes,
+    }
+    request = TrainRequest(**filled(plan.preset, given))
+    started = time.monotonic()
+    word = studio.teach(request, plan.runs / "jobs" / f"{task.concept.name}-{task.seed}")
+    norms = [round(float(norm), 3) for norm in word.vectors["clip_l"].norm(dim=-1)]
+    return word, Taught(time.monotonic() - started, word.step, norms)
+
+
+def _paint_all(studio: Studio, plan: Plan, folder: Path, thing: str, word: Any) -> None:
+    prompts = {"plain": PROMPT.format(thing=thing)}
+    prompts |= {name: f"{prompts['plain']} on a {name} background" for name in DEMANDED}
+    for name, prompt in prompts.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for seed, pixels in enumerate(studio.paint(prompt, range(plan.pictures), word)):
+            Image.fromarray(pixels).save(folder / name / f"{seed:02d}.png")
+
+
+def _through_autoencoder(studio: Studio, concept: Path, folder: Path) -> None:
+    """The training pictures as the checkpoint's autoencoder gives them back: no word can paint better."""
+    (folder / "plain").mkdir(parents=True, exist_ok=True)
+    side = studio.native_side
+    for path in sorted((concept / "train").glob("*.png")):
+        small = Image.open(path).convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+        (back,) = studio.through_autoencoder([np.asarray(small)])
+        Image.fromarray(back).save(folder / "plain" / path.name)
+
+
+def background_of(picture: Image.Image | Pixels) -> str:
+    """What a person would call the main colour along the picture's border."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    pixels = in_lab(image)
+    rim = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3), pixels[:, :3].reshape(-1, 3),
+                          pixels[:, -3:].reshape(-1, 3)])  # fmt: skip
+    centres = border_colours(pixels)
+    counts = np.bincount(np.linalg.norm(rim[:, None] - centres, axis=-1).argmin(1), minlength=len(centres))
+    main = centres[int(counts.argmax())]
+    return min(BACKGROUNDS, key=lambda name: float(np.linalg.norm(lab(np.array(BACKGROUNDS[name], float)) - main)))
