@@ -96,6 +96,11 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         "--ckpt", type=existing_path, metavar="PATH", help="the checkpoint to start with (default: the demo checkpoint)"
     )
 
+    _add_limits(parser)
+    _add_extensions(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits", "of what anybody may ask the server for")
     limits.add_argument(
         "--max-prompt-characters",
@@ -119,6 +124,8 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         help="how much of what the page has uploaded may lie on the disk; it goes after a day (default: %(default)s)",
     )
 
+
+def _add_extensions(parser: argparse.ArgumentParser) -> None:
     extensions = parser.add_argument_group(
         "extensions", "folders in DATA/extensions, which are code; their own flags stand behind these"
     )

@@ -13,24 +13,14 @@ from PIL import Image
 from ti_studio.training.presets import filled
 from ti_studio.training.request import TrainRequest
 from tools.demo_model.artwork.views import lab
+from tools.demo_model.backdrops import PLAIN
 from tools.demo_model.drawing import Pixels
+from tools.demo_model.palette import COLOURS, Colour
 from tools.learning.lineup import border_colours, in_lab
 from tools.learning.studio import Studio
 
 PROMPT = "a photo of {thing}"
-BACKGROUNDS: Mapping[str, tuple[int, int, int]] = {
-    "white": (250, 250, 250),
-    "black": (12, 12, 12),
-    "blue": (70, 115, 225),
-    "green": (95, 190, 100),
-    "yellow": (250, 230, 110),
-    "pink": (250, 190, 215),
-    "gray": (160, 160, 160),
-    "red": (215, 30, 35),
-    "brown": (125, 75, 35),
-    "purple": (135, 45, 175),
-    "orange": (245, 135, 20),
-}
+BACKGROUNDS: Mapping[str, Colour] = {**PLAIN, **{name: COLOURS[name] for name in ("red", "brown", "purple", "orange")}}
 """What a person calls a background; the nearest in Lab is the judge's answer."""
 DEMANDED = ("blue", "white", "black")
 AUTOENCODER, INITIAL = "autoencoder", "initialization text"
