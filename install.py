@@ -13,6 +13,7 @@ import importlib.util
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 10)
 PIP = "26.3"
 PIP_THAT_COUNTS = (24, 1)
+INTERRUPTED = (-signal.SIGINT, 130)
+"""How a command ends that Ctrl+C has stopped: by the signal, or by the status that shells give it."""
 """It tells a file how much it has downloaded, as the tab of a WebUI shows it; older ones tell a terminal alone."""
 STUDIO, TOOLS = "studio", "test tools"
 FILES = {
@@ -378,6 +381,8 @@ def run(command: Sequence[str]) -> None:
         for line in process.stderr or ():
             sys.stderr.write(line)
             lines.append(line)
+    if process.returncode in INTERRUPTED:  # Ctrl+C reaches both, and the command may have ended before this was told
+        raise KeyboardInterrupt
     if process.returncode:
         raise InstallError(explained(command, process.returncode, "".join(lines)))
 
