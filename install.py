@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 10)
 PIP = "26.3"
 PIP_THAT_COUNTS = (24, 1)
+"""It tells a file how much it has downloaded, as the tab of a WebUI shows it; older ones tell a terminal alone."""
 INTERRUPTED = (-signal.SIGINT, 130)
 """How a command ends that Ctrl+C has stopped: by the signal, or by the status that shells give it."""
-"""It tells a file how much it has downloaded, as the tab of a WebUI shows it; older ones tell a terminal alone."""
 STUDIO, TOOLS = "studio", "test tools"
 FILES = {
     STUDIO: ("requirements-torch.txt", "requirements.txt", "constraints.txt", "pyproject.toml"),
