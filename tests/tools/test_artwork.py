@@ -1,7 +1,6 @@
 """What the demo model learns of artwork: sprites, views, captions, rows, and a tiny run of its trainers."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,15 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from tests.tools.test_demo_model import tokenizer_folder  # noqa: F401  # a fixture
-from tools.demo_model.artwork import autoencoder, things, train_unet
+from tools.demo_model.artwork import autoencoder, text_lessons, things, train_unet
 from tools.demo_model.artwork.captions import artwork_caption, drawn_caption
-from tools.demo_model.artwork.icons import SETS, SPRITE, Icon, icons_of, rendered
-from tools.demo_model.artwork.row_encoder import ROW_NORM, RowEncoder, disturbed
-from tools.demo_model.artwork.things import Shown, Thing, dominant_colour, load_lessons
+from tools.demo_model.artwork.icons import SETS, SPRITE, Icon, icons_of, load_icons, rendered
+from tools.demo_model.artwork.row_encoder import ROW_NORM, RowEncoder, RowPlaces, disturbed
+from tools.demo_model.artwork.text_lessons import TextSide
+from tools.demo_model.artwork.things import THUMB, Lessons, Shown, Thing, dominant_colour, load_lessons
 from tools.demo_model.artwork.views import SIDE, View, named, recoloured, show
 from tools.demo_model.parallel import Team
-from tools.demo_model.train_unet import UnetShape
+from tools.demo_model.train_unet import UnetShape, new_unet
 from tools.demo_model.train_vae import VaeShape, as_tensor, encoded_mean, new_vae, whiten
 from tools.demo_model.training import Recipe
 from tools.demo_model.vocabulary import ROWS, Vocabulary, load_vocabulary
@@ -123,7 +123,7 @@ def test_a_twin_in_other_colours_is_named_with_its_colour_or_not_at_all() -> Non
 
 def test_rows_have_one_norm_before_they_are_disturbed_and_several_after() -> None:
     torch.manual_seed(0)
-    rows = RowEncoder(32)(torch.randn(5, 4, 16, 16))
+    rows = RowEncoder(32)(torch.randn(5, 3, THUMB, THUMB))
     assert rows.shape == (5, 4, 32)
     assert torch.allclose(rows.norm(dim=-1), torch.full((5, 4), ROW_NORM))
     assert disturbed(rows, torch.Generator().manual_seed(0)).norm(dim=-1).std() > 0.03
@@ -178,14 +178,22 @@ def work(tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
     return tmp_path
 
 
-def test_things_have_views_that_are_computed_once_and_loaded_again(work: Path) -> None:
-    things.compute(work, Team())
-    before = {path: path.stat().st_mtime_ns for path in (work / "latents").iterdir()}
-    things.compute(work, Team())
-    assert {path: path.stat().st_mtime_ns for path in (work / "latents").iterdir()} == before
-    lessons = load_lessons(work)
+def drawn_and_encoded(work: Path) -> Lessons:
+    things.draw_all(work, Team())
+    things.encode_all(work, Team())
+    return load_lessons(work)
+
+
+def test_things_have_views_that_are_drawn_and_encoded_once(work: Path) -> None:
+    lessons = drawn_and_encoded(work)
+    parts = [*(work / "views").iterdir(), *(work / "latents").iterdir()]
+    before = {path: path.stat().st_mtime_ns for path in parts}
+    drawn_and_encoded(work)
+    assert {path: path.stat().st_mtime_ns for path in parts} == before
     assert len(lessons.things) == 3 + 2 + 4  # two sets are rich: their icons have twins
+    assert lessons.latents is not None
     assert lessons.latents.shape == (len(lessons.shown), 4, 16, 16)
+    assert lessons.thumbs.shape == (len(lessons.shown), THUMB, THUMB, 3)
     for number, views in enumerate(lessons.views):
         assert len(views) >= 2
         assert {lessons.shown[k].thing for k in views} == {number}
@@ -193,29 +201,65 @@ def test_things_have_views_that_are_computed_once_and_loaded_again(work: Path) -
     assert len(drawn) == 4
     assert all(scene.figure == thing.scenes[0].figure for thing in drawn for scene in thing.scenes)
     assert drawn_caption(drawn[0].scenes[0], np.random.default_rng(0))
+    is_artwork = lessons.alone.any(axis=(1, 2, 3))
+    assert [not thing.scenes for thing in lessons.things] == is_artwork.tolist()
 
 
-def test_a_tiny_run_trains_unet_text_model_and_rows_together(work: Path) -> None:
-    things.compute(work, Team())
-    lessons = load_lessons(work)
-    material = train_unet.Material.of(lessons, things.vocabulary_of(work), torch.device("cpu"))
-    shape = UnetShape(widths=(16, 16, 16), text_width=16, groups=8)
+def test_logos_that_are_a_name_in_letters_are_left_out(work: Path) -> None:
+    sprites = np.load(work / "sprites.npy")
+    sprites[1, :60] = sprites[1, 84:] = 0
+    assert things.is_wordmark(sprites[1])
+    icons, _ = load_icons(work)
+    assert sorted({k for k, _ in things.plan(icons, sprites)}) == [0, 2]
+
+
+def test_the_grid_begins_in_the_corners_because_long_captions_take_its_first_places() -> None:
+    cells = text_lessons.cells()
+    assert sorted(cells.tolist()) == list(range(64))
+    assert set(cells[:4].tolist()) == {0, 7, 56, 63}
+    assert set(cells[-4:].tolist()) == {27, 28, 35, 36}
+
+
+def test_the_heads_read_each_cell_where_it_lies(tokenizer_folder: Path) -> None:  # noqa: F811
+    side = TextSide(load_vocabulary(tokenizer_folder), 16, 1)
+    hidden = torch.zeros(1, 77, 16)
+    place = text_lessons.FIRST_PLACE + text_lessons.cells().tolist().index(8 * 2 + 5)  # third row, sixth column
+    with torch.no_grad():
+        empty, filled = side.read(hidden), side.read(hidden.index_fill(1, torch.tensor([place]), 1.0))
+    for before, after, size in zip(empty, filled, (2, 4), strict=True):
+        rows, columns = (before != after).any(dim=1)[0].nonzero(as_tuple=True)
+        assert {r // size for r in rows.tolist()} == {2}
+        assert {c // size for c in columns.tolist()} == {5}
+
+
+def test_a_tiny_run_teaches_the_text_model_and_then_the_unet(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_lessons, "WIDTH", 16)
+    monkeypatch.setattr(train_unet, "WIDTH", 16)
+    lessons, cpu = drawn_and_encoded(work), torch.device("cpu")
     recipe = Recipe(samples=24, batch=8, learning_rate=1e-3, seed=3)
-    monkey = replace(train_unet.text_model.RECIPE, samples=8, batch=4, minutes=None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_unet.text_model, "RECIPE", monkey)
-        train_unet.train_unet(work, material, recipe, shape, None, Team())
-    state = torch.load(work / "unet.state.pt", weights_only=True)
-    assert state["state"]["step"] == 3
+    text_lessons.teach(work, lessons, recipe, cpu, Team())
+    assert moved(work / "text_side.state.pt") > 0.9  # the rows' encoder among them
+    material = train_unet.Material.of(lessons, things.vocabulary_of(work), cpu)
+    shape = UnetShape(widths=(16, 16, 16), text_width=16, groups=8)
+    new_unet(shape).save_pretrained(work / "earlier")
+    model = train_unet.new_models(work, material, shape, work / "earlier")
+    train_unet.train_unet(work, material, model, recipe, 0.5, Team())
+    assert moved(work / "unet.state.pt") > 0.9
     assert UNet2DConditionModel.from_pretrained(work / "unet").config.cross_attention_dim == 16
+
+
+def moved(state_file: Path) -> float:
+    """The share of the parameters that have had a gradient."""
+    state = torch.load(state_file, weights_only=True)
+    assert state["state"]["step"] == 3
     moments = state["optimizer"]["state"].values()
-    assert sum(bool(moment["exp_avg"].any()) for moment in moments) > 0.9 * len(moments)  # the rows' encoder among them
+    return sum(bool(moment["exp_avg"].any()) for moment in moments) / len(moments)
 
 
 def test_the_places_of_rows_take_the_rows_of_their_own_picture(tokenizer_folder: Path) -> None:  # noqa: F811
     vocabulary: Vocabulary = load_vocabulary(tokenizer_folder)
     table = torch.nn.Embedding(vocabulary.first_row + len(ROWS), 8)
-    places = train_unet.RowPlaces(vocabulary.first_row)
+    places = RowPlaces(vocabulary.first_row)
     table.register_forward_hook(places)
     numbers = vocabulary.encode([f"a photo of {ROWS[0]} {ROWS[1]}", "a red circle"])
     plain = table(numbers)

@@ -11,16 +11,19 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, __version__
+from torch import Tensor
 
 from tools.demo_model import text_model
+from tools.demo_model.artwork.things import vocabulary_of
 from tools.demo_model.train_unet import UnetShape, new_scheduler, new_unet
 from tools.demo_model.vocabulary import load_vocabulary
 
-LARGEST_FOLDER = 25_000_000
+LARGEST_FOLDER = 60_000_000
 
 MODEL_INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -61,12 +64,25 @@ def assemble(work: Path, output: Path, unfinished: bool = False) -> int:
 def _write_unfinished(work: Path, folder: Path) -> None:
     """The averaged weights of a run that still goes on."""
     average = torch.load(work / "unet.state.pt", weights_only=True)["average"]
-    vocabulary, shape = load_vocabulary(work / "tokenizer"), UnetShape()
-    unet, text = new_unet(shape), text_model.new_text_model(vocabulary, shape.text_width)
-    unet.load_state_dict({name.removeprefix("unet."): w for name, w in average.items() if name.startswith("unet.")})
-    text.load_state_dict({name.removeprefix("text."): w for name, w in average.items() if name.startswith("text.")})
+    vocabulary = vocabulary_of(work) if (work / "icons.json").exists() else load_vocabulary(work / "tokenizer")
+    parts = {part: _part(average, part) for part in ("unet.", "text.")}
+    table, layers = parts["text."]["embeddings.token_embedding.weight"], _layers(parts["text."])
+    text = text_model.new_text_model(vocabulary, table.shape[1], layers)
+    text.load_state_dict(parts["text."])
+    unet = new_unet(UnetShape(text_width=table.shape[1]))
+    unet.load_state_dict(parts["unet."])
     unet.half().save_pretrained(folder / "unet")
     text_model.save_text_model(text, vocabulary, folder / "text_encoder")
+
+
+def _part(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The weights whose names have the part's name at their beginning, or behind the text side's."""
+    names = {name: name.removeprefix("words.") for name in weights}
+    return {short.removeprefix(part): weights[name] for name, short in names.items() if short.startswith(part)}
+
+
+def _layers(text: Mapping[str, Tensor]) -> int:
+    return len({name.split(".")[2] for name in text if name.startswith("encoder.layers.")})
 
 
 def _tidy_configurations(folder: Path) -> int:

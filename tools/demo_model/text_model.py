@@ -22,14 +22,14 @@ START_ID, END_ID = 49_406, 49_407
 RECIPE = Recipe(samples=48_000, batch=64, learning_rate=2e-3, minutes=1.2, averaging=0.98, warmup=30, seed=20)
 
 
-def text_config(width: int, rows: int, start: int, end: int) -> CLIPTextConfig:
-    """Two layers of four heads, with CLIP's length and activation."""
+def text_config(width: int, rows: int, start: int, end: int, layers: int = 2) -> CLIPTextConfig:
+    """Layers of four heads, with CLIP's length and activation."""
     return CLIPTextConfig(
         vocab_size=rows,
         hidden_size=width,
         intermediate_size=4 * width,
         projection_dim=width,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         max_position_embeddings=LENGTH,
         bos_token_id=start,
@@ -38,9 +38,10 @@ def text_config(width: int, rows: int, start: int, end: int) -> CLIPTextConfig:
     )
 
 
-def new_text_model(vocabulary: Vocabulary, width: int) -> CLIPTextModel:
+def new_text_model(vocabulary: Vocabulary, width: int, layers: int = 2) -> CLIPTextModel:
     """An untrained text model over the compact vocabulary and the places of rows."""
-    return CLIPTextModel(text_config(width, vocabulary.first_row + len(ROWS), vocabulary.START, vocabulary.END))
+    rows = vocabulary.first_row + len(ROWS)
+    return CLIPTextModel(text_config(width, rows, vocabulary.START, vocabulary.END, layers))
 
 
 @torch.no_grad()
@@ -63,7 +64,8 @@ def take_weights(model: CLIPTextModel, vocabulary: Vocabulary, folder: Path) -> 
 
 def save_text_model(model: CLIPTextModel, vocabulary: Vocabulary, folder: Path) -> None:
     """Writes the model with CLIP's full table, in float16."""
-    full = CLIPTextModel(text_config(model.config.hidden_size, CLIP_ROWS, START_ID, END_ID))
+    config = text_config(model.config.hidden_size, CLIP_ROWS, START_ID, END_ID, model.config.num_hidden_layers)
+    full = CLIPTextModel(config)
     weights = dict(model.state_dict())
     (table,) = (name for name in weights if name.endswith("token_embedding.weight"))
     weights[table] = vocabulary.full_table(weights[table])

@@ -1,10 +1,12 @@
-"""Things and their views as latents: what the UNet is trained on.
+"""Things and their views: what text model and UNet are trained on.
 
-    torchrun --nproc_per_node 2 -m tools.demo_model.artwork.things WORKFOLDER
+    torchrun --nproc_per_node 2 -m tools.demo_model.artwork.things WORKFOLDER draw
+    torchrun --nproc_per_node 2 -m tools.demo_model.artwork.things WORKFOLDER encode
 
 A thing is an icon, the same icon in other colours, or a drawn figure. Two views of one thing differ in all but the
-thing, so that a word made from one view and trained on the other can say nothing else. Latents are computed once: one
-takes about ten milliseconds to draw and six to encode. Needs the sprites (`artwork`) and the autoencoder (`train_vae`).
+thing, so that a word made from one view and trained on the other can say nothing else. Views are drawn once (about ten
+milliseconds each) and kept, so that another autoencoder can encode them anew (six each). Drawing needs the sprites
+(`icons`), encoding the autoencoder (`autoencoder`).
 """
 
 import argparse
@@ -16,12 +18,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
+from PIL import Image
 
 from tools.demo_model.artwork.autoencoder import latents_of
 from tools.demo_model.artwork.icons import Icon, Sprite, load_icons
-from tools.demo_model.artwork.views import SIDE, colour_table, lab, random_view, recoloured, show
+from tools.demo_model.artwork.views import SIDE, colour_table, lab, premultiplied, random_view, recoloured, show
 from tools.demo_model.drawing import Pixels, Scene, draw
 from tools.demo_model.palette import COLOURS
 from tools.demo_model.parallel import Team, join_team, leave_team
@@ -42,6 +46,10 @@ SOLID = 200
 DOMINANT = 0.45
 """The part of a figure that one of the twelve colours must cover to be its colour."""
 CHUNK = 256
+THUMB = 32
+"""Pixels on each side of a view's thumbnail, and of a thing by itself."""
+WORDMARK_ASPECT = 1.8
+"""A logo wider than this is a company's name in letters, which nobody asks a picture for."""
 LEAST_OCCURRENCES = 3
 """How often a word must occur among the names to be learnt."""
 
@@ -72,20 +80,30 @@ class Shown:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Latents float16 [n, 4, 16, 16], what each shows, and the things; `views[k]` lists the pictures of thing k."""
+    """n views of m things; `views[k]` lists the numbers of thing k's."""
 
-    latents: NDArray[np.float16]
+    thumbs: Pixels
+    """The views, uint8 [n, 32, 32, 3]."""
+    alone: Pixels
+    """The things by themselves, uint8 RGBA with premultiplied alpha [m, 32, 32, 4]; of drawn figures all zero."""
     shown: Sequence[Shown]
     things: Sequence[Thing]
     views: Sequence[NDArray[np.int64]]
+    latents: NDArray[np.float16] | None = None
+    """The views' latents [n, 4, 16, 16], where an autoencoder has encoded them."""
 
 
-def plan(icons: Sequence[Icon]) -> list[tuple[int, bool]]:
+def plan(icons: Sequence[Icon], sprites: Sprite) -> list[tuple[int, bool]]:
     """The artwork's things as pairs (icon, twin) in a shuffled order that depends on the icons alone."""
-    pairs = [(k, False) for k in range(len(icons))] + [
-        (k, True) for k, icon in enumerate(icons) if icon.set in RICH_SETS
-    ]
+    chosen = [k for k, icon in enumerate(icons) if icon.set != "logos" or not is_wordmark(sprites[k])]
+    pairs = [(k, False) for k in chosen] + [(k, True) for k in chosen if icons[k].set in RICH_SETS]
     return [pairs[k] for k in np.random.default_rng(SEED).permutation(len(pairs))]
+
+
+def is_wordmark(sprite: Sprite) -> bool:
+    """True for what is much wider than high."""
+    rows, columns = np.nonzero(sprite[..., 3])
+    return len(rows) > 0 and np.ptp(columns) + 1 > WORDMARK_ASPECT * (np.ptp(rows) + 1)
 
 
 def drawn_thing(number: int) -> Thing:
@@ -109,38 +127,45 @@ def dominant_colour(sprite: Sprite) -> str | None:
     return tuple(COLOURS)[int(counts.argmax())] if counts.max() > DOMINANT else None
 
 
-Drawn = tuple[Pixels, Thing, list[Shown]]
+@dataclass(frozen=True)
+class Drawn:
+    """A thing's views uint8 [views, 128, 128, 3], the thing by itself [32, 32, 4], and what the views show."""
+
+    pixels: Pixels
+    alone: Pixels
+    thing: Thing
+    shown: Sequence[Shown]
 
 
 def draw_artwork(number: int, pair: tuple[int, bool], icons: Sequence[Icon], sprites: Sprite) -> Drawn:
-    """The views of one artwork thing: pixels uint8 [views, 128, 128, 3] and what they show."""
+    """Draws the views of one artwork thing."""
     icon, twin = pair
     rng = np.random.default_rng([SEED, 11, icon, int(twin)])
     sprite = np.array(sprites[icon])
     sprite = recoloured(sprite, int(rng.integers(2**31))) if twin else sprite
-    colour, words = dominant_colour(sprite), icons[icon].words
-    thing = Thing(icon, twin, words, colour)
+    thing = Thing(icon, twin, icons[icon].words, dominant_colour(sprite))
     count = TWIN_VIEWS if twin else OWN_VIEWS if icons[icon].set in RICH_SETS else TWIN_VIEWS
     chosen = [random_view(number, rng) for _ in range(count)]
     seen = [show(sprite, view) for view in chosen]
     shown = [Shown(number, view.size, view.place, s.background) for view, s in zip(chosen, seen, strict=True)]
-    return np.stack([s.pixels for s in seen]), thing, shown
+    alone = Image.fromarray(premultiplied(sprite), "RGBA").resize((THUMB, THUMB), Image.Resampling.BOX)
+    return Drawn(np.stack([s.pixels for s in seen]), np.asarray(alone), thing, shown)
 
 
 def draw_figure(number: int, place: int) -> Drawn:
-    """The views of one drawn thing."""
+    """Draws the views of one drawn thing."""
     thing = drawn_thing(place)
     pixels = np.stack([draw(scene, SIDE) for scene in thing.scenes])
-    return pixels, thing, [Shown(number, scene=k) for k in range(len(thing.scenes))]
+    alone = np.zeros((THUMB, THUMB, 4), np.uint8)
+    return Drawn(pixels, alone, thing, [Shown(number, scene=k) for k in range(len(thing.scenes))])
 
 
-def compute(folder: Path, team: Team) -> None:
-    """Draws and encodes this process's share of the things, chunk by chunk; finished chunks are kept."""
+def draw_all(folder: Path, team: Team) -> None:
+    """Draws this process's share of the things, chunk by chunk, to `folder/views`; finished chunks are kept."""
     icons, sprites = load_icons(folder)
-    pairs = plan(icons)
+    pairs = plan(icons, sprites)
     total = len(pairs) + DRAWN_THINGS
-    vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True)
-    parts = folder / "latents"
+    parts = folder / "views"
     parts.mkdir(exist_ok=True)
     # Drawn things stand between the others, so that the first chunks are a fair sample of all.
     order = np.random.default_rng(SEED + 1).permutation(total)
@@ -148,44 +173,88 @@ def compute(folder: Path, team: Team) -> None:
     for start in list(starts)[team.rank :: team.size]:
         path = parts / f"{start:06d}.npz"
         if not path.exists():
-            drawn = [
-                draw_artwork(int(n), pairs[n], icons, sprites)
-                if n < len(pairs)
-                else draw_figure(int(n), int(n) - len(pairs))
-                for n in order[start : start + CHUNK]
-            ]
-            _write(path, vae, drawn)
+            numbers = [int(n) for n in order[start : start + CHUNK]]
+            artwork = len(pairs)
+            _write(
+                path,
+                [
+                    draw_artwork(n, pairs[n], icons, sprites) if n < artwork else draw_figure(n, n - artwork)
+                    for n in numbers
+                ],
+                artwork,
+            )
         if team.leads:
-            print(f"things: {start + CHUNK} of {total}", flush=True)
+            print(f"things: {min(start + CHUNK, total)} of {total}", flush=True)
 
 
-def _write(path: Path, vae: AutoencoderKL, drawn: Sequence[Drawn]) -> None:
-    shown = [asdict(s) for _, _, some in drawn for s in some]
-    things = [{"icon": t.icon, "twin": t.twin, "name": t.name, "colour": t.colour} for _, t, _ in drawn]
-    words = np.frombuffer(json.dumps({"shown": shown, "things": things}).encode(), np.uint8)
+def _write(path: Path, drawn: Sequence[Drawn], artwork: int) -> None:
+    shown = [asdict(s) for d in drawn for s in d.shown]
+    things = [
+        {"drawn": d.shown[0].thing - artwork}
+        if d.thing.scenes
+        else {"icon": d.thing.icon, "twin": d.thing.twin, "name": d.thing.name, "colour": d.thing.colour}
+        for d in drawn
+    ]
+    pixels = np.concatenate([d.pixels for d in drawn])
+    cells = pixels.reshape(len(pixels), THUMB, SIDE // THUMB, THUMB, SIDE // THUMB, 3)
     with open(path.with_suffix(".tmp"), "wb") as file:
-        np.savez(file, latents=latents_of(vae, np.concatenate([pixels for pixels, _, _ in drawn])), words=words)
+        np.savez(
+            file,
+            pixels=pixels,
+            thumbs=cells.mean(axis=(2, 4)).round().astype(np.uint8),
+            alone=np.stack([d.alone for d in drawn]),
+            words=np.frombuffer(json.dumps({"shown": shown, "things": things}).encode(), np.uint8),
+        )
     os.replace(path.with_suffix(".tmp"), path)
 
 
-def load_lessons(folder: Path) -> Lessons:
-    """Everything that has been computed so far."""
-    icons, _ = load_icons(folder)
-    artwork = len(plan(icons))
-    latents, shown, things = [], [], []
-    for path in sorted((folder / "latents").glob("*.npz")):
+def encode_all(folder: Path, team: Team) -> None:
+    """Encodes this process's share of the views to `folder/latents`; finished chunks are kept."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).to(device)
+    target = folder / "latents"
+    target.mkdir(exist_ok=True)
+    paths = sorted((folder / "views").glob("*.npz"))
+    for place, path in enumerate(paths[team.rank :: team.size]):
+        encoded = target / f"{path.stem}.npy"
+        if not encoded.exists():
+            with np.load(path) as part:
+                latents = latents_of(vae, part["pixels"])
+            with open(encoded.with_suffix(".tmp"), "wb") as file:
+                np.save(file, latents)
+            os.replace(encoded.with_suffix(".tmp"), encoded)
+        if team.leads and place % 10 == 0:
+            print(f"latents: {place * team.size} of {len(paths)} chunks", flush=True)
+
+
+def load_lessons(folder: Path, *, with_latents: bool = True) -> Lessons:
+    """Everything that has been drawn so far, or that has been encoded."""
+    thumbs, alone, latents, shown, things = [], [], [], [], []
+    for path in sorted((folder / "views").glob("*.npz")):
+        encoded = folder / "latents" / f"{path.stem}.npy"
+        if with_latents and not encoded.exists():
+            continue
+        if with_latents:
+            latents.append(np.load(encoded))
         with np.load(path) as part:
-            latents.append(part["latents"])
+            thumbs.append(part["thumbs"])
+            alone.append(part["alone"])
             words = json.loads(bytes(part["words"]))
         numbers = [s["thing"] for s in words["shown"]]
         places = {number: len(things) + k for k, number in enumerate(dict.fromkeys(numbers))}
-        for number, entry in zip(places, words["things"], strict=True):
-            things.append(drawn_thing(number - artwork) if number >= artwork else Thing(**entry))
+        things += [drawn_thing(t["drawn"]) if "drawn" in t else Thing(**t) for t in words["things"]]
         shown += [Shown(**{**s, "thing": places[s["thing"]]}) for s in words["shown"]]
     views: list[list[int]] = [[] for _ in things]
     for k, s in enumerate(shown):
         views[s.thing].append(k)
-    return Lessons(np.concatenate(latents), shown, things, [np.array(v) for v in views])
+    return Lessons(
+        np.concatenate(thumbs),
+        np.concatenate(alone),
+        shown,
+        things,
+        [np.array(v) for v in views],
+        np.concatenate(latents) if latents else None,
+    )
 
 
 def words_of(icons: Sequence[Icon]) -> Iterator[str]:
@@ -204,12 +273,13 @@ def vocabulary_of(folder: Path) -> Vocabulary:
 
 
 def main() -> None:
-    """Computes the latents."""
+    """Draws, or encodes what is drawn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("step", choices=("draw", "encode"))
     options = parser.parse_args()
     team = join_team()
-    compute(options.folder, team)
+    {"draw": draw_all, "encode": encode_all}[options.step](options.folder, team)
     leave_team(team)
 
 

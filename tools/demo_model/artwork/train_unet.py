@@ -1,159 +1,113 @@
-"""Trains the UNet and, with it, the text model: noise prediction in the autoencoder's latents.
+"""Trains the UNet: noise prediction in the autoencoder's latents, told what to paint by the text model.
 
     torchrun --nproc_per_node 2 -m tools.demo_model.artwork.train_unet WORKFOLDER --minutes 80
     python -m tools.demo_model.artwork.train_unet WORKFOLDER --minutes 7 --batch 1024        # on one GPU
 
-Needs the tokenizer (`make_tokenizer`) and the latents (`things`) in the work folder. `--begin-from` takes the weights
-of an earlier checkpoint to begin with; without it the text model's first lessons come first.
+Needs the latents (`things encode`) and the text model after its lessons (`text_lessons`) in the work folder.
+`--begin-from` takes an earlier UNet's weights, where they fit, to begin with. Text model and row encoder stay as their
+lessons left them until the last `--text-share` of the training.
 """
 
 import argparse
-import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tools.demo_model import text_model
-from tools.demo_model.artwork.captions import artwork_caption, drawn_caption
-from tools.demo_model.artwork.row_encoder import RowEncoder, disturbed
+from tools.demo_model.artwork.text_lessons import (
+    LAYERS,
+    WIDTH,
+    Captions,
+    TextSide,
+    as_thumbs,
+    plain_attention,
+)
 from tools.demo_model.artwork.things import Lessons, load_lessons, vocabulary_of
 from tools.demo_model.parallel import Team, join_team, leave_team
 from tools.demo_model.train_unet import OFFSET_NOISE, UnetShape, new_scheduler, new_unet, stratified, weights_of
 from tools.demo_model.training import Recipe, Step, train
-from tools.demo_model.vocabulary import ROWS, Vocabulary
+from tools.demo_model.vocabulary import Vocabulary
 
 RECIPE = Recipe(
-    samples=100_000_000, batch=32, learning_rate=1e-3, minutes=80, averaging=0.999, seed=31, slow={"text.": 0.2}
+    samples=100_000_000, batch=64, learning_rate=1.5e-3, minutes=80, averaging=0.999, seed=31, slow={"words.": 0.1}
 )
-DRAWN_SHARE = 0.3
-"""Samples from the drawn world; the others are artwork."""
+NOISY_SHARE = 0.35
+"""Samples whose timestep is drawn from the noisier half alone: there it is decided what is painted where."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """What the models are trained on; latents as a tensor on the training's device."""
+    """What the UNet is trained on; latents as a tensor on the training's device."""
 
     lessons: Lessons
+    captions: Captions
     latents: Tensor
     vocabulary: Vocabulary
-    artwork: np.ndarray
-    drawn: np.ndarray
-    """The numbers of the pictures that show artwork, and drawn figures."""
     signal: Tensor
     """The cumulated alpha of each timestep [1000]."""
 
     @classmethod
     def of(cls, lessons: Lessons, vocabulary: Vocabulary, device: torch.device) -> "Material":
-        """Puts latents onto the device, and apart what is drawn and what is not."""
-        drawn = np.array([s.scene is not None for s in lessons.shown])
+        """Puts the latents onto the device."""
+        if lessons.latents is None:
+            raise ValueError("The views have no latents. Expected: `things encode` before.")
         latents = torch.from_numpy(lessons.latents).to(device)
-        signal = new_scheduler().alphas_cumprod.to(device)
-        return cls(lessons, latents, vocabulary, np.flatnonzero(~drawn), np.flatnonzero(drawn), signal)
+        return cls(lessons, Captions(lessons), latents, vocabulary, new_scheduler().alphas_cumprod.to(device))
 
 
-class RowPlaces:
-    """A hook of the token table: puts the rows of a batch in the places that its captions leave for them."""
-
-    def __init__(self, first: int) -> None:
-        """`first` is the number that stands for the first row's place."""
-        self._first = first
-        self.rows: Tensor | None = None
-        """[n, 4, width]; None where no caption has a place for rows."""
-
-    def __call__(self, table: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """Returns the embedded caption [n, 77, width] with the rows in it."""
-        if self.rows is None:
-            return output
-        picture, place = (inputs[0] >= self._first).nonzero(as_tuple=True)
-        rows = self.rows[picture, inputs[0][picture, place] - self._first]
-        return output.index_put((picture, place), rows.to(output.dtype))
-
-
-def batch_of(material: Material, step: Step) -> tuple[Tensor, list[str], Tensor]:
-    """Latents to learn [n, 4, 16, 16], their captions, and the latents of another view of the same things."""
-    count = step.share
-    drawn = round(count * DRAWN_SHARE)
-    rng, lessons = step.rng, material.lessons
-    chosen = np.concatenate([rng.choice(material.drawn, drawn), rng.choice(material.artwork, count - drawn)])
-    captions, others = [], []
-    for number in chosen:
-        shown = lessons.shown[number]
-        thing = lessons.things[shown.thing]
-        if shown.scene is None:
-            captions.append(artwork_caption(thing, shown, rng))
-        else:
-            captions.append(drawn_caption(thing.scenes[shown.scene], rng))
-        views = lessons.views[shown.thing]
-        others.append(int(rng.choice(views[views != number])))
-    latents = material.latents
-    return (
-        latents[torch.from_numpy(chosen).to(latents.device)],
-        captions,
-        latents[torch.tensor(others).to(latents.device)],
-    )
-
-
-def noise_loss(model: nn.ModuleDict, places: RowPlaces, material: Material, step: Step) -> Tensor:
-    """The weighted squared error of the predicted noise."""
-    latents, captions, others = batch_of(material, step)
-    latents = latents.float()
+def noise_loss(model: nn.ModuleDict, material: Material, text_from: float, step: Step) -> Tensor:
+    """The weighted squared error of the predicted noise. The text side learns too once `text_from` of it is over."""
+    batch = material.captions.batch(step.share, step.rng)
+    latents = material.latents[torch.from_numpy(batch.numbers).to(step.device)].float()
     noise = torch.randn(latents.shape, generator=step.generator, device=step.device)
     noise += OFFSET_NOISE * torch.randn((*latents.shape[:2], 1, 1), generator=step.generator, device=step.device)
-    timesteps = stratified(step.share, len(material.signal), step)
+    timesteps = noisier(stratified(step.share, len(material.signal), step), len(material.signal), step)
     kept = material.signal[timesteps][:, None, None, None]
     noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
-    numbers = material.vocabulary.encode(captions, step.rng).to(step.device)
-    with torch.autocast(step.device.type, torch.bfloat16), _attention(step.device):
-        rows = torch.zeros(len(captions), len(ROWS), model["rows"].width, device=step.device)
-        (with_rows,) = np.nonzero([ROWS[0] in text for text in captions])
-        which = torch.from_numpy(with_rows).to(step.device)
-        rows[which] = disturbed(model["rows"](others[which].float()), step.generator)
-        places.rows = rows
-        words = model["text"](numbers).last_hidden_state
-        places.rows = None
+    numbers = material.vocabulary.encode(batch.captions, step.rng).to(step.device)
+    thumbs = as_thumbs(material.lessons.thumbs[batch.others]).to(step.device)
+    with torch.autocast(step.device.type, torch.bfloat16), plain_attention(step.device):
+        with torch.set_grad_enabled(step.progress >= text_from):
+            words = model["words"].hidden(numbers, thumbs, batch.captions, step.generator)
         predicted = model["unet"](noisy, timesteps, words).sample.float()
     return (weights_of(kept.flatten()) * (predicted - noise).square().mean(dim=(1, 2, 3))).mean()
 
 
-def _attention(device: torch.device) -> Any:
-    """On a CPU torch's fused attention takes ten times as long on the way back as the plain one, for such lengths."""
-    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else contextlib.nullcontext()
+def noisier(timesteps: Tensor, count: int, step: Step) -> Tensor:
+    """The timesteps with a share of them moved to the noisier half."""
+    moved = torch.rand(len(timesteps), generator=step.generator, device=step.device) < NOISY_SHARE
+    return torch.where(moved, (timesteps + count) // 2, timesteps).clamp(max=count - 1)
 
 
-def new_models(folder: Path, material: Material, shape: UnetShape, start: Path | None, team: Team) -> nn.ModuleDict:
-    """UNet, text model and row encoder: from an earlier checkpoint, or untrained but for the text model's lessons."""
-    vocabulary = material.vocabulary
-    text, unet = text_model.new_text_model(vocabulary, shape.text_width), new_unet(shape)
+def new_models(folder: Path, material: Material, shape: UnetShape, start: Path | None) -> nn.ModuleDict:
+    """A UNet, with an earlier one's weights where they fit, and the text side as its lessons left it."""
+    unet = new_unet(shape)
     if start is not None:
-        unet = UNet2DConditionModel.from_pretrained(start / "unet", local_files_only=True).float()
-        text_model.take_weights(text, vocabulary, start / "text_encoder")
-    else:
-        scenes = [scene for thing in material.lessons.things for scene in thing.scenes]
-        text = text_model.pretrain(text, vocabulary, scenes, text_model.RECIPE, folder, team)
-    models = {"unet": unet, "text": text.requires_grad_(True), "rows": RowEncoder(shape.text_width)}
-    return nn.ModuleDict(models).to(material.latents.device)
+        saved = UNet2DConditionModel.from_pretrained(start, local_files_only=True).float().state_dict()
+        fitting = {name: value for name, value in saved.items() if value.shape == unet.state_dict()[name].shape}
+        unet.load_state_dict(fitting, strict=False)
+        print(f"{len(fitting)} of {len(saved)} parts of the UNet begin as in {start}", flush=True)
+    words = TextSide(material.vocabulary, WIDTH, LAYERS)
+    words.load_state_dict(torch.load(folder / "text_side.pt", weights_only=True))
+    for head in (words.seen, words.alone):
+        head.requires_grad_(False)
+    return nn.ModuleDict({"unet": unet, "words": words}).to(material.latents.device)
 
 
 def train_unet(
-    folder: Path, material: Material, recipe: Recipe, shape: UnetShape, start: Path | None, team: Team
+    folder: Path, material: Material, model: nn.ModuleDict, recipe: Recipe, text_from: float, team: Team
 ) -> None:
-    """Trains all three models; writes the averaged ones to `folder/unet`, `text_encoder` and `row_encoder.pt`."""
+    """Trains; writes the averaged models to `folder/unet`, `text_encoder` and `row_encoder.pt`."""
     torch.manual_seed(recipe.seed)
-    model = new_models(folder, material, shape, start, team)
-    places = RowPlaces(material.vocabulary.first_row)
-    model["text"].get_input_embeddings().register_forward_hook(places)
-    result = train(model, lambda m, s: noise_loss(m, places, material, s), recipe, folder / "unet.state.pt", team)
+    result = train(model, lambda m, s: noise_loss(m, material, text_from, s), recipe, folder / "unet.state.pt", team)
     if team.leads:
         result = result.cpu()
         result["unet"].save_pretrained(folder / "unet")
-        text_model.save_text_model(result["text"], material.vocabulary, folder / "text_encoder")
-        torch.save(result["rows"].state_dict(), folder / "row_encoder.pt")
+        text_model.save_text_model(result["words"].text, material.vocabulary, folder / "text_encoder")
+        torch.save(result["words"].rows.state_dict(), folder / "row_encoder.pt")
 
 
 def main() -> None:
@@ -163,14 +117,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=RECIPE.minutes)
     parser.add_argument("--batch", type=int, default=RECIPE.batch)
     parser.add_argument("--rate", type=float, default=RECIPE.learning_rate)
-    parser.add_argument("--begin-from", type=Path, help="an earlier checkpoint's folder")
+    parser.add_argument("--text-share", type=float, default=0.0, help="the last part of the training, for the text too")
+    parser.add_argument("--begin-from", type=Path, help="an earlier UNet's folder")
     options = parser.parse_args()
     team = join_team()
-    lessons = load_lessons(options.folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    material = Material.of(lessons, vocabulary_of(options.folder), device)
+    material = Material.of(load_lessons(options.folder), vocabulary_of(options.folder), device)
     recipe = replace(RECIPE, minutes=options.minutes, batch=options.batch, learning_rate=options.rate)
-    train_unet(options.folder, material, recipe, UnetShape(), options.begin_from, team)
+    model = new_models(options.folder, material, UnetShape(text_width=WIDTH), options.begin_from)
+    train_unet(options.folder, material, model, recipe, 1 - options.text_share, team)
     leave_team(team)
 
 

@@ -78,7 +78,7 @@ def show(sprite: Sprite, view: View) -> Seen:
     cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
     half = SPRITE / 2
     matrix = (cos, sin, half - cos * x - sin * y, -sin, cos, half + sin * x - cos * y)
-    figure = Image.fromarray(_premultiplied(sprite), "RGBA")
+    figure = Image.fromarray(premultiplied(sprite), "RGBA")
     if scale < HALVED_BELOW:
         figure = figure.reduce(2)
         matrix = tuple(value / 2 for value in matrix)
@@ -89,7 +89,8 @@ def show(sprite: Sprite, view: View) -> Seen:
     return Seen(np.clip(pixels.round(), 0, 255).astype(np.uint8), words)
 
 
-def _premultiplied(sprite: Sprite) -> Sprite:
+def premultiplied(sprite: Sprite) -> Sprite:
+    """The sprite with its colours times its alpha, as shrinking needs them."""
     alpha = sprite[..., 3:].astype(np.uint16)
     return np.concatenate([(sprite[..., :3] * alpha // 255).astype(np.uint8), sprite[..., 3:]], axis=2)
 
