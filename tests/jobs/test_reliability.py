@@ -177,13 +177,15 @@ def test_a_full_disk_fails_the_training_with_the_reason_and_room_lets_it_go_on(m
     assert _rows(job).equal(_rows(whole))
 
 
-def test_a_disk_too_full_for_an_event_has_room_for_the_last_one(make: MakeJob, small_disk: Path) -> None:
+def test_a_disk_too_full_to_go_on_has_room_for_the_last_event(make: MakeJob, small_disk: Path) -> None:
     job = make(small_disk, save_every=0, preview_every=0, validation_every=0, max_steps=100_000)
 
     failed = _until_the_disk_is_full(job, small_disk)
 
     assert failed.last == "failed" and failed.reason is not None
-    assert str(job.events_path) in failed.reason and "the disk is full" in failed.reason
+    assert "the disk is full" in failed.reason
+    # A busy machine may be at the state that is saved every few seconds before it is at the next event.
+    assert any(str(path) in failed.reason for path in (job.events_path, job.path / "state.safetensors"))
 
 
 def _until_the_disk_is_full(job: JobFolder, disk: Path) -> Progress:

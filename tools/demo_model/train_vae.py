@@ -97,12 +97,12 @@ def reconstruction_loss(
 ) -> Tensor:
     """Absolute error of the picture and of its differences between neighbours, which keeps edges crisp, and `squared`
     times its squared error."""
-    target = _batch(pictures, step, crops_until)
-    with torch.autocast("cpu", torch.bfloat16):
+    target = _batch(pictures, step, crops_until).to(step.device)
+    with torch.autocast(step.device.type, torch.bfloat16):
         with torch.set_grad_enabled(next(vae.encoder.parameters()).requires_grad):
             mean = encoded_mean(vae, target).float()
         spread = mean.detach().std(dim=(0, 2, 3), keepdim=True)
-        noise = torch.randn(mean.shape, generator=step.generator)
+        noise = torch.randn(mean.shape, generator=step.generator, device=step.device)
         picture = decoded(vae, mean + LATENT_NOISE * spread * noise).float()
     error = picture - target
     edges = (error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()) / 2

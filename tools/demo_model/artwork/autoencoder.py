@@ -1,6 +1,7 @@
 """Trains the autoencoder of artwork: 128 x 128 pictures to 4 x 16 x 16 latents and back.
 
     torchrun --nproc_per_node 2 -m tools.demo_model.artwork.autoencoder WORKFOLDER --minutes 60
+    torchrun --nproc_per_node 2 -m tools.demo_model.artwork.autoencoder WORKFOLDER --minutes 30 --decoder-only
 
 Needs the sprites that `icons` writes to the work folder. The loop, the loss and the whitening are those of the drawn
 world's autoencoder; the pictures are views of artwork, and a quarter drawn scenes.
@@ -38,6 +39,7 @@ from tools.demo_model.training import Recipe, train
 
 SHAPE = VaeShape(widths=(16, 32, 64, 128), side=SIDE)
 RECIPE = Recipe(samples=10_000_000, batch=16, learning_rate=2e-3, minutes=60, averaging=0.995, seed=10)
+DECODER_RATE = 1e-3
 SQUARE_WEIGHT = 3.0
 WHITENED_ON = 2000
 """How many pictures the latents are whitened on."""
@@ -132,11 +134,11 @@ def turn_towards(vae: AutoencoderKL, earlier: AutoencoderKL, pictures: Pixels) -
 def train_autoencoder(folder: Path, pictures: Pixels, recipe: Recipe, earlier: Path | None, team: Team) -> None:
     """Trains encoder and decoder together and writes the result to `folder/vae`."""
     torch.manual_seed(recipe.seed)
-    vae = new_vae(SHAPE)
+    vae = new_vae(SHAPE).to("cuda" if torch.cuda.is_available() else "cpu")
     state = folder / "vae.state.pt"
     result = train(
         vae, lambda m, s: reconstruction_loss(m, pictures, s, CROPS_UNTIL, SQUARE_WEIGHT), recipe, state, team
-    )
+    ).cpu()
     if team.leads:
         some = pictures[:: -(-len(pictures) // WHITENED_ON)]
         whiten(result.eval(), as_tensor(some))
@@ -147,17 +149,38 @@ def train_autoencoder(folder: Path, pictures: Pixels, recipe: Recipe, earlier: P
         result.save_pretrained(folder / "vae")
 
 
+def refine_decoder(folder: Path, pictures: Pixels, recipe: Recipe, team: Team) -> None:
+    """Trains the decoder of `folder/vae` alone and writes the result to `folder/vae_refined`.
+
+    The UNet, which depends on the encoder alone, may be trained before or meanwhile.
+    """
+    vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True)
+    vae.to("cuda" if torch.cuda.is_available() else "cpu")
+    vae.encoder.requires_grad_(False)
+    vae.quant_conv.requires_grad_(False)
+    state = folder / "vae_refined.state.pt"
+    result = train(vae, lambda m, s: reconstruction_loss(m, pictures, s, 0.0, SQUARE_WEIGHT), recipe, state, team)
+    if team.leads:
+        result.cpu().save_pretrained(folder / "vae_refined")
+
+
 def main() -> None:
     """Reads the command line and trains."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=16_000, help="training pictures")
     parser.add_argument("--minutes", type=float, default=RECIPE.minutes)
+    parser.add_argument("--batch", type=int, default=RECIPE.batch)
+    parser.add_argument("--decoder-only", action="store_true", help="go on with the decoder of a finished one")
     parser.add_argument("--like", type=Path, help="an earlier checkpoint, towards whose latents to turn the new ones")
     options = parser.parse_args()
     team = join_team()
-    recipe = replace(RECIPE, minutes=options.minutes)
-    train_autoencoder(options.folder, mixed(options.folder, options.count), recipe, options.like, team)
+    recipe = replace(RECIPE, minutes=options.minutes, batch=options.batch)
+    pictures = mixed(options.folder, options.count)
+    if options.decoder_only:
+        refine_decoder(options.folder, pictures, replace(recipe, learning_rate=DECODER_RATE), team)
+    else:
+        train_autoencoder(options.folder, pictures, recipe, options.like, team)
     leave_team(team)
 
 

@@ -44,7 +44,7 @@ def _sheet(task: tuple[Path, int]) -> bytes:
     board[board[..., 3] == 0] = 0  # what nobody sees costs nothing
     grid = board.reshape(COLUMNS, COLUMNS, SPRITE, SPRITE, 4).swapaxes(1, 2)
     content = io.BytesIO()
-    Image.fromarray(grid.reshape(COLUMNS * SPRITE, COLUMNS * SPRITE, 4)).save(content, "AVIF", quality=QUALITY, speed=4)
+    Image.fromarray(grid.reshape(COLUMNS * SPRITE, COLUMNS * SPRITE, 4)).save(content, "AVIF", quality=QUALITY, speed=8)
     return content.getvalue()
 
 
