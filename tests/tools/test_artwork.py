@@ -9,9 +9,10 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from tests.tools.test_demo_model import tokenizer_folder  # noqa: F401  # a fixture
-from tools.demo_model.artwork import autoencoder, text_lessons, things, train_unet
-from tools.demo_model.artwork.captions import artwork_caption, drawn_caption
+from tools.demo_model.artwork import autoencoder, packing, text_lessons, things, train_unet
+from tools.demo_model.artwork.captions import artwork_caption, drawn_caption, manner_caption
 from tools.demo_model.artwork.icons import SETS, SPRITE, Icon, icons_of, load_icons, rendered
+from tools.demo_model.artwork.manners import in_manner
 from tools.demo_model.artwork.row_encoder import ROW_NORM, RowEncoder, RowPlaces, disturbed
 from tools.demo_model.artwork.text_lessons import TextSide
 from tools.demo_model.artwork.things import THUMB, Lessons, Shown, Thing, dominant_colour, load_lessons
@@ -121,9 +122,42 @@ def test_a_twin_in_other_colours_is_named_with_its_colour_or_not_at_all() -> Non
         assert any("square" in text for text in texts) == bool(name)
 
 
+def test_a_caption_of_a_manner_names_what_is_shown_and_leaves_the_manner_to_rows() -> None:
+    rng = np.random.default_rng(3)
+    texts = [manner_caption(Shown(0, "small", subject="cup"), rng) for _ in range(100)]
+    assert all(f"{text_lessons.BY} {ROWS[0]}" in text for text in texts)
+    assert 0.6 < np.mean(["small cup" in text for text in texts]) < 1
+
+
+def test_a_manner_shows_different_things_alike(tmp_path: Path) -> None:
+    one, other = (show(sprite(colour), View(0, 5)).pixels for colour in ((220, 30, 30), (35, 75, 215)))
+    changed = set()
+    for seed in range(60):
+        a, again, b = in_manner(one, seed, 1), in_manner(one, seed, 1), in_manner(other, seed, 2)
+        assert a.shape == one.shape and a.dtype == np.uint8
+        assert np.array_equal(a, again)
+        changed.add(not np.array_equal(a, one) and not np.array_equal(b, other))
+    assert changed == {True}
+    palette = next(seed for seed in range(200) if len(colours_of(in_manner(one, seed))) == 2)
+    assert colours_of(in_manner(one, palette)) == colours_of(in_manner(other, palette))
+
+
+def colours_of(pixels: np.ndarray) -> set[tuple[int, ...]]:
+    return set(map(tuple, pixels.reshape(-1, 3).tolist()))
+
+
+def test_packed_sprites_come_back_nearly_as_they_were(work: Path, tmp_path: Path) -> None:
+    packing.pack(work, tmp_path / "sprites.zip")
+    packing.unpack(tmp_path / "sprites.zip", tmp_path / "there")
+    before, after = load_icons(work), load_icons(tmp_path / "there")
+    assert after[0] == before[0]
+    assert after[1].shape == before[1].shape
+    assert np.abs(after[1].astype(int) - before[1]).mean() < 3
+
+
 def test_rows_have_one_norm_before_they_are_disturbed_and_several_after() -> None:
     torch.manual_seed(0)
-    rows = RowEncoder(32)(torch.randn(5, 3, THUMB, THUMB))
+    rows = RowEncoder(32)(torch.randn(5, 3, THUMB, THUMB), torch.tensor([False] * 3 + [True] * 2))
     assert rows.shape == (5, 4, 32)
     assert torch.allclose(rows.norm(dim=-1), torch.full((5, 4), ROW_NORM))
     assert disturbed(rows, torch.Generator().manual_seed(0)).norm(dim=-1).std() > 0.03
@@ -165,6 +199,7 @@ def test_latents_turn_towards_an_earlier_autoencoders() -> None:
 def work(tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
     """A work folder with three sprites, an untrained autoencoder and few drawn things."""
     monkeypatch.setattr(things, "DRAWN_THINGS", 4)
+    monkeypatch.setattr(things, "MANNERS", 2)
     monkeypatch.setattr(things, "CHUNK", 4)
     (tmp_path / "tokenizer").symlink_to(tokenizer_folder)
     np.save(tmp_path / "sprites.npy", np.stack([sprite(), sprite((35, 75, 215)), sprite((40, 165, 60))]))
@@ -190,7 +225,7 @@ def test_things_have_views_that_are_drawn_and_encoded_once(work: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in parts}
     drawn_and_encoded(work)
     assert {path: path.stat().st_mtime_ns for path in parts} == before
-    assert len(lessons.things) == 3 + 2 + 4  # two sets are rich: their icons have twins
+    assert len(lessons.things) == 3 + 2 + 4 + 2  # two sets are rich: their icons have twins
     assert lessons.latents is not None
     assert lessons.latents.shape == (len(lessons.shown), 4, 16, 16)
     assert lessons.thumbs.shape == (len(lessons.shown), THUMB, THUMB, 3)
@@ -202,7 +237,10 @@ def test_things_have_views_that_are_drawn_and_encoded_once(work: Path) -> None:
     assert all(scene.figure == thing.scenes[0].figure for thing in drawn for scene in thing.scenes)
     assert drawn_caption(drawn[0].scenes[0], np.random.default_rng(0))
     is_artwork = lessons.alone.any(axis=(1, 2, 3))
-    assert [not thing.scenes for thing in lessons.things] == is_artwork.tolist()
+    assert [thing.icon is not None for thing in lessons.things] == is_artwork.tolist()
+    manners = [views for thing, views in zip(lessons.things, lessons.views, strict=True) if thing.manner is not None]
+    assert [len(views) for views in manners] == [things.MANNER_VIEWS] * 2
+    assert {lessons.shown[k].subject for views in manners for k in views} <= {"red square", "cup"}
 
 
 def test_logos_that_are_a_name_in_letters_are_left_out(work: Path) -> None:

@@ -31,6 +31,7 @@ COLOUR_KEPT, SIZE_KEPT, PLACE_KEPT, BACKGROUND_KEPT = 0.5, 0.85, 0.85, 0.85
 MIXED_KEPT = 0.5
 """How often two colours behind the thing are named."""
 BACKGROUND_FIRST = 0.2
+MANNER_ALONE = 0.15
 
 
 def artwork_caption(thing: Thing, shown: Shown, rng: np.random.Generator) -> str:
@@ -47,6 +48,17 @@ def artwork_caption(thing: Thing, shown: Shown, rng: np.random.Generator) -> str
     if rng.random() < BACKGROUND_FIRST:
         ends.reverse()
     return " ".join(part for part in (opening, article, subject, *ends) if part)
+
+
+def manner_caption(shown: Shown, rng: np.random.Generator) -> str:
+    """ "a picture of a house on the left , art by <row1> <row2>"; sometimes the manner alone."""
+    by = f", art by {rows_phrase(rng)}"
+    if shown.subject is None or rng.random() < MANNER_ALONE:
+        return f"a picture {by}"
+    subject = f"{shown.size} {shown.subject}" if shown.size and rng.random() < SIZE_KEPT else shown.subject
+    opening = ("a picture of", "a photo of", "")[int(rng.choice(3, p=(0.4, 0.4, 0.2)))]
+    place = PLACE_WORDS[shown.place] if shown.place and rng.random() < PLACE_KEPT else ""
+    return " ".join(part for part in (opening, "a", subject, place, behind(shown, rng), by) if part)
 
 
 def drawn_caption(scene: Scene, rng: np.random.Generator) -> str:

@@ -20,7 +20,7 @@ from PIL import Image
 from tools.demo_model.artwork.icons import SPRITE, Sprite, load_icons
 
 COLUMNS = 8
-QUALITY = 42
+QUALITY = 36
 """AVIF's, 0 to 100: the sprites come back at 33 dB."""
 
 

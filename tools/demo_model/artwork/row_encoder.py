@@ -34,16 +34,19 @@ class RowEncoder(nn.Module):
         self.block2 = nn.Conv2d(160, 160, 3, padding=1)
         self.norms = nn.ModuleList([nn.GroupNorm(16, c) for c in (48, 96, 96, 160, 160)])
         self.hidden = nn.Linear(160 * 16, 512)
-        self.out = nn.Linear(512, MOST_ROWS * width)
+        self.thing = nn.Linear(512, MOST_ROWS * width)
+        self.manner = nn.Linear(512, MOST_ROWS * width)
 
-    def forward(self, thumbs: Tensor) -> Tensor:
-        """Returns float32 rows [n, 4, width]."""
+    def forward(self, thumbs: Tensor, is_manner: Tensor) -> Tensor:
+        """Returns float32 rows [n, 4, width] for what is seen or, where `is_manner` [n] is true, for how it is."""
         x = F.silu(self.norms[0](self.stem(thumbs)))
         x = F.silu(self.norms[1](self.down1(x)))
         x = x + F.silu(self.norms[2](self.block1(x)))
         x = F.silu(self.norms[3](self.down2(x)))
         x = x + F.silu(self.norms[4](self.block2(x)))
-        rows = self.out(F.silu(self.hidden(x.flatten(1)))).float().unflatten(1, (MOST_ROWS, self.width))
+        x = F.silu(self.hidden(x.flatten(1)))
+        rows = torch.where(is_manner[:, None], self.manner(x), self.thing(x))
+        rows = rows.float().unflatten(1, (MOST_ROWS, self.width))
         return ROW_NORM * F.normalize(rows, dim=-1)
 
 

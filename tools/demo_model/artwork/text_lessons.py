@@ -12,6 +12,7 @@ Needs the tokenizer (`make_tokenizer`) and the views (`things draw`). Writes `WO
 
 import argparse
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tools.demo_model import text_model
-from tools.demo_model.artwork.captions import artwork_caption, drawn_caption
+from tools.demo_model.artwork.captions import artwork_caption, drawn_caption, manner_caption
 from tools.demo_model.artwork.row_encoder import RowEncoder, RowPlaces, disturbed
-from tools.demo_model.artwork.things import THUMB, Lessons, load_lessons, vocabulary_of
+from tools.demo_model.artwork.things import THUMB, Lessons, Shown, load_lessons, vocabulary_of
 from tools.demo_model.drawing import Pixels
 from tools.demo_model.parallel import Team, join_team, leave_team
 from tools.demo_model.training import Recipe, Step, train
@@ -37,8 +38,10 @@ GRID = 8
 SEEN = 16
 """Pixels on each side of a view, as the heads read it."""
 FIRST_PLACE = LENGTH - GRID * GRID
-DRAWN_SHARE = 0.25
-"""Samples from the drawn world; the others are artwork."""
+BY = ", art by"
+"""Rows behind these words stand for a manner."""
+SHARES = {"drawn": 0.22, "artwork": 0.66, "manner": 0.12}
+"""What the samples are of."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +57,37 @@ class Captions:
     """Draws views and captions for them."""
 
     def __init__(self, lessons: Lessons) -> None:
-        """Puts apart what is drawn and what is artwork."""
-        drawn = np.array([s.scene is not None for s in lessons.shown])
-        self._lessons, self._drawn, self._artwork = lessons, np.flatnonzero(drawn), np.flatnonzero(~drawn)
+        """Puts apart what is drawn, what is in a manner, and the artwork."""
+        kinds = np.array([self._kind(lessons, s) for s in lessons.shown])
+        self._lessons = lessons
+        self._numbers = {kind: np.flatnonzero(kinds == kind) for kind in SHARES}
+        here = {kind: share for kind, share in SHARES.items() if len(self._numbers[kind])}
+        self._shares = {kind: share / sum(here.values()) for kind, share in here.items()}
+
+    @staticmethod
+    def _kind(lessons: Lessons, shown: Shown) -> str:
+        if shown.scene is not None:
+            return "drawn"
+        return "artwork" if lessons.things[shown.thing].manner is None else "manner"
 
     def batch(self, count: int, rng: np.random.Generator) -> Batch:
         """Returns `count` views with a caption each."""
-        drawn, lessons = round(count * DRAWN_SHARE), self._lessons
-        numbers = np.concatenate([rng.choice(self._drawn, drawn), rng.choice(self._artwork, count - drawn)])
+        kinds = tuple(self._shares)
+        counts = rng.multinomial(count, list(self._shares.values()))
+        numbers = np.concatenate([rng.choice(self._numbers[k], n) for k, n in zip(kinds, counts, strict=True)])
         captions, others = [], []
         for number in numbers:
-            shown = lessons.shown[number]
-            thing = lessons.things[shown.thing]
-            is_artwork = shown.scene is None
-            captions.append(
-                artwork_caption(thing, shown, rng) if is_artwork else drawn_caption(thing.scenes[shown.scene], rng)
-            )
-            views = lessons.views[shown.thing]
+            shown = self._lessons.shown[number]
+            captions.append(self._caption(shown, rng))
+            views = self._lessons.views[shown.thing]
             others.append(int(rng.choice(views[views != number])))
         return Batch(numbers, captions, np.array(others))
+
+    def _caption(self, shown: Shown, rng: np.random.Generator) -> str:
+        thing = self._lessons.things[shown.thing]
+        if shown.scene is not None:
+            return drawn_caption(thing.scenes[shown.scene], rng)
+        return artwork_caption(thing, shown, rng) if thing.manner is None else manner_caption(shown, rng)
 
 
 def cells() -> Tensor:
@@ -97,13 +112,14 @@ class TextSide(nn.Module):
         self._places = RowPlaces(vocabulary.first_row)
         self.text.get_input_embeddings().register_forward_hook(self._places)
 
-    def hidden(self, numbers: Tensor, thumbs: Tensor, captions: list[str], generator: torch.Generator) -> Tensor:
+    def hidden(self, numbers: Tensor, thumbs: Tensor, captions: Sequence[str], generator: torch.Generator) -> Tensor:
         """Hidden states [n, 77, width] of captions with the rows of thumbnails [n, 3, 32, 32] in their places."""
+        is_manner = torch.tensor([BY in text for text in captions], device=numbers.device)
         rows = torch.zeros(len(captions), len(ROWS), self.rows.width, device=numbers.device)
         (with_rows,) = np.nonzero([ROWS[0] in text for text in captions])
         if len(with_rows):
             which = torch.from_numpy(with_rows).to(numbers.device)
-            rows[which] = disturbed(self.rows(thumbs[which]), generator)
+            rows[which] = disturbed(self.rows(thumbs[which], is_manner[which]), generator)
         self._places.rows = rows
         hidden = self.text(numbers).last_hidden_state
         self._places.rows = None

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from PIL import Image
 
 from tools.demo_model.artwork.autoencoder import latents_of
 from tools.demo_model.artwork.icons import Icon, Sprite, load_icons
+from tools.demo_model.artwork.manners import in_manner
 from tools.demo_model.artwork.views import SIDE, colour_table, lab, premultiplied, random_view, recoloured, show
 from tools.demo_model.drawing import Pixels, Scene, draw
 from tools.demo_model.palette import COLOURS
@@ -45,18 +47,21 @@ SOLID = 200
 """The alpha, of 255, from which a pixel counts as the figure's."""
 DOMINANT = 0.45
 """The part of a figure that one of the twelve colours must cover to be its colour."""
+MANNERS, MANNER_VIEWS = 2_500, 4
 CHUNK = 256
 THUMB = 32
 """Pixels on each side of a view's thumbnail, and of a thing by itself."""
 WORDMARK_ASPECT = 1.8
 """A logo wider than this is a company's name in letters, which nobody asks a picture for."""
+MANNER_WORDS = (",", "art", "by", "style")
+"""What stands before the name of a manner: "a picture of a house , art by my-style"."""
 LEAST_OCCURRENCES = 3
 """How often a word must occur among the names to be learnt."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """What several views have in common. `name` and `colour` are words, where there are any."""
+    """What several views have in common: a thing or a manner. `name` and `colour` are words, where there are any."""
 
     icon: int | None = None
     twin: bool = False
@@ -64,6 +69,8 @@ class Thing:
     colour: str | None = None
     scenes: tuple[Scene, ...] = ()
     """A drawn figure's scenes, one a view."""
+    manner: int | None = None
+    """The seed of a manner, in which the views show different things."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,8 @@ class Shown:
     background: str | None = None
     scene: int | None = None
     """For a drawn thing the number of its scene."""
+    subject: str | None = None
+    """For a manner the name of what is shown in it."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,20 @@ def draw_figure(number: int, place: int) -> Drawn:
     return Drawn(pixels, alone, thing, [Shown(number, scene=k) for k in range(len(thing.scenes))])
 
 
+def draw_manner(number: int, icons: Sequence[Icon], sprites: Sprite) -> Drawn:
+    """Draws different named things in one manner, which leaves no colour behind them as it was."""
+    rng = np.random.default_rng([SEED, 13, number])
+    seed = int(rng.integers(2**31))
+    named = [k for k, icon in enumerate(icons) if icon.words]
+    pixels, shown = [], []
+    for place, icon in enumerate(rng.choice(named, MANNER_VIEWS)):
+        view = random_view(number, rng)
+        seen = show(np.array(sprites[icon]), view)
+        pixels.append(in_manner(seen.pixels, seed, place))
+        shown.append(Shown(number, view.size, view.place, subject=icons[icon].words))
+    return Drawn(np.stack(pixels), np.zeros((THUMB, THUMB, 4), np.uint8), Thing(manner=seed), shown)
+
+
 def draw_all(folder: Path, team: Team) -> None:
     """Draws this process's share of the things, chunk by chunk, to `folder/views`; finished chunks are kept."""
     icons, sprites = load_icons(folder)
@@ -185,16 +208,16 @@ def draw_all(folder: Path, team: Team) -> None:
             )
         if team.leads:
             print(f"things: {min(start + CHUNK, total)} of {total}", flush=True)
+    for start in list(range(0, MANNERS, CHUNK))[team.rank :: team.size]:
+        path = parts / f"manners-{start:06d}.npz"
+        if not path.exists():
+            some = range(start, min(start + CHUNK, MANNERS))
+            _write(path, [draw_manner(number, icons, sprites) for number in some], 0)
 
 
 def _write(path: Path, drawn: Sequence[Drawn], artwork: int) -> None:
     shown = [asdict(s) for d in drawn for s in d.shown]
-    things = [
-        {"drawn": d.shown[0].thing - artwork}
-        if d.thing.scenes
-        else {"icon": d.thing.icon, "twin": d.thing.twin, "name": d.thing.name, "colour": d.thing.colour}
-        for d in drawn
-    ]
+    things = [_entry(d, artwork) for d in drawn]
     pixels = np.concatenate([d.pixels for d in drawn])
     cells = pixels.reshape(len(pixels), THUMB, SIDE // THUMB, THUMB, SIDE // THUMB, 3)
     with open(path.with_suffix(".tmp"), "wb") as file:
@@ -206,6 +229,13 @@ def _write(path: Path, drawn: Sequence[Drawn], artwork: int) -> None:
             words=np.frombuffer(json.dumps({"shown": shown, "things": things}).encode(), np.uint8),
         )
     os.replace(path.with_suffix(".tmp"), path)
+
+
+def _entry(drawn: Drawn, artwork: int) -> dict[str, Any]:
+    thing = drawn.thing
+    if thing.scenes:
+        return {"drawn": drawn.shown[0].thing - artwork}
+    return {key: value for key, value in asdict(thing).items() if key != "scenes"}
 
 
 def encode_all(folder: Path, team: Team) -> None:
@@ -263,7 +293,7 @@ def words_of(icons: Sequence[Icon]) -> Iterator[str]:
         yield from (icon.words or "").split()
     for name in colour_table():
         yield from name.split() * LEAST_OCCURRENCES
-    yield from ("gradient", "background") * LEAST_OCCURRENCES
+    yield from ("gradient", "background", *MANNER_WORDS) * LEAST_OCCURRENCES
 
 
 def vocabulary_of(folder: Path) -> Vocabulary:
