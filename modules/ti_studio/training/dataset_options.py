@@ -60,6 +60,10 @@ class DatasetOptions(BaseModel):
     caption_suffix: str = ""
     """Text after every caption."""
 
+    describe_background: bool = False
+    """Add to the prompts of a picture without a caption what stands behind the thing, where that is one plain colour:
+    “on a light blue background”. The word then leaves the background to the prompt."""
+
     enable_wildcard: bool = False
     """In a caption, `{a|b}` stands for one of the two, drawn each time; of a caption with several lines one is
     drawn."""

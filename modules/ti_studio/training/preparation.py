@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ti_studio.models.loading import Model
+from ti_studio.training.backgrounds import describe
 from ti_studio.training.buckets import Size
 from ti_studio.training.captions import PromptTemplate
 from ti_studio.training.dataset import Dataset, scan_folders
@@ -100,7 +101,11 @@ def _read_prompts(
         yield from (Warned(text) for text in told)
     if any(sample.options.is_reg for sample in dataset.samples):
         yield Warned("Regularisation pictures are mixed in, but a prompt without the word teaches it nothing.")
-    prompts = tokenize_prompts(dataset, template, reader)
+    backgrounds = {} if request.captions_are_prompts else describe(dataset.samples)
+    if backgrounds:
+        described = ", ".join(sorted(set(backgrounds.values())))
+        yield Preparing(f"Describing {len(backgrounds)} of {len(dataset.samples)} pictures: {described}")
+    prompts = tokenize_prompts(dataset, template, reader, backgrounds)
     check_every_word(prompts, reader)
     return dataset, prompts
 

@@ -66,6 +66,8 @@ class PicturePrompts:
     sample: Sample
     template: PromptTemplate
     reader: PromptReader
+    background: str = ""
+    """Words behind every prompt for what stands behind the thing; empty: nothing is said of it."""
 
     @property
     def word(self) -> str:
@@ -89,7 +91,10 @@ class PicturePrompts:
                 caption = self._left_of_caption()  # a prompt without the word would teach it nothing
         else:
             caption = framed(caption, options)
-        return self.reader.read(self.template.prompt(line, self.word, caption))
+        return self.reader.read(self._before_background(self.template.prompt(line, self.word, caption)))
+
+    def _before_background(self, prompt: str) -> str:
+        return f"{prompt} {self.background}" if self.background else prompt
 
     def _left_of_caption(self) -> str:
         """Returns what stays of a caption that is dropped: the words that it names; else the picture's own."""
@@ -99,21 +104,32 @@ class PicturePrompts:
     def texts(self) -> list[str]:
         """Returns the prompts with nothing left out, for each reading of the caption's wildcards."""
         return [
-            text
+            self._before_background(text)
             for caption in readings(self.sample.caption, self.sample.options)
             for text in self.template.prompts(self.word, caption)
         ]
 
 
-def tokenize_prompts(dataset: Dataset, template: PromptTemplate, reader: PromptReader) -> tuple[PicturePrompts, ...]:
+def tokenize_prompts(
+    dataset: Dataset, template: PromptTemplate, reader: PromptReader, backgrounds: Mapping[Path, str] | None = None
+) -> tuple[PicturePrompts, ...]:
     """Returns the prompts of each picture in the dataset's order. Those of regularisation pictures are their captions,
     and need not hold the word.
+
+    Args:
+        dataset: the pictures.
+        template: what their captions are put into.
+        reader: tokenizes.
+        backgrounds: words for what stands behind the thing, by pictures.
 
     Raises:
         WordNotInPrompt: a prompt, once tokenized, does not hold the picture's word.
     """
+    behind = backgrounds or {}
     prompts = tuple(
-        PicturePrompts(sample, CAPTION_ALONE if sample.options.is_reg else template, reader)
+        PicturePrompts(
+            sample, CAPTION_ALONE if sample.options.is_reg else template, reader, behind.get(sample.path, "")
+        )
         for sample in dataset.samples
     )
     for picture in prompts:

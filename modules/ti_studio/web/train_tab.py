@@ -169,7 +169,13 @@ def _size() -> dict[str, Component]:
             info="Also learn from mirrored pictures. Not for anything that has a left and a right.",
             elem_id="ti_flip",
         )
-    return {"width": width, "height": height, "flip": flip}
+        describe = gr.Checkbox(
+            AT_FIRST["describe_background"],
+            label="Describe plain backgrounds",
+            info="Prompts of pictures without captions say “on a blue background”; the word then leaves it alone.",
+            elem_id="ti_describe_background",
+        )
+    return {"width": width, "height": height, "flip": flip, "describe_background": describe}
 
 
 def _records() -> dict[str, Component]:
