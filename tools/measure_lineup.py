@@ -43,7 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     folders = [f for f in sorted(options.concepts.iterdir()) if (f / "train").is_dir()]
     chosen = [f for f in folders if not options.only or f.name in options.only]
-    plan = Plan(options.ckpt, options.runs, options.preset, dict(options.set), options.pictures)
+    plan = Plan(
+        options.ckpt,
+        options.runs,
+        options.preset,
+        dict(options.set),
+        options.pictures,
+        options.taught_from,
+        options.captions,
+    )
     tasks = [Task(folder, seed) for seed in (None, *range(options.training_seeds)) for folder in chosen]
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(options.jobs, context) as pool:
@@ -54,7 +62,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [folder.name for folder in chosen]
     for way in (AUTOENCODER, INITIAL, *(f"seed {seed}" for seed in range(options.training_seeds))):
         print(report(lineup, plan.runs / way, names))
+    if options.training_seeds > 1:
+        print(
+            f"\nMedian over {options.training_seeds} seeds: {medians(lineup, plan.runs, names, options.training_seeds)}"
+        )
     return 0
+
+
+def medians(lineup: Lineup, runs: Path, names: Sequence[str], seeds: int) -> str:
+    """The median over the training seeds of each mean over the things."""
+    means = [np.mean([judged(lineup, runs / f"seed {seed}", name)[:3] for name in names], 0) for seed in range(seeds)]
+    first, three, obeyed = np.median(means, axis=0)
+    return f"first {first:.1%}, in 3 {three:.1%}, obeyed {obeyed:.1%}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,6 +90,8 @@ def parser() -> argparse.ArgumentParser:
                            help="another setting of the training, such as: learning_rate 0.002")  # fmt: skip
     described.add_argument("--training-seeds", type=int, default=1, help="trainings of each word (default: 1)")
     described.add_argument("--pictures", type=int, default=8, help="of each prompt (default: 8)")
+    described.add_argument("--taught-from", type=int, metavar="N", help="pictures a word is taught from (default: all)")
+    described.add_argument("--captions", action="store_true", help="give each picture a caption of what stands behind")
     described.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return described
 
@@ -86,19 +107,25 @@ def report(lineup: Lineup, runs: Path, names: Sequence[str]) -> str:
         ],
     )
     for name in names:
-        ranks = [lineup.ranked(Image.open(path)) for path in sorted((runs / name / "plain").glob("*.png"))]
-        first, three = np.mean([r[0] == name for r in ranks]), np.mean([name in r[:3] for r in ranks])
-        demanded = [(c, p) for c in DEMANDED for p in sorted((runs / name / c).glob("*.png"))]
-        obeyed = np.mean([background_of(Image.open(p)) == c for c, p in demanded]) if demanded else np.nan
-        answers = [r[0] for r in ranks]
-        taught = runs / name / "taught.json"
-        seconds = json.loads(taught.read_text(encoding="utf-8"))["seconds"] if taught.exists() else np.nan
+        first, three, obeyed, seconds, most = judged(lineup, runs, name)
         rows.append((first, three, obeyed, seconds))
-        most = max(set(answers), key=answers.count)
         lines.append(f"| {name} | {first:.0%} | {three:.0%} | {obeyed:.0%} | {most} | {seconds:.0f} |")
     means = np.mean(rows, axis=0)
     lines.append(f"| **all** | **{means[0]:.1%}** | **{means[1]:.1%}** | **{means[2]:.1%}** | | {means[3]:.0f} |")
     return "\n".join(lines)
+
+
+def judged(lineup: Lineup, runs: Path, name: str) -> tuple[float, float, float, float, str]:
+    """The shares of a thing's pictures that are taken for it, first and among three, and that have the background asked
+    for; the seconds of its training; and what most are taken for."""
+    ranks = [lineup.ranked(Image.open(path)) for path in sorted((runs / name / "plain").glob("*.png"))]
+    first, three = np.mean([r[0] == name for r in ranks]), np.mean([name in r[:3] for r in ranks])
+    demanded = [(c, p) for c in DEMANDED for p in sorted((runs / name / c).glob("*.png"))]
+    obeyed = np.mean([background_of(Image.open(p)) == c for c, p in demanded]) if demanded else np.nan
+    taught = runs / name / "taught.json"
+    seconds = json.loads(taught.read_text(encoding="utf-8"))["seconds"] if taught.exists() else np.nan
+    answers = [r[0] for r in ranks]
+    return float(first), float(three), float(obeyed), float(seconds), max(set(answers), key=answers.count)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from tests.checkpoints import write_tiny_checkpoint
 from tools.demo_model.drawing import Figure, Scene, draw
 from tools.learning.lineup import Lineup
-from tools.learning.strangers import BACKGROUNDS, background_of
+from tools.learning.strangers import BACKGROUNDS, background_of, caption_of
 
 THINGS = {"sun": ("circle", (250, 200, 30)), "brick": ("square", (170, 50, 40)), "leaf": ("heart", (40, 150, 60))}
 
@@ -57,6 +57,35 @@ def test_a_background_is_called_by_its_name(name: str) -> None:
         ImageDraw.Draw(image).ellipse((x, y, x + 60, y + 60), fill=(10, 200, 200))
         right += background_of(image) == name
     assert right >= 19
+
+
+def test_captions_say_what_stands_behind_a_thing_and_not_the_thing() -> None:
+    plain, halves = picture("circle", (250, 200, 30), 1), Image.new("RGB", (128, 128), (250, 250, 250))
+    halves.paste((45, 95, 205), (0, 64, 128, 128))
+    slow = Image.fromarray(np.linspace((250, 250, 250), (45, 95, 205), 128).astype(np.uint8)[:, None].repeat(128, 1))
+    assert caption_of(plain) == "on a black background"
+    assert caption_of(halves) == "on a white and blue background"
+    assert caption_of(slow) == "on a white and blue gradient background"
+
+
+def test_fewer_pictures_with_captions_can_be_taught_from(
+    concepts: Path, tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = runpy.run_path(str(root / "tools" / "measure_lineup.py"))["main"]
+    arguments = [str(concepts), "--runs", str(tmp_path / "runs"), "--only", "sun", "--pictures", "1", "--jobs", "1"]
+    arguments += [
+        "--ckpt",
+        str(write_tiny_checkpoint(tmp_path / "tiny")),
+        "--preset",
+        "none",
+        "--set",
+        "max_steps",
+        "2",
+    ]
+    assert main([*arguments, "--taught-from", "2", "--captions", "--training-seeds", "2"]) == 0
+    assert "Median over 2 seeds: first" in capsys.readouterr().out
+    files = sorted(path.name for path in (tmp_path / "runs" / "datasets" / "sun-1").iterdir())
+    assert files == ["0.png", "0.txt", "1.png", "1.txt"]
 
 
 def test_words_are_taught_painted_judged_and_not_taught_again(

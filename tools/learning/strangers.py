@@ -1,6 +1,7 @@
 """One thing that nobody here drew: its word is taught from a folder of pictures, and what the word paints is kept."""
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ti_studio.training.backgrounds import COLOURS as PLAIN_COLOURS
 from ti_studio.training.presets import filled
 from ti_studio.training.request import TrainRequest
 from tools.demo_model.artwork.views import lab
@@ -22,6 +24,8 @@ from tools.learning.studio import Studio
 PROMPT = "a photo of {thing}"
 BACKGROUNDS: Mapping[str, Colour] = {**PLAIN, **{name: COLOURS[name] for name in ("red", "brown", "purple", "orange")}}
 """What a person calls a background; the nearest in Lab is the judge's answer."""
+ONE_COLOUR, SUDDEN = 8.0, 10.0
+"""Distances in Lab: below the first two edges have one colour, above the second a row differs from the next."""
 DEMANDED = ("blue", "white", "black")
 AUTOENCODER, INITIAL = "autoencoder", "initialization text"
 
@@ -44,6 +48,10 @@ class Plan:
     preset: str
     changes: Mapping[str, Any]
     pictures: int = 8
+    taught_from: int | None = None
+    """How many of a thing's pictures it is taught from; None: all."""
+    captions: bool = False
+    """Whether a caption beside each picture says what stands behind the thing."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ def _teach(studio: Studio, task: Task, plan: Plan) -> tuple[Any, Taught]:
     given = {
         "name": f"my-{task.concept.name}",
         "initialization_text": text,
-        "dataset_directory": str(task.concept / "train"),
+        "dataset_directory": str(_dataset(task, plan)),
         "seed": task.seed,
         **plan.changes,
     }
@@ -85,6 +93,41 @@ def _teach(studio: Studio, task: Task, plan: Plan) -> tuple[Any, Taught]:
     word = studio.teach(request, plan.runs / "jobs" / f"{task.concept.name}-{task.seed}")
     norms = [round(float(norm), 3) for norm in word.vectors["clip_l"].norm(dim=-1)]
     return word, Taught(time.monotonic() - started, word.step, norms)
+
+
+def _dataset(task: Task, plan: Plan) -> Path:
+    """The folder that a thing is taught from: its own, or one with as many pictures and captions as planned."""
+    whole = task.concept / "train"
+    pictures = sorted(whole.glob("*.png"))
+    if plan.taught_from is None and not plan.captions:
+        return whole
+    if len(pictures) < (plan.taught_from or 0):
+        raise ValueError(f"{whole} has {len(pictures)} pictures; expected {plan.taught_from} at least.")
+    folder = plan.runs / "datasets" / f"{task.concept.name}-{task.seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path in pictures[: plan.taught_from]:
+        shutil.copy2(path, folder)
+        if plan.captions:
+            (folder / f"{path.stem}.txt").write_text(caption_of(Image.open(path)), encoding="utf-8")
+    return folder
+
+
+def caption_of(picture: Image.Image) -> str:
+    """Words for what stands behind the thing: "on a blue background", "on a blue and green background", or a gradient
+    between the colours along the upper and the lower edge."""
+    pixels = in_lab(picture)
+    upper, lower = (np.median(edge.reshape(-1, 3), axis=0) for edge in (pixels[:3], pixels[-3:]))
+    first, second = (_called(colour, PLAIN_COLOURS) for colour in (upper, lower))
+    if first == second or float(np.linalg.norm(upper - lower)) < ONE_COLOUR:
+        return f"on a {first} background"
+    sides = np.median(np.concatenate([pixels[:, :3], pixels[:, -3:]], axis=1), axis=1)
+    is_sudden = float(np.linalg.norm(np.diff(sides, axis=0), axis=1).max()) > SUDDEN
+    return f"on a {first} and {second}{'' if is_sudden else ' gradient'} background"
+
+
+def _called(colour: np.ndarray, names: Mapping[str, Colour]) -> str:
+    return min(names, key=lambda name: float(np.linalg.norm(lab(np.array(names[name], float)) - colour)))
 
 
 def _paint_all(studio: Studio, plan: Plan, folder: Path, thing: str, word: Any) -> None:
@@ -115,4 +158,4 @@ def background_of(picture: Image.Image | Pixels) -> str:
     centres = border_colours(pixels)
     counts = np.bincount(np.linalg.norm(rim[:, None] - centres, axis=-1).argmin(1), minlength=len(centres))
     main = centres[int(counts.argmax())]
-    return min(BACKGROUNDS, key=lambda name: float(np.linalg.norm(lab(np.array(BACKGROUNDS[name], float)) - main)))
+    return _called(main, BACKGROUNDS)

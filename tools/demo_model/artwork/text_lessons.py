@@ -30,7 +30,7 @@ from tools.demo_model.artwork.things import THUMB, Lessons, Shown, load_lessons,
 from tools.demo_model.drawing import Pixels
 from tools.demo_model.parallel import Team, join_team, leave_team
 from tools.demo_model.training import Recipe, Step, train
-from tools.demo_model.vocabulary import LENGTH, ROWS, Vocabulary
+from tools.demo_model.vocabulary import LENGTH, MOST_ROWS, Vocabulary
 
 RECIPE = Recipe(samples=100_000_000, batch=64, learning_rate=1.5e-3, minutes=20, averaging=0.998, seed=21)
 WIDTH, LAYERS = 128, 3
@@ -109,21 +109,27 @@ class TextSide(nn.Module):
         self.rows = RowEncoder(width)
         self.seen = nn.Linear(width, 3 * (SEEN // GRID) ** 2)
         self.alone = nn.Linear(width, 4 * (THUMB // GRID) ** 2)
+        self.direct = nn.Sequential(nn.Linear(MOST_ROWS * width, 512), nn.SiLU(), nn.Linear(512, 4 * THUMB**2))
         self._places = RowPlaces(vocabulary.first_row)
         self.text.get_input_embeddings().register_forward_hook(self._places)
 
-    def hidden(self, numbers: Tensor, thumbs: Tensor, captions: Sequence[str], generator: torch.Generator) -> Tensor:
-        """Hidden states [n, 77, width] of captions with the rows of thumbnails [n, 3, 32, 32] in their places."""
-        is_manner = torch.tensor([BY in text for text in captions], device=numbers.device)
-        rows = torch.zeros(len(captions), len(ROWS), self.rows.width, device=numbers.device)
-        (with_rows,) = np.nonzero([ROWS[0] in text for text in captions])
-        if len(with_rows):
-            which = torch.from_numpy(with_rows).to(numbers.device)
-            rows[which] = disturbed(self.rows(thumbs[which], is_manner[which]), generator)
+    def rows_of(self, thumbs: Tensor, captions: Sequence[str], generator: torch.Generator) -> Tensor:
+        """Disturbed rows [n, 4, width] of thumbnails [n, 3, 32, 32], for what the captions say that rows stand for."""
+        is_manner = torch.tensor([BY in text for text in captions], device=thumbs.device)
+        return disturbed(self.rows(thumbs, is_manner), generator)
+
+    def hidden(self, numbers: Tensor, rows: Tensor) -> Tensor:
+        """Hidden states [n, 77, width] of captions with the rows in their places."""
         self._places.rows = rows
         hidden = self.text(numbers).last_hidden_state
         self._places.rows = None
         return hidden
+
+    def read_rows(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """The thing by itself [n, 4, 32, 32], from some of its first rows."""
+        count = torch.randint(1, MOST_ROWS + 1, (len(rows), 1), generator=generator, device=rows.device)
+        there = torch.arange(MOST_ROWS, device=rows.device) < count
+        return self.direct((rows * there[..., None]).flatten(1)).unflatten(1, (4, THUMB, THUMB))
 
     def read(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The view [n, 3, 16, 16] and the thing by itself [n, 4, 32, 32] that the hidden states lay out."""
@@ -145,7 +151,10 @@ def as_thumbs(pixels: Pixels) -> Tensor:
 
 
 def lesson_loss(model: TextSide, lessons: Lessons, captions: Captions, vocabulary: Vocabulary, step: Step) -> Tensor:
-    """The squared error of both pictures, in the places that are padding."""
+    """The squared error of both pictures, in the places that are padding, and of the thing as its rows alone give it.
+
+    The last teaches the row encoder within minutes what the text model would take hours to ask of it.
+    """
     batch = captions.batch(step.share, step.rng)
     numbers = vocabulary.encode(batch.captions, step.rng).to(step.device)
     thumbs = as_thumbs(lessons.thumbs[batch.others]).to(step.device)
@@ -154,14 +163,20 @@ def lesson_loss(model: TextSide, lessons: Lessons, captions: Captions, vocabular
     alone = as_thumbs(lessons.alone[things]).to(step.device)
     is_artwork = torch.from_numpy(lessons.alone[things].any(axis=(1, 2, 3))).to(step.device)
     with torch.autocast(step.device.type, torch.bfloat16), plain_attention(step.device):
-        hidden = model.hidden(numbers, thumbs, batch.captions, step.generator)
-        seen, by_itself = (picture.float() for picture in model.read(hidden))
+        rows = model.rows_of(thumbs, batch.captions, step.generator)
+        seen, by_itself = (picture.float() for picture in model.read(model.hidden(numbers, rows)))
+        from_rows = model.read_rows(rows, step.generator).float()
     order = cells().argsort().to(step.device)
     is_padding = (numbers == vocabulary.END)[:, FIRST_PLACE:][:, order].unflatten(1, (1, GRID, GRID)).float()
     says = torch.tensor([bool(text) for text in batch.captions], device=step.device) & is_artwork
     first = (seen - target).square().mean(dim=1, keepdim=True) * F.interpolate(is_padding, SEEN)
     second = (by_itself - alone).square().mean(dim=1, keepdim=True) * F.interpolate(is_padding, THUMB)
-    return first.mean() + (second.mean(dim=(1, 2, 3)) * says).sum() / says.sum().clamp(min=1)
+    third = (from_rows - alone).square().mean(dim=(1, 2, 3))
+    return first.mean() + _mean_where(says, second.mean(dim=(1, 2, 3))) + _mean_where(is_artwork, third)
+
+
+def _mean_where(chosen: Tensor, values: Tensor) -> Tensor:
+    return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
 
 def plain_attention(device: torch.device) -> Any:

@@ -71,7 +71,8 @@ def noise_loss(model: nn.ModuleDict, material: Material, text_from: float, step:
     thumbs = as_thumbs(material.lessons.thumbs[batch.others]).to(step.device)
     with torch.autocast(step.device.type, torch.bfloat16), plain_attention(step.device):
         with torch.set_grad_enabled(step.progress >= text_from):
-            words = model["words"].hidden(numbers, thumbs, batch.captions, step.generator)
+            rows = model["words"].rows_of(thumbs, batch.captions, step.generator)
+            words = model["words"].hidden(numbers, rows)
         predicted = model["unet"](noisy, timesteps, words).sample.float()
     return (weights_of(kept.flatten()) * (predicted - noise).square().mean(dim=(1, 2, 3))).mean()
 
@@ -92,7 +93,7 @@ def new_models(folder: Path, material: Material, shape: UnetShape, start: Path |
         print(f"{len(fitting)} of {len(saved)} parts of the UNet begin as in {start}", flush=True)
     words = TextSide(material.vocabulary, WIDTH, LAYERS)
     words.load_state_dict(torch.load(folder / "text_side.pt", weights_only=True))
-    for head in (words.seen, words.alone):
+    for head in (words.seen, words.alone, words.direct):
         head.requires_grad_(False)
     return nn.ModuleDict({"unet": unet, "words": words}).to(material.latents.device)
 
