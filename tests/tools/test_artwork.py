@@ -281,7 +281,7 @@ def test_a_tiny_run_teaches_the_text_model_and_then_the_unet(work: Path, monkeyp
     shape = UnetShape(widths=(16, 16, 16), text_width=16, groups=8)
     new_unet(shape).save_pretrained(work / "earlier")
     model = train_unet.new_models(work, material, shape, work / "earlier")
-    train_unet.train_unet(work, material, model, recipe, 0.5, Team())
+    train_unet.train_unet(work, material, model, recipe, Team())
     assert moved(work / "unet.state.pt") > 0.9
     assert UNet2DConditionModel.from_pretrained(work / "unet").config.cross_attention_dim == 16
 

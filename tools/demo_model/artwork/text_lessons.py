@@ -150,24 +150,44 @@ def as_thumbs(pixels: Pixels) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def lesson_loss(model: TextSide, lessons: Lessons, captions: Captions, vocabulary: Vocabulary, step: Step) -> Tensor:
+@dataclass(frozen=True)
+class Lesson:
+    """A batch as the models get it."""
+
+    batch: Batch
+    numbers: Tensor
+    """The captions' compact numbers, int64 [n, 77]."""
+    rows: Tensor
+    """[n, 4, width]"""
+    hidden: Tensor
+    """The captions' hidden states [n, 77, width]."""
+
+
+def give_lesson(model: TextSide, lessons: Lessons, captions: Captions, vocabulary: Vocabulary, step: Step) -> Lesson:
+    """Draws a batch and runs the text side on it."""
+    batch = captions.batch(step.share, step.rng)
+    numbers = vocabulary.encode(batch.captions, step.rng).to(step.device)
+    thumbs = as_thumbs(lessons.thumbs[batch.others]).to(step.device)
+    with torch.autocast(step.device.type, torch.bfloat16), plain_attention(step.device):
+        rows = model.rows_of(thumbs, batch.captions, step.generator)
+        return Lesson(batch, numbers, rows, model.hidden(numbers, rows))
+
+
+def lesson_loss(model: TextSide, lessons: Lessons, vocabulary: Vocabulary, lesson: Lesson, step: Step) -> Tensor:
     """The squared error of both pictures, in the places that are padding, and of the thing as its rows alone give it.
 
     The last teaches the row encoder within minutes what the text model would take hours to ask of it.
     """
-    batch = captions.batch(step.share, step.rng)
-    numbers = vocabulary.encode(batch.captions, step.rng).to(step.device)
-    thumbs = as_thumbs(lessons.thumbs[batch.others]).to(step.device)
+    batch = lesson.batch
     target = F.avg_pool2d(as_thumbs(lessons.thumbs[batch.numbers]).to(step.device), THUMB // SEEN)
     things = np.array([lessons.shown[n].thing for n in batch.numbers])
     alone = as_thumbs(lessons.alone[things]).to(step.device)
     is_artwork = torch.from_numpy(lessons.alone[things].any(axis=(1, 2, 3))).to(step.device)
-    with torch.autocast(step.device.type, torch.bfloat16), plain_attention(step.device):
-        rows = model.rows_of(thumbs, batch.captions, step.generator)
-        seen, by_itself = (picture.float() for picture in model.read(model.hidden(numbers, rows)))
-        from_rows = model.read_rows(rows, step.generator).float()
+    with torch.autocast(step.device.type, torch.bfloat16):
+        seen, by_itself = (picture.float() for picture in model.read(lesson.hidden))
+        from_rows = model.read_rows(lesson.rows, step.generator).float()
     order = cells().argsort().to(step.device)
-    is_padding = (numbers == vocabulary.END)[:, FIRST_PLACE:][:, order].unflatten(1, (1, GRID, GRID)).float()
+    is_padding = (lesson.numbers == vocabulary.END)[:, FIRST_PLACE:][:, order].unflatten(1, (1, GRID, GRID)).float()
     says = torch.tensor([bool(text) for text in batch.captions], device=step.device) & is_artwork
     first = (seen - target).square().mean(dim=1, keepdim=True) * F.interpolate(is_padding, SEEN)
     second = (by_itself - alone).square().mean(dim=1, keepdim=True) * F.interpolate(is_padding, THUMB)
@@ -190,7 +210,12 @@ def teach(folder: Path, lessons: Lessons, recipe: Recipe, device: torch.device, 
     vocabulary, captions = vocabulary_of(folder), Captions(lessons)
     model = TextSide(vocabulary, WIDTH, LAYERS).to(device)
     state = folder / "text_side.state.pt"
-    result = train(model, lambda m, s: lesson_loss(m, lessons, captions, vocabulary, s), recipe, state, team)
+
+    def loss_of(module: nn.Module, step: Step) -> Tensor:
+        lesson = give_lesson(module, lessons, captions, vocabulary, step)
+        return lesson_loss(module, lessons, vocabulary, lesson, step)
+
+    result = train(model, loss_of, recipe, state, team)
     if team.leads:
         torch.save(result.state_dict(), folder / "text_side.pt")
     return result

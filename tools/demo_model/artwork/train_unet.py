@@ -4,8 +4,7 @@
     python -m tools.demo_model.artwork.train_unet WORKFOLDER --minutes 7 --batch 1024        # on one GPU
 
 Needs the latents (`things encode`) and the text model after its lessons (`text_lessons`) in the work folder.
-`--begin-from` takes an earlier UNet's weights, where they fit, to begin with. Text model and row encoder stay as their
-lessons left them until the last `--text-share` of the training.
+`--begin-from` takes an earlier UNet's weights, where they fit, to begin with. The text model's lessons go on meanwhile.
 """
 
 import argparse
@@ -21,8 +20,10 @@ from tools.demo_model.artwork.text_lessons import (
     LAYERS,
     WIDTH,
     Captions,
+    Lesson,
     TextSide,
-    as_thumbs,
+    give_lesson,
+    lesson_loss,
     plain_attention,
 )
 from tools.demo_model.artwork.things import Lessons, load_lessons, vocabulary_of
@@ -32,7 +33,7 @@ from tools.demo_model.training import Recipe, Step, train
 from tools.demo_model.vocabulary import Vocabulary
 
 RECIPE = Recipe(
-    samples=100_000_000, batch=64, learning_rate=1.5e-3, minutes=80, averaging=0.999, seed=31, slow={"words.": 0.1}
+    samples=100_000_000, batch=64, learning_rate=1.5e-3, minutes=80, averaging=0.999, seed=31, slow={"words.": 0.5}
 )
 NOISY_SHARE = 0.35
 """Samples whose timestep is drawn from the noisier half alone: there it is decided what is painted where."""
@@ -58,22 +59,23 @@ class Material:
         return cls(lessons, Captions(lessons), latents, vocabulary, new_scheduler().alphas_cumprod.to(device))
 
 
-def noise_loss(model: nn.ModuleDict, material: Material, text_from: float, step: Step) -> Tensor:
-    """The weighted squared error of the predicted noise. The text side learns too once `text_from` of it is over."""
-    batch = material.captions.batch(step.share, step.rng)
-    latents = material.latents[torch.from_numpy(batch.numbers).to(step.device)].float()
+def loss_of(model: nn.ModuleDict, material: Material, step: Step) -> Tensor:
+    """The noise's loss, and that of the text model's lessons on the same batch."""
+    words, lessons, vocabulary = model["words"], material.lessons, material.vocabulary
+    lesson = give_lesson(words, lessons, material.captions, vocabulary, step)
+    return noise_loss(model["unet"], material, lesson, step) + lesson_loss(words, lessons, vocabulary, lesson, step)
+
+
+def noise_loss(unet: UNet2DConditionModel, material: Material, lesson: Lesson, step: Step) -> Tensor:
+    """The weighted squared error of the predicted noise."""
+    latents = material.latents[torch.from_numpy(lesson.batch.numbers).to(step.device)].float()
     noise = torch.randn(latents.shape, generator=step.generator, device=step.device)
     noise += OFFSET_NOISE * torch.randn((*latents.shape[:2], 1, 1), generator=step.generator, device=step.device)
     timesteps = noisier(stratified(step.share, len(material.signal), step), len(material.signal), step)
     kept = material.signal[timesteps][:, None, None, None]
     noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
-    numbers = material.vocabulary.encode(batch.captions, step.rng).to(step.device)
-    thumbs = as_thumbs(material.lessons.thumbs[batch.others]).to(step.device)
     with torch.autocast(step.device.type, torch.bfloat16), plain_attention(step.device):
-        with torch.set_grad_enabled(step.progress >= text_from):
-            rows = model["words"].rows_of(thumbs, batch.captions, step.generator)
-            words = model["words"].hidden(numbers, rows)
-        predicted = model["unet"](noisy, timesteps, words).sample.float()
+        predicted = unet(noisy, timesteps, lesson.hidden).sample.float()
     return (weights_of(kept.flatten()) * (predicted - noise).square().mean(dim=(1, 2, 3))).mean()
 
 
@@ -93,17 +95,13 @@ def new_models(folder: Path, material: Material, shape: UnetShape, start: Path |
         print(f"{len(fitting)} of {len(saved)} parts of the UNet begin as in {start}", flush=True)
     words = TextSide(material.vocabulary, WIDTH, LAYERS)
     words.load_state_dict(torch.load(folder / "text_side.pt", weights_only=True))
-    for head in (words.seen, words.alone, words.direct):
-        head.requires_grad_(False)
     return nn.ModuleDict({"unet": unet, "words": words}).to(material.latents.device)
 
 
-def train_unet(
-    folder: Path, material: Material, model: nn.ModuleDict, recipe: Recipe, text_from: float, team: Team
-) -> None:
+def train_unet(folder: Path, material: Material, model: nn.ModuleDict, recipe: Recipe, team: Team) -> None:
     """Trains; writes the averaged models to `folder/unet`, `text_encoder` and `row_encoder.pt`."""
     torch.manual_seed(recipe.seed)
-    result = train(model, lambda m, s: noise_loss(m, material, text_from, s), recipe, folder / "unet.state.pt", team)
+    result = train(model, lambda m, s: loss_of(m, material, s), recipe, folder / "unet.state.pt", team)
     if team.leads:
         result = result.cpu()
         result["unet"].save_pretrained(folder / "unet")
@@ -118,7 +116,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=RECIPE.minutes)
     parser.add_argument("--batch", type=int, default=RECIPE.batch)
     parser.add_argument("--rate", type=float, default=RECIPE.learning_rate)
-    parser.add_argument("--text-share", type=float, default=0.0, help="the last part of the training, for the text too")
     parser.add_argument("--begin-from", type=Path, help="an earlier UNet's folder")
     options = parser.parse_args()
     team = join_team()
@@ -126,7 +123,7 @@ def main() -> None:
     material = Material.of(load_lessons(options.folder), vocabulary_of(options.folder), device)
     recipe = replace(RECIPE, minutes=options.minutes, batch=options.batch, learning_rate=options.rate)
     model = new_models(options.folder, material, UnetShape(text_width=WIDTH), options.begin_from)
-    train_unet(options.folder, material, model, recipe, 1 - options.text_share, team)
+    train_unet(options.folder, material, model, recipe, team)
     leave_team(team)
 
 
