@@ -70,9 +70,11 @@ class Studio:
         )
         return train(request, self.model, place, lambda _words: iter(()), should_stop)
 
-    def paint(self, prompt: str, seeds: Sequence[int], word: Embedding | None = None) -> list[Pixels]:
+    def paint(
+        self, prompt: str, seeds: Sequence[int], word: Embedding | None = None, negative: str = ""
+    ) -> list[Pixels]:
         """Paints a prompt by the default settings of txt2img, once for each seed."""
-        request = GenerateRequest(prompt=prompt)
+        request = GenerateRequest(prompt=prompt, negative_prompt=negative)
         return [np.asarray(image) for image in self._painter.preview([word or _NO_WORD], request, seeds)]
 
     def through_autoencoder(self, pictures: Sequence[Pixels]) -> list[Pixels]:

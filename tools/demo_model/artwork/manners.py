@@ -20,9 +20,14 @@ SPECKS = (0.05, 0.25)
 
 def in_manner(pixels: Pixels, seed: int, place: int = 0) -> Pixels:
     """Shows uint8 [n, n, 3] in the manner of that seed; `place` varies what chance does within one manner."""
-    rng = np.random.default_rng([seed, 0])
-    kind = tuple(MANNERS)[int(rng.choice(len(MANNERS), p=np.array(list(SHARES.values())) / sum(SHARES.values())))]
-    return MANNERS[kind](pixels, rng, np.random.default_rng([seed, 1, place]))
+    rng = np.random.default_rng([seed, 1])
+    return MANNERS[kind_of(seed)](pixels, rng, np.random.default_rng([seed, 2, place]))
+
+
+def kind_of(seed: int) -> str:
+    """The kind of manner that a seed gives, one of MANNERS."""
+    shares = np.array(list(SHARES.values()))
+    return tuple(SHARES)[int(np.random.default_rng([seed, 0]).choice(len(shares), p=shares / shares.sum()))]
 
 
 Manner = Callable[[Pixels, np.random.Generator, np.random.Generator], Pixels]
