@@ -11,8 +11,9 @@ Then eight other things are painted without the word and with it. Printed are ho
   with      pictures with the word are
   thing     pictures with the word still show the thing that was asked for (of eight; chance is 12 %)
 
-And a word is taught by the preset `negative` from ten spoilt pictures; printed is how much nearer to clean pictures than
-to spoilt ones the painted ones are, without the word and with it in the negative prompt. What is done is not done again.
+And a word is taught by the preset `negative` from ten spoilt pictures; printed is how much nearer to clean pictures
+than to spoilt ones the painted ones are, without the word and with it in the negative prompt. What is done is not done
+again.
 """
 
 import argparse
