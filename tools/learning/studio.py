@@ -42,13 +42,14 @@ class Described:
 class Studio:
     """A loaded checkpoint."""
 
-    def __init__(self, checkpoint: Path, timesteps: int | None = None) -> None:
-        """Loads it; losses are measured at TIMESTEPS timesteps, or as many as are given."""
+    def __init__(self, checkpoint: Path, timesteps: int | None = None, hardware: Hardware | None = None) -> None:
+        """Loads it; losses are measured at TIMESTEPS timesteps, or as many as are given, and on the CPU in float32 so
+        that two runs agree, unless other hardware is given (which teaches and paints alone)."""
         self._timesteps = timesteps or TIMESTEPS
         info = identify(checkpoint)
         self.native_side = info.default_size
         """Pixels on each side of a picture as the checkpoint was trained."""
-        self.model: Model = load(info, Hardware(torch.device("cpu"), torch.float32))
+        self.model: Model = load(info, hardware or Hardware(torch.device("cpu"), torch.float32))
         self._painter = Painter(self.model)
         self._prompts = PromptEncoder(self.model)
 
