@@ -73,7 +73,10 @@ class Studio:
 
     def paint(self, prompt: str, seeds: Sequence[int], word: Embedding | None = None) -> list[Pixels]:
         """Paints a prompt by the default settings of txt2img, once for each seed."""
-        request = GenerateRequest(prompt=prompt)
+        return self.paint_as(GenerateRequest(prompt=prompt), seeds, word)
+
+    def paint_as(self, request: GenerateRequest, seeds: Sequence[int], word: Embedding | None = None) -> list[Pixels]:
+        """Paints what is asked for, once for each seed."""
         return [np.asarray(image) for image in self._painter.preview([word or _NO_WORD], request, seeds)]
 
     def through_autoencoder(self, pictures: Sequence[Pixels]) -> list[Pixels]:

@@ -72,7 +72,8 @@ def _left_out(given: Mapping[str, Any], values: Mapping[str, Any]) -> set[str]:
     left_out: set[str] = set()
     if given.get("validation_every") == 0:
         left_out |= {"patience", "keep_best"}
-    if 0 < given.get("patience", 0) < LEAST_WINDOW:
+    patience = given.get("patience")
+    if isinstance(patience, int) and 0 < patience < LEAST_WINDOW:
         left_out |= {"early_stopping"}
     if "parametrization" in given:
         left_out |= {"norm_limit", "norm_pull"} if given["parametrization"] == "direction" else {"prior_weight"}
