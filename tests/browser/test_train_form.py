@@ -86,6 +86,16 @@ def test_another_checkpoint_brings_its_own_values_and_leaves_what_a_person_has_c
     page.get_by_role("option", name="demo").click()
     expect(control(page, "ti_learning_rate")).to_have_value(rate_of("object"), timeout=SOON)
     expect(control(page, "ti_batch_size")).to_have_value("3")
+
+    chosen = urllib.request.Request(  # of this machine
+        f"{studio.url}sdapi/v1/options", b'{"sd_model_checkpoint": "tiny-xl"}', {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(chosen, timeout=60).close()
+    page.goto(studio.url)
+    page.get_by_role("tab", name="Train").click()
+    expect(control(page, "ti_name")).to_have_value("kept", timeout=PATIENCE)
+    expect(control(page, "ti_learning_rate")).to_have_value("0.01", timeout=SOON)
+    expect(control(page, "ti_batch_size")).to_have_value("4")
     with urllib.request.urlopen(f"{studio.url}ti/presets?checkpoint=tiny-xl", timeout=20) as answer:
         assert json.load(answer)[0]["values"]["parametrization"] == "direction"
 
