@@ -70,6 +70,22 @@ TINY = {
 }
 
 
+def demo_side() -> int:
+    """Returns the pixels on each side of the demo checkpoint's pictures."""
+    levels = len(_demo_config("vae")["block_out_channels"])
+    return int(_demo_config("unet")["sample_size"]) << (levels - 1)
+
+
+def demo_width() -> int:
+    """Returns the columns of the demo checkpoint's token embeddings."""
+    return int(_demo_config("text_encoder")["hidden_size"])
+
+
+def _demo_config(part: str) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((DEMO / part / "config.json").read_text(encoding="utf-8"))
+    return config
+
+
 def write_tiny_checkpoint(
     folder: Path, *, family: str = "SD 1", width: int = TINY_WIDTH, prediction_type: str = "epsilon"
 ) -> Path:

@@ -11,7 +11,8 @@ NOT_SHARED = ("state.safetensors",)
 
 _LENGTH_BYTES = 8
 _MOST_BYTES = 16 * 2**20
-_EMBEDDING_IN_PICTURE = re.compile(rb"sd-ti-embedding\0([A-Za-z0-9+/=]+)")
+_EMBEDDING_IN_PICTURE = re.compile(rb"sd-ti-embedding\0((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3}=+)?)")
+"""Base64 comes in fours; what stands behind its chunk may look like more of it."""
 
 
 def shared_files(folder: Path) -> Iterator[Path]:
@@ -28,5 +29,5 @@ def text_in(path: Path) -> str:
         content = file.read(_LENGTH_BYTES)
         most = int.from_bytes(content, "little") if path.suffix.lower() == ".safetensors" else _MOST_BYTES
         content += file.read(min(most, _MOST_BYTES))
-    hidden = (base64.b64decode(found + b"=" * (-len(found) % 4)) for found in _EMBEDDING_IN_PICTURE.findall(content))
+    hidden = (base64.b64decode(found) for found in _EMBEDDING_IN_PICTURE.findall(content))
     return b"\n".join([content, *hidden]).decode(errors="replace")

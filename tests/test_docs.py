@@ -4,6 +4,7 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from ti_studio.training.published_presets import PUBLISHED
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.sd_scripts.dataset_config import DATASET_KEYS, OWN_SUBSET_KEYS, SUBSET_KEYS
 from ti_studio.training.sd_scripts.options import OPTIONS
@@ -17,6 +18,21 @@ def named(document: Path) -> set[str]:
 
 def test_training_md_speaks_of_every_field_of_a_request(root: Path) -> None:
     assert set(TrainRequest.model_fields) <= named(root / "docs" / "training.md")
+
+
+def test_presets_md_has_the_published_values_of_every_family(root: Path) -> None:
+    rows = {
+        re.sub(r" +", " ", line) for line in (root / "docs" / "presets.md").read_text(encoding="utf-8").splitlines()
+    }
+    for family, presets in PUBLISHED.items():
+        for name, preset in presets.items():
+            made = TrainRequest(name="word", **preset.values)
+            norm = "the vocabulary's" if made.parametrization == "direction" else "free"
+            columns = (
+                *(family, f"`{name}`", f"`{made.optimizer}`", f"{float(made.learning_rate):g}", f"{made.max_steps:,}"),
+                *(str(made.batch_size), str(made.vectors_per_token), "drawn to it" if made.norm_pull else norm),
+            )
+            assert any(row.startswith(f"| {' | '.join(columns)} |") for row in rows), columns
 
 
 def test_sd_scripts_md_speaks_of_every_option_and_key(root: Path) -> None:

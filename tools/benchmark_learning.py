@@ -38,7 +38,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # started as a file, Python looks for modules beside it only
 
-from ti_studio.training.presets import DEFAULT_PRESET, PRESETS  # noqa: E402
+from ti_studio.training.preset_kinds import PURPOSES  # noqa: E402
+from ti_studio.training.presets import DEFAULT_PRESET  # noqa: E402
 from tools.learning.comparison import NO_TRAINING, PLAIN, Outcome, Task, measure_task, read_outcomes, report  # noqa: E402
 from tools.learning.concepts import CONCEPTS  # noqa: E402
 
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         "--seeds", type=int, default=4, help="pictures of each prompt, other seeds for each training (default: 4)"
     )
     described.add_argument("--steps", type=int, default=3000, help="the plain recipe's most steps (default: 3000)")
-    described.add_argument("--preset", choices=list(PRESETS), default=DEFAULT_PRESET, help="what is compared with it")
+    described.add_argument("--preset", choices=list(PURPOSES), default=DEFAULT_PRESET, help="what is compared with it")
     described.add_argument("--recipes", nargs="+", metavar="RECIPE",
                            help=f"measure these alone: {PLAIN}, the preset's name, {NO_TRAINING}")  # fmt: skip
     described.add_argument("--ckpt", type=Path, default=DEMO_CHECKPOINT, help="the checkpoint's folder")

@@ -42,7 +42,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # started as a file, Python looks for modules beside it only
 
-from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES, filled  # noqa: E402
+from ti_studio.models.checkpoints import identify  # noqa: E402
+from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES, filled, presets_for  # noqa: E402
 from ti_studio.training.request import TrainRequest  # noqa: E402
 from tools.learning.concepts import CONCEPTS, Concept  # noqa: E402
 from tools.learning.grid import write_grid  # noqa: E402
@@ -93,7 +94,7 @@ def plan(options: argparse.Namespace) -> Plan:
     given: dict[str, Any] = dict(options.set)
     if options.steps is not None:
         given["max_steps"] = options.steps
-    changes = filled(options.preset, given)
+    changes = filled(options.preset, given, presets_for(identify(options.ckpt)))
     return Plan(options.ckpt, range(options.seeds), range(options.training_seeds), tuple(changes.items()))
 
 

@@ -112,7 +112,7 @@ def trained(server: Soaked, steps: int) -> Rows:
         RuntimeError: the training fails.
     """
     wanted = {"name": WORD, "dataset_directory": str(PICTURES), "overwrite": True, "max_steps": steps, "seed": 5}
-    wanted |= {"width": 64, "height": 64, "preview_every": steps // 2, "save_every": 0, "batch_size": 2}
+    wanted |= {"preview_every": steps // 2, "save_every": 0, "batch_size": 2}
     with httpx.Client(base_url=server.address, timeout=PATIENCE) as http:
         job = told(http.post("/ti/jobs", json=wanted))["id"]
         until = time.monotonic() + TRAINING_SECONDS

@@ -33,15 +33,30 @@ export function trainForm() {
 /** Returns a function that shows what is to be said of a form. */
 async function presetNote(place) {
   const purpose = element("p", { className: "ti-note" });
+  const source = element("p", { className: "ti-note ti-source" });
   const changes = element("p", { className: "ti-note ti-changes" });
-  place.append(purpose, changes);
-  const presets = await call("presets").catch(() => []);
-  return (form) => {
+  place.append(purpose, source, changes);
+  const known = new Map();
+  let latest = null;
+  return async (form) => {
+    latest = form;
+    const presets = await presetsOf(form.preset_of, known);
+    if (latest !== form) return;
     const preset = presets.find(({ name }) => name === form.preset);
     setText(purpose, preset?.purpose ?? "");
+    setText(source, preset ? `Values: ${preset.source}` : "");
     const changed = preset ? changedFields(form, preset) : [];
     setText(changes, changed.length ? `Changed from it: ${changed.join(", ")}.` : "");
   };
+}
+
+/** Returns the presets for a checkpoint, or for the server's; asks once for each. */
+async function presetsOf(checkpoint, known) {
+  if (!known.has(checkpoint)) {
+    const path = checkpoint ? `presets?checkpoint=${encodeURIComponent(checkpoint)}` : "presets";
+    known.set(checkpoint, call(path).catch(() => known.delete(checkpoint) && []));
+  }
+  return known.get(checkpoint);
 }
 
 /** Returns the names of the fields that are no longer as the preset has them, as people read them. */
@@ -54,8 +69,8 @@ function shown(value) {
   return Array.isArray(value) ? value.join("\n") : String(value ?? "");
 }
 
-/** Returns what was kept of the fields that the form still has. */
-function kept({ form, presets }) {
+/** Returns what was kept of the fields that the form still has; of a preset for another checkpoint, not its values. */
+function kept({ form, presets, decided }) {
   let found = {};
   try {
     found = JSON.parse(localStorage.getItem(KEY)) ?? {};
@@ -63,6 +78,7 @@ function kept({ form, presets }) {
     return {}; // the browser keeps nothing, or something that is not ours
   }
   if (!presets.includes(found.preset)) delete found.preset;
+  if (found.preset_of !== form.preset_of) for (const name of [...decided, "preset", "preset_of"]) delete found[name];
   return Object.fromEntries(Object.entries(found).filter(([name]) => name in form));
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.studio import Studio
+from tests.checkpoints import demo_side
 
 SOON = 20_000
 """Milliseconds for what needs no model, on a machine that is busy."""
@@ -16,7 +17,9 @@ def open_studio(page: Page, studio: Studio, tab: str = "txt2img") -> Page:
     """Opens the page at a tab and waits until its modules have drawn their parts."""
     page.goto(studio.url)
     expect(page.locator("#ti_prompt textarea")).to_be_visible(timeout=60_000)
-    expect(page.get_by_role("spinbutton", name="number input for Width").first).to_have_value("64", timeout=SOON)
+    expect(page.get_by_role("spinbutton", name="number input for Width").first).to_have_value(
+        str(demo_side()), timeout=SOON
+    )
     expect(page.locator("#ti_cards input[type=search]")).to_be_attached(timeout=SOON)
     if tab != "txt2img":
         page.get_by_role("tab", name=tab).click()

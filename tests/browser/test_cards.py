@@ -21,15 +21,16 @@ from tests.browser.pages import (
     prompt,
 )
 from tests.browser.studio import Studio
+from tests.checkpoints import demo_width
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
 
 HOSTILE = "<img src=x onerror=window.hacked=1> & \"b\" 'c'"
 
 
-def drop(studio: Studio, word: str, *, width: int = 96, vectors: int = 1, step: int | None = None) -> Path:
+def drop(studio: Studio, word: str, *, width: int | None = None, vectors: int = 1, step: int | None = None) -> Path:
     """Puts a random embedding into the running studio's folder."""
-    rows = torch.randn(vectors, width, generator=torch.Generator().manual_seed(len(word))) * 0.02
+    rows = torch.randn(vectors, width or demo_width(), generator=torch.Generator().manual_seed(len(word))) * 0.02
     path = studio.embeddings / f"{word}.safetensors"
     write_embedding(Embedding(name=word, vectors={"clip_l": rows}, step=step), path)
     return path

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.pages import SOON, card, generate, negative_prompt, open_cards, open_studio, prompt
 from tests.browser.studio import Studio
 from tests.browser.test_cards import drop
+from tests.checkpoints import demo_side
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 
@@ -205,7 +206,7 @@ def test_the_preview_is_an_upload_or_the_picture_of_txt2img(shelf: Page, studio:
         assert "a tent" in image.info["parameters"]
     editor.get_by_role("button", name="Cancel").click()
     image = found(shelf, "pictured").locator("img")
-    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == demo_side()
     prompt(shelf).fill("")
 
 

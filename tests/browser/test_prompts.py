@@ -1,6 +1,5 @@
 """What helps with prompts on the page: counters, completion of names, and infotexts read back."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -10,18 +9,15 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.pages import SOON, control, open_studio
 from tests.browser.studio import Studio
+from tests.checkpoints import demo_width
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import file_sha256, write_embedding
-
-WIDTH = json.loads((Path(__file__).parents[2] / "models/Stable-diffusion/demo/text_encoder/config.json").read_text())[
-    "hidden_size"
-]
 
 
 def keep(studio: Studio, word: str, vectors: int = 2) -> Path:
     """Puts an embedding that fits the demo checkpoint into the library."""
     path = studio.embeddings / f"{word}.safetensors"
-    write_embedding(Embedding(word, {"clip_l": torch.randn(vectors, WIDTH)}), path)
+    write_embedding(Embedding(word, {"clip_l": torch.randn(vectors, demo_width())}), path)
     return path
 
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.pages import PATIENCE, SOON, card, open_cards, open_studio
 from tests.browser.studio import Studio
+from tests.checkpoints import demo_width
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import read_embedding, write_embedding
 
@@ -17,10 +18,10 @@ LONG = "a-long-name-" * 7
 MARKUP = "<img src=x onerror=window.hacked=1>"
 
 
-def put(studio: Studio, word: str, value: float, width: int = 96) -> None:
+def put(studio: Studio, word: str, value: float, width: int | None = None) -> None:
     """Puts an embedding of two vectors into the running studio's folder."""
     metadata = {"ti_studio.request": '{"max_steps": 400}', "note": MARKUP, MARKUP: "x"}
-    rows = torch.full((2, width), value)
+    rows = torch.full((2, width or demo_width()), value)
     write_embedding(Embedding(word, {"clip_l": rows}, 250, metadata), studio.embeddings / f"{word}.safetensors")
 
 
@@ -71,7 +72,7 @@ def test_an_embedding_is_downloaded_and_saved_under_a_new_name(page: Page, studi
         page.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "to-convert.png"
     download.value.save_as(tmp_path / "card.png")
-    assert torch.equal(read_embedding(tmp_path / "card.png").vectors["clip_l"], torch.full((2, 96), 0.25))
+    assert torch.equal(read_embedding(tmp_path / "card.png").vectors["clip_l"], torch.full((2, demo_width()), 0.25))
 
     page.get_by_label("Format").select_option("pt")
     page.get_by_role("button", name="Save to the library").click()
@@ -82,7 +83,7 @@ def test_an_embedding_is_downloaded_and_saved_under_a_new_name(page: Page, studi
     page.get_by_role("button", name="Save to the library").click()
     expect(chosen(page, "converted-once")).to_be_visible(timeout=SOON)
     assert torch.equal(
-        read_embedding(studio.embeddings / "converted-once.pt").vectors["clip_l"], torch.full((2, 96), 0.25)
+        read_embedding(studio.embeddings / "converted-once.pt").vectors["clip_l"], torch.full((2, demo_width()), 0.25)
     )
 
 

@@ -1,6 +1,8 @@
 """The Train tab's form and what the monitor shows of validations, in a real browser."""
 
 import json
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -8,7 +10,15 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.pages import PATIENCE, SOON, advanced, badge, control, fill, fill_training, open_studio
 from tests.browser.studio import Studio
+from tests.checkpoints import DEMO, write_tiny_checkpoint
 from ti_studio.embeddings.files import read_embedding
+from ti_studio.models.checkpoints import identify
+from ti_studio.training.presets import presets_for, recipe
+
+
+def rate_of(preset: str) -> str:
+    """Returns the demo's learning rate."""
+    return str(recipe(preset, presets_for(identify(DEMO)))["learning_rate"])
 
 
 def choose(page: Page, preset: str) -> None:
@@ -43,10 +53,51 @@ def test_a_preset_fills_in_the_form_and_the_form_survives_a_reload(page: Page, s
     expect(note).to_contain_text("Changed from it: learning rate.")
 
     page.get_by_role("button", name="Back to the preset").click()
-    expect(control(page, "ti_learning_rate")).to_have_value("0.1", timeout=SOON)
+    expect(control(page, "ti_learning_rate")).to_have_value(rate_of("negative"), timeout=SOON)
     expect(note).not_to_contain_text("Changed from it")
     choose(page, "object")
     expect(control(page, "ti_initialization_text")).to_have_value("*", timeout=SOON)
+
+
+def test_another_checkpoint_brings_its_own_values_and_leaves_what_a_person_has_changed(
+    page: Page, own_studio: Callable[..., Studio], tmp_path: Path
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / "demo").symlink_to(DEMO)
+    write_tiny_checkpoint(checkpoints / "tiny-xl", family="SDXL")
+    studio = own_studio("--ckpt-dir", str(checkpoints))
+    open_studio(page, studio, "Train")
+    note = page.locator("#ti_preset_note")
+    expect(control(page, "ti_learning_rate")).to_have_value(rate_of("object"), timeout=SOON)
+    fill(page, "ti_batch_size", "3")
+    page.locator("#ti_checkpoint input").click()
+    page.get_by_role("option", name="tiny-xl").click()
+    expect(control(page, "ti_learning_rate")).to_have_value("0.01", timeout=SOON)
+    expect(control(page, "ti_vectors")).to_have_value("1")
+    expect(page.locator("#ti_learning_rate_unit input:checked")).to_have_value("vocabulary")
+    expect(control(page, "ti_batch_size")).to_have_value("3")
+    expect(page.locator("#ti_train_width").get_by_role("spinbutton")).to_have_value("32")
+    expect(note).to_contain_text("Directional Textual Inversion", timeout=SOON)
+    expect(note).to_contain_text("Changed from it: batch size.")
+
+    fill(page, "ti_name", "kept")
+    page.locator("#ti_checkpoint input").click()
+    page.get_by_role("option", name="demo").click()
+    expect(control(page, "ti_learning_rate")).to_have_value(rate_of("object"), timeout=SOON)
+    expect(control(page, "ti_batch_size")).to_have_value("3")
+
+    chosen = urllib.request.Request(  # of this machine
+        f"{studio.url}sdapi/v1/options", b'{"sd_model_checkpoint": "tiny-xl"}', {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(chosen, timeout=60).close()
+    page.goto(studio.url)
+    page.get_by_role("tab", name="Train").click()
+    expect(control(page, "ti_name")).to_have_value("kept", timeout=PATIENCE)
+    expect(control(page, "ti_learning_rate")).to_have_value("0.01", timeout=SOON)
+    expect(control(page, "ti_batch_size")).to_have_value("4")
+    with urllib.request.urlopen(f"{studio.url}ti/presets?checkpoint=tiny-xl", timeout=20) as answer:
+        assert json.load(answer)[0]["values"]["parametrization"] == "direction"
 
 
 def test_what_is_said_of_a_folders_pictures_follows_the_size(page: Page, studio: Studio, drawings: Path) -> None:

@@ -21,6 +21,7 @@ from tests.browser.pages import (
     prompt,
 )
 from tests.browser.studio import Studio
+from tests.checkpoints import demo_side
 
 
 def test_a_word_is_trained_stopped_resumed_and_finished_and_its_card_makes_a_picture_with_it(
@@ -50,7 +51,7 @@ def test_a_word_is_trained_stopped_resumed_and_finished_and_its_card_makes_a_pic
     expect(page.locator(".ti-facts dt", has_text="Validation loss")).to_be_hidden()
     preview = page.locator(".ti-preview img").first
     expect(preview).to_have_js_property("complete", True)
-    assert preview.evaluate("image => image.naturalWidth") == 64
+    assert preview.evaluate("image => image.naturalWidth") == demo_side()
 
     page.get_by_role("tab", name="txt2img").click()
     prompt(page).fill("a photo of")

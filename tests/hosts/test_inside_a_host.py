@@ -18,6 +18,7 @@ import torch
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from tests.browser.pages import PATIENCE, SOON
+from tests.checkpoints import demo_side, demo_width
 from tests.hosts.environments import KINDS
 from tests.hosts.host import Host
 from ti_studio.embeddings.embedding import Embedding
@@ -247,7 +248,7 @@ def test_the_hosts_login_and_tls_guard_the_studio_and_its_cards_and_completion_w
     make_host: MakeHost, page: Page, certificate: tuple[str, ...]
 ) -> None:
     host = make_host("a1111", "--gradio-auth", "ann:secret", *certificate, ti_studio_completion=True)
-    rows = torch.randn(2, 96, generator=torch.Generator().manual_seed(1)) * 0.02
+    rows = torch.randn(2, demo_width(), generator=torch.Generator().manual_seed(1)) * 0.02
     for word in ("quietowl", "grimfog"):
         write_embedding(Embedding(name=word, vectors={"clip_l": rows}), host.embeddings / f"{word}.safetensors")
     host.start()
@@ -264,7 +265,9 @@ def test_the_hosts_login_and_tls_guard_the_studio_and_its_cards_and_completion_w
     page.evaluate("document.body.classList.add('dark')")
     expect(studio.locator("body")).to_have_class(re.compile("dark"))
     studio.get_by_role("tab", name="txt2img").click()
-    expect(studio.get_by_role("spinbutton", name="number input for Width").first).to_have_value("64", timeout=SOON)
+    expect(studio.get_by_role("spinbutton", name="number input for Width").first).to_have_value(
+        str(demo_side()), timeout=SOON
+    )
     studio.get_by_role("button", name="Extra networks").click()
     owl = studio.locator(".ti-card-cell").filter(has_text="quietowl")
     owl.get_by_role("button", name="Use in txt2img").click()

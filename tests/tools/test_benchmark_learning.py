@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ti_studio.models.checkpoints import find_checkpoint
-from ti_studio.training.presets import PRESETS, Preset
+from ti_studio.training.preset_kinds import Preset
 from tools.learning import comparison, curves
 from tools.learning.comparison import NO_TRAINING, PLAIN, Outcome, Pair, Task, pairs_of, read_outcomes, report, verdict
 from tools.learning.curves import COARSE, Curve, Point
@@ -80,7 +80,8 @@ def test_a_tiny_run_measures_each_training_once_and_goes_on_where_it_was(
     monkeypatch.setattr(comparison, "TIMESTEPS", 1)
     monkeypatch.setattr(comparison, "DEMANDS", comparison.DEMANDS[:1])
     monkeypatch.setattr(curves, "FINE", 1)
-    monkeypatch.setitem(PRESETS, "quick", Preset("Two steps.", {"max_steps": 2, "learning_rate": "0.02"}))  # type: ignore[arg-type]
+    two = {"quick": Preset("Two steps.", "Of the test.", {"max_steps": 2, "learning_rate": "0.02"})}
+    monkeypatch.setattr(comparison, "presets_for", lambda _info: two)
     monkeypatch.setattr(sys, "path", list(sys.path))
     script = runpy.run_path(str(root / "tools" / "benchmark_learning.py"))
     monkeypatch.setitem(script["main"].__globals__, "ProcessPoolExecutor", InThisProcess)

@@ -76,14 +76,16 @@ def test_an_unknown_background_is_refused_by_name() -> None:
         draw(Scene(RED_CIRCLE.figure, "moon"))
 
 
-def test_colour_and_shape_of_true_drawings_are_told_right() -> None:
-    colour, shape = classify.accuracy_of_classify(count=250)
+@pytest.mark.parametrize("side", [64, 128])
+def test_colour_and_shape_of_true_drawings_are_told_right(side: int) -> None:
+    colour, shape = classify.accuracy_of_classify(250, side)
     assert colour >= 0.98
     assert shape >= 0.98
 
 
-def test_every_scene_check_is_right_on_true_drawings() -> None:
-    results = classify.accuracy_of_checks(count=250)
+@pytest.mark.parametrize("side", [64, 128])
+def test_every_scene_check_is_right_on_true_drawings(side: int) -> None:
+    results = classify.accuracy_of_checks(250, side)
     assert min(results.values()) >= 0.95, results
 
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from tests.checkpoints import demo_width
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
 from ti_studio.embeddings.library import Library
@@ -96,12 +97,12 @@ def finished_job(services: Services, dataset: Path) -> JobFolder:
 
 @pytest.fixture
 def add_embedding(folders: Folders) -> Callable[..., Path]:
-    """Writes an embedding into the library: `add_embedding("cat", width=768)`."""
+    """Writes an embedding into the library, for the demo checkpoint or as wide as `add_embedding("cat", width=768)`."""
 
-    def add(name: str, *, width: int = 96, folder: str = "") -> Path:
+    def add(name: str, *, width: int | None = None, folder: str = "") -> Path:
         path = folders.embeddings / folder / f"{name}.safetensors"
         path.parent.mkdir(exist_ok=True)
-        write_embedding(Embedding(name=name, vectors={"clip_l": torch.ones(2, width)}, step=5), path)
+        write_embedding(Embedding(name=name, vectors={"clip_l": torch.ones(2, width or demo_width())}, step=5), path)
         return path
 
     return add

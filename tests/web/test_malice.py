@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from tests.checkpoints import demo_width
 from tests.web.conftest import Client
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
@@ -31,7 +32,7 @@ def header(content: object) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
 
-ROWS = torch.ones(1, 96)
+ROWS = torch.ones(1, demo_width())
 UNREADABLE: dict[str, Callable[[], bytes]] = {
     "code.pt": lambda: pickled({"emb_params": ROWS}).replace(b"torch\nFloatStorage", b"os\nsystem"),
     "keys.pt": lambda: pickled({(1, 2): ROWS, None: ROWS, 5: ROWS}),
@@ -54,7 +55,7 @@ def harmed(folders: Folders) -> Folders:
     said = {"sd_checkpoint_name": HALF, "step": 10**30, "string_to_param": {"*": ROWS}}
     (folders.embeddings / "says-half.pt").write_bytes(pickled(said))
     write_embedding(Embedding("long-rows", {"clip_l": ROWS * 3e38}), folders.embeddings / "long-rows.safetensors")
-    nothing = torch.full((1, 96), torch.nan)
+    nothing = torch.full_like(ROWS, torch.nan)
     safetensors.torch.save_file({"emb_params": nothing}, folders.embeddings / "nan.safetensors")
     return folders
 

@@ -10,12 +10,13 @@ import torch
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from tests.checkpoints import demo_width
 from tests.web.conftest import Client
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import file_sha256, read_embedding, write_embedding
 from ti_studio.folders import Folders
 
-WIDTH = 96
+WIDTH = demo_width()
 """Of the demo checkpoint's rows."""
 
 
@@ -75,7 +76,7 @@ def test_rows_are_compared_with_the_vocabulary_of_the_checkpoint_that_they_are_f
     assert studio.get(f"/ti/tools/embeddings/{ids['long']}/vocabulary").status_code == 200
     refused = studio.get(f"/ti/tools/embeddings/{ids['large']}/vocabulary")
     assert refused.status_code == 422
-    assert "the checkpoint demo has {'clip_l': 96}" in refused.json()["detail"]
+    assert f"the checkpoint demo has {{'clip_l': {WIDTH}}}" in refused.json()["detail"]
 
 
 def test_an_embedding_is_sent_in_each_layout(client: Client, add: Callable[..., Path], tmp_path: Path) -> None:

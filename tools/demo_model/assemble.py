@@ -25,6 +25,9 @@ from tools.demo_model.vocabulary import load_vocabulary
 
 LARGEST_FOLDER = 60_000_000
 
+BY_HAND = ("README.md", "recommended_training.json")
+"""The model card, and the values of presets that were found for the checkpoint."""
+
 MODEL_INDEX = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": __version__,
@@ -100,10 +103,11 @@ def _tidy_configurations(folder: Path) -> int:
 
 
 def _swap(folder: Path, output: Path, previous: Path) -> None:
-    """Renames the new folder into place; a model card written there by hand moves along."""
+    """Renames the new folder into place; what was written there by hand moves along."""
     if output.exists():
-        if (output / "README.md").exists():
-            shutil.copy2(output / "README.md", folder / "README.md")
+        for name in BY_HAND:
+            if (output / name).exists():
+                shutil.copy2(output / name, folder / name)
         os.rename(output, previous)
     os.rename(folder, output)
 

@@ -3,7 +3,8 @@
     python -m tools.demo_model.classify     # how often each judgement is right on true drawings
 
 Colour and shape are told for a plain figure on a plain background (the prompts of `measure`); background, size and
-place for every picture with a single figure. Pictures are uint8 [64, 64, 3].
+place for every picture with a single figure. Pictures are uint8 [side, side, 3]; each is judged at 64 pixels, and a
+larger one made smaller first.
 """
 
 from collections.abc import Callable
@@ -52,8 +53,16 @@ class Guess:
     shape: str | None
 
 
+def at_judged_size(pixels: Pixels) -> Pixels:
+    """The picture as [PICTURE, PICTURE, 3], each pixel the mean of those that it takes the place of."""
+    if pixels.shape[:2] == (PICTURE, PICTURE):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((PICTURE, PICTURE), Image.Resampling.BOX))
+
+
 def classify(pixels: Pixels) -> Guess:
     """Colour and shape of the figure."""
+    pixels = at_judged_size(pixels)
     mask = figure_mask(pixels)
     if mask.sum() < SMALLEST_FIGURE:
         return Guess(None, None)
@@ -62,7 +71,7 @@ def classify(pixels: Pixels) -> Guess:
 
 
 def figure_mask(pixels: Pixels) -> Mask:
-    """True where the figure is: the largest connected patch that differs from the background of its row."""
+    """True where the figure is: the largest patch that differs from its row's background. At judged size only."""
     differs = np.linalg.norm(pixels - _backdrop(pixels), axis=2) > APART
     smooth = Image.fromarray((differs * 255).astype(np.uint8)).filter(ImageFilter.MedianFilter(3))
     return _largest_patch(np.asarray(smooth) > 0)
@@ -120,6 +129,7 @@ def lab(rgb: Colour) -> NDArray[np.float64]:
 
 def colour_share(pixels: Pixels, rgb: Colour, tolerance: float = 70.0) -> float:
     """Which part of the figure's pixels lies within an RGB distance of a colour, 0 to 1."""
+    pixels = at_judged_size(pixels)
     mask = figure_mask(pixels)
     if not mask.any():
         return 0.0
@@ -163,7 +173,7 @@ def _templates(shape: str) -> tuple[Mask, ...]:
 
 def background_of(pixels: Pixels) -> str | None:
     """The background whose upper and lower edges look most like the picture's; None if none looks alike."""
-    rgb = pixels.astype(np.float32)
+    rgb = at_judged_size(pixels).astype(np.float32)
     seen = np.stack([np.median(edge.reshape(-1, 3), axis=0) for edge in (rgb[:5], rgb[-5:])])
     errors = {name: float(np.linalg.norm(seen - np.float32(pair), axis=1).max()) for name, pair in BAND_COLOURS.items()}
     best = min(errors, key=lambda name: errors[name])
@@ -199,6 +209,7 @@ class View:
 
 def view(pixels: Pixels) -> View:
     """Looks at a picture once for all the scene checks."""
+    pixels = at_judged_size(pixels)
     mask = figure_mask(pixels)
     return View(background_of(pixels), box_of(mask) if mask.any() else None)
 
@@ -218,15 +229,15 @@ def place_is(pixels: Pixels, place: str) -> bool:
     return view(pixels).has_place(place)
 
 
-def accuracy_of_classify(count: int = 400) -> tuple[float, float]:
-    """How often colour and shape of plain photos on plain backgrounds are told right, each 0 to 1."""
+def accuracy_of_classify(count: int = 400, side: int = PICTURE) -> tuple[float, float]:
+    """How often colour and shape of plain photos on plain backgrounds, drawn so large, are told right, each 0 to 1."""
     scenes = [
         s
         for s in random_scenes(count * 12, seed=5)
         if s.figure.kind in SHAPES and s.figure.pattern == "plain" and s.figure.colour and s.background in PLAIN
         if s.style == "photo" and s.companion is None
     ][:count]
-    guesses = [classify(draw(s)) for s in scenes]
+    guesses = [classify(draw(s, side)) for s in scenes]
     colour = np.mean([g.colour == s.figure.colour for g, s in zip(guesses, scenes, strict=True)])
     shape = np.mean([g.shape == s.figure.kind for g, s in zip(guesses, scenes, strict=True)])
     return float(colour), float(shape)
@@ -248,10 +259,10 @@ def checks() -> list[Check]:
     return table
 
 
-def accuracy_of_checks(count: int = 1500) -> dict[str, float]:
+def accuracy_of_checks(count: int = 1500, side: int = PICTURE) -> dict[str, float]:
     """For each check the mean of how often it is right where it should say yes and where it should say no."""
     scenes = [s for s in random_scenes(count, seed=6) if s.companion is None and s.figure.kind in (*SHAPES, "creature")]
-    views = [view(draw(scene)) for scene in scenes]
+    views = [view(draw(scene, side)) for scene in scenes]
     results = {}
     for name, says, holds in checks():
         truth = np.array([holds(scene) for scene in scenes])

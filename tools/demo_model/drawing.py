@@ -221,11 +221,11 @@ def _finish(canvas: Image.Image, scene: Scene, rng: np.random.Generator) -> Pixe
 
 
 def sheet(pictures: list[Pixels], columns: int) -> Image.Image:
-    """Pictures side by side, row by row, with a pixel between them."""
-    rows = -(-len(pictures) // columns)
-    board = Image.new("RGB", (columns * (PICTURE + 1), rows * (PICTURE + 1)), (128, 128, 128))
+    """Square pictures of one size side by side, row by row, with a pixel between them."""
+    rows, cell = -(-len(pictures) // columns), pictures[0].shape[1] + 1
+    board = Image.new("RGB", (columns * cell, rows * cell), (128, 128, 128))
     for place, pixels in enumerate(pictures):
-        board.paste(Image.fromarray(pixels), ((place % columns) * (PICTURE + 1), (place // columns) * (PICTURE + 1)))
+        board.paste(Image.fromarray(pixels), ((place % columns) * cell, (place // columns) * cell))
     return board
 
 

@@ -103,8 +103,6 @@ def generate(pipeline: StableDiffusionPipeline, prompts: list[str], seeds: list[
             prompts[start : start + 16],
             num_inference_steps=20,
             guidance_scale=cfg,
-            height=PICTURE,
-            width=PICTURE,
             generator=generators,
             output_type="np",
         )
@@ -122,10 +120,11 @@ def score(asked: list[Request], pictures: list[Pixels]) -> Score:
 
 
 def write_grid(path: Path, pipeline: StableDiffusionPipeline, tested: list[Pixels], cfg: float) -> None:
-    """The test's pictures and, below them, SHOWN_PROMPTS, enlarged twice."""
+    """The test's pictures and, below them, SHOWN_PROMPTS, enlarged twice where they are small."""
     shown = generate(pipeline, list(SHOWN_PROMPTS), list(range(len(SHOWN_PROMPTS))), cfg)
     board = sheet([*tested, *shown], columns=12)
-    board.resize((board.width * 2, board.height * 2), Image.Resampling.NEAREST).save(path)
+    times = 2 if shown[0].shape[1] <= PICTURE else 1
+    board.resize((board.width * times, board.height * times), Image.Resampling.NEAREST).save(path)
 
 
 def main() -> None:
@@ -142,7 +141,8 @@ def main() -> None:
           f" both {result.both:.1%}, background {result.background:.1%}")  # fmt: skip
     colour, shape = accuracy_of_classify()
     print(f"classifier on true drawings: colour {colour:.1%}, shape {shape:.1%}")
-    print(f"autoencoder on 300 held-out drawings: {psnr(pipeline.vae, held_out(300)):.2f} dB")
+    quality = psnr(pipeline.vae, held_out(300, pipeline.vae.config.sample_size))
+    print(f"autoencoder on 300 held-out drawings: {quality:.2f} dB")
     if options.grid:
         write_grid(options.grid, pipeline, pictures, options.cfg)
 

@@ -39,9 +39,9 @@ def draw_all(scenes: list[Scene], processes: int | None = None) -> Pixels:
     return pictures
 
 
-def held_out(count: int) -> Pixels:
-    """Pictures that no training has seen, uint8 [count, 64, 64, 3]."""
-    return np.stack([draw(scene) for scene in random_scenes(count, HELD_OUT_SEED)])
+def held_out(count: int, side: int = PICTURE) -> Pixels:
+    """Pictures that no training has seen, uint8 [count, side, side, 3]."""
+    return np.stack([draw(scene, side) for scene in random_scenes(count, HELD_OUT_SEED)])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from ti_studio.training.presets import PRESETS
+from ti_studio.training.preset_kinds import Presets
+from ti_studio.training.presets import filled, presets_for
 from ti_studio.training.request import TrainRequest
 from tools.learning.concepts import CONCEPTS, Concept, prompt
 from tools.learning.curves import Classroom, Curve, Point
@@ -97,7 +98,8 @@ def measure_task(task: Task, checkpoint: Path) -> Outcome:
     described, curve, end = Described(concept.initialization_text), Curve(), Point(0, 0.0, 0.0)
     if task.recipe != NO_TRAINING:
         room = Classroom(studio, concept)
-        word, curve, end = room.teach(_request(task, concept), until_flat=task.recipe == PLAIN)
+        request = _request(task, concept, presets_for(studio.model.info))
+        word, curve, end = room.teach(request, until_flat=task.recipe == PLAIN)
         described = Described(word.name, word)
     seeds = range(task.seed * task.pictures, (task.seed + 1) * task.pictures)
     demanded = {
@@ -108,8 +110,9 @@ def measure_task(task: Task, checkpoint: Path) -> Outcome:
     return Outcome(task, curve, end, demanded, Likeness(concept).mean(painted).picture)
 
 
-def _request(task: Task, concept: Concept) -> TrainRequest:
-    recipe = {**PLAIN_RECIPE, "max_steps": task.most_steps} if task.recipe == PLAIN else PRESETS[task.recipe].values  # type: ignore[index]
+def _request(task: Task, concept: Concept, presets: Presets) -> TrainRequest:
+    plain = {**PLAIN_RECIPE, "max_steps": task.most_steps}
+    recipe = plain if task.recipe == PLAIN else filled(task.recipe, {}, presets)
     own = {"name": concept.word, "initialization_text": concept.initialization_text, "seed": task.seed}
     return TrainRequest(**{**recipe, **own})
 

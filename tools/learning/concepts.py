@@ -184,9 +184,9 @@ def prompt_of(scene: Scene, thing: str) -> str:
     return prompt(thing, surroundings(scene), scene.size)
 
 
-def pictures(scenes: Sequence[Scene]) -> list[Pixels]:
-    """Draws scenes."""
-    return [draw(scene) for scene in scenes]
+def pictures(scenes: Sequence[Scene], side: int = PICTURE) -> list[Pixels]:
+    """Draws scenes, of so many pixels width and height."""
+    return [draw(scene, side) for scene in scenes]
 
 
 def write_dataset(concept: Concept, folder: Path, side: int = PICTURE) -> None:

@@ -66,7 +66,7 @@ class Classroom:
     def __init__(self, studio: Studio, concept: Concept) -> None:
         self._studio = studio
         self._concept = concept
-        self._held_out = pictures(concept.held_out)
+        self._held_out = pictures(concept.held_out, studio.native_side)
         self._prompts = [prompt_of(scene, concept.word) for scene in concept.held_out]
 
     def loss(self, word: Embedding) -> float:
@@ -82,7 +82,7 @@ class Classroom:
         curve, stopwatch = Curve(), Stopwatch()
         with tempfile.TemporaryDirectory() as temporary:
             dataset, job = Path(temporary) / self._concept.word, Path(temporary) / "job"
-            write_dataset(self._concept, dataset)
+            write_dataset(self._concept, dataset, self._studio.native_side)
             own = {"dataset_directory": str(dataset), "save_every": FINE, "preview_every": 0}
             events = self._studio.training(request.model_copy(update=own), job, lambda: until_flat and curve.is_flat)
             step = 0

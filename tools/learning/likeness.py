@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tools.demo_model.classify import SMALLEST_FIGURE, box_of, figure_mask
+from tools.demo_model.classify import SMALLEST_FIGURE, at_judged_size, box_of, figure_mask
 from tools.demo_model.drawing import Pixels
 from tools.learning.concepts import CONCEPTS, Concept, pictures
 
@@ -89,6 +89,7 @@ def mean_distance(distances: Sequence[Distance]) -> Distance:
 
 def cut_out(pixels: Pixels) -> CutOut | None:
     """Cuts the figure out of a picture; None if there is none."""
+    pixels = at_judged_size(pixels)
     mask = figure_mask(pixels)
     if mask.sum() < SMALLEST_FIGURE:
         return None

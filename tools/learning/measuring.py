@@ -130,7 +130,7 @@ class _Measurement:
         self.plan = plan
         self.studio = Studio(plan.checkpoint)
         self.likeness = Likeness(concept)
-        self.held_out = pictures(concept.held_out)
+        self.held_out = pictures(concept.held_out, self.studio.native_side)
 
     def result(self) -> Result:
         initial = self.score(Described(self.concept.initialization_text))
@@ -145,8 +145,12 @@ class _Measurement:
             learnt=tuple(self.score(described) for described, _ in taught),
             trainings=tuple(training for _, training in taught),
             wordings=tuple(wordings),
-            floor=self.likeness.mean(self.studio.through_autoencoder(pictures(self.concept.true))),
+            floor=self.likeness.mean(self.studio.through_autoencoder(self.true_drawings())),
         )
+
+    def true_drawings(self) -> list[Pixels]:
+        """The concept's drawings at the checkpoint's size."""
+        return pictures(self.concept.true, self.studio.native_side)
 
     def try_wording(self, thing: str) -> Wording:
         described = Described(thing)
@@ -156,7 +160,7 @@ class _Measurement:
         """Teaches the word by the default settings, from a folder as a person would have it."""
         with tempfile.TemporaryDirectory() as temporary:
             dataset = Path(temporary) / self.concept.word
-            write_dataset(self.concept, dataset)
+            write_dataset(self.concept, dataset, self.studio.native_side)
             request = TrainRequest(
                 **{
                     "name": self.concept.word,

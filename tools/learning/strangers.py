@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+<<<<<<< HEAD
 from ti_studio.training.backgrounds import COLOURS as PLAIN_COLOURS
 from ti_studio.training.presets import filled
+=======
+from ti_studio.training.presets import filled, presets_for
+>>>>>>> defaults
 from ti_studio.training.request import TrainRequest
 from tools.demo_model.artwork.views import lab
 from tools.demo_model.backdrops import PLAIN
@@ -88,7 +92,7 @@ def _teach(studio: Studio, task: Task, plan: Plan) -> tuple[Any, Taught]:
         "seed": task.seed,
         **plan.changes,
     }
-    request = TrainRequest(**filled(plan.preset, given))
+    request = TrainRequest(**filled(plan.preset, given, presets_for(studio.model.info)))
     started = time.monotonic()
     word = studio.teach(request, plan.runs / "jobs" / f"{task.concept.name}-{task.seed}")
     norms = [round(float(norm), 3) for norm in word.vectors["clip_l"].norm(dim=-1)]

@@ -42,13 +42,14 @@ class Described:
 class Studio:
     """A loaded checkpoint."""
 
-    def __init__(self, checkpoint: Path, timesteps: int | None = None) -> None:
-        """Loads it; losses are measured at TIMESTEPS timesteps, or as many as are given."""
+    def __init__(self, checkpoint: Path, timesteps: int | None = None, hardware: Hardware | None = None) -> None:
+        """Loads it; losses are measured at TIMESTEPS timesteps, or as many as are given, and on the CPU in float32 so
+        that two runs agree, unless other hardware is given (which teaches and paints alone)."""
         self._timesteps = timesteps or TIMESTEPS
         info = identify(checkpoint)
         self.native_side = info.default_size
         """Pixels on each side of a picture as the checkpoint was trained."""
-        self.model: Model = load(info, Hardware(torch.device("cpu"), torch.float32))
+        self.model: Model = load(info, hardware or Hardware(torch.device("cpu"), torch.float32))
         self._painter = Painter(self.model)
         self._prompts = PromptEncoder(self.model)
 
@@ -74,7 +75,10 @@ class Studio:
         self, prompt: str, seeds: Sequence[int], word: Embedding | None = None, negative: str = ""
     ) -> list[Pixels]:
         """Paints a prompt by the default settings of txt2img, once for each seed."""
-        request = GenerateRequest(prompt=prompt, negative_prompt=negative)
+        return self.paint_as(GenerateRequest(prompt=prompt, negative_prompt=negative), seeds, word)
+
+    def paint_as(self, request: GenerateRequest, seeds: Sequence[int], word: Embedding | None = None) -> list[Pixels]:
+        """Paints what is asked for, once for each seed."""
         return [np.asarray(image) for image in self._painter.preview([word or _NO_WORD], request, seeds)]
 
     def through_autoencoder(self, pictures: Sequence[Pixels]) -> list[Pixels]:

@@ -6,7 +6,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
 from tqdm import tqdm
@@ -20,10 +20,13 @@ from ti_studio.cli.arguments import (
     read_request,
 )
 from ti_studio.errors import NotFound
+from ti_studio.folders import Folders
 from ti_studio.jobs.job import RESUMABLE, Job
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
-from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES, PRESETS, filled
+from ti_studio.models.checkpoints import find_checkpoint
+from ti_studio.training.preset_kinds import PURPOSES
+from ti_studio.training.presets import DEFAULT_PRESET, NO_PRESET, PRESET_CHOICES, filled, presets_for
 from ti_studio.training.request import TrainRequest
 from ti_studio.training.sd_scripts.dataset_config import read_dataset_config
 
@@ -57,7 +60,8 @@ def add_train(commands: Commands) -> None:
         "--preset",
         choices=PRESET_CHOICES,
         default=DEFAULT_PRESET,
-        help=f"sets what no other option sets [{DEFAULT_PRESET}]; none leaves the defaults below. {_presets()}",
+        help=f"sets what no other option sets, as the checkpoint or what is published for its family has it "
+        f"[{DEFAULT_PRESET}]; none leaves the defaults below. {_presets()} docs/presets.md has the values.",
     )
     parser.add_argument(
         "--dataset-config",
@@ -103,14 +107,22 @@ def run_train(options: argparse.Namespace) -> int:
         )
     if options.dataset_config is not None:
         _read_dataset(options)
-    request = read_request(TrainRequest, options, partial(filled, options.preset))
+    folders = read_folders(options)
+    request = read_request(TrainRequest, options, partial(_completed, options.preset, folders))
     more_words = tuple(found_here(word, "initialization_file") for word in request.more_words)
     request = found_here(request, "initialization_file", "vae")
     request = _absolute(request, "dataset_directory", "mask_directory", "metadata_file")
     if not request.metadata_thumbnail.startswith("data:"):
         request = _absolute(request, "metadata_thumbnail")
-    jobs = Jobs(read_folders(options))
+    jobs = Jobs(folders)
     return follow(jobs, jobs.submit(request.model_copy(update={"more_words": more_words})))
+
+
+def _completed(preset: str, folders: Folders, given: dict[str, Any]) -> dict[str, Any]:
+    """Returns values for a request: those given, and for the rest the preset's for the checkpoint."""
+    if preset == NO_PRESET:
+        return given
+    return filled(preset, given, presets_for(find_checkpoint(folders.checkpoints, given.get("checkpoint"))))
 
 
 def _absolute(given: Given, *places: str) -> Given:
@@ -159,12 +171,8 @@ def run_resume(options: argparse.Namespace) -> int:
 
 
 def _presets() -> str:
-    """Says of every preset what it is for, and what it sets."""
-    told = []
-    for name, preset in PRESETS.items():
-        values = ", ".join(f"{field.replace('_', '-')} {value}" for field, value in preset.values.items())
-        told.append(f"{name}: {preset.purpose} ({values})")
-    return " ".join(told).replace("%", "%%")
+    """Says of every preset what it is for."""
+    return " ".join(f"{name}: {purpose}" for name, purpose in PURPOSES.items()).replace("%", "%%")
 
 
 def follow(jobs: Jobs, job: Job) -> int:

@@ -44,7 +44,14 @@ def _slow(request: TrainRequest) -> Iterator[str]:
     """Tells of rates that can't move the word."""
     rates = RateOfSteps.of(request)
     reach = sum(rates.rate(step) for step in range(1, request.max_steps + 1))
-    if reach < COORDINATE:
+    if request.learning_rate_unit == "vocabulary":
+        if reach < 1:
+            yield (
+                f"Learning rate {request.learning_rate} for {request.max_steps} steps can move the word by {reach:.2g} "
+                "of the vocabulary's norm at most: it will mean nearly what it did at the start. It is obeyed; a reach "
+                "of 10 and more is usual."
+            )
+    elif reach < COORDINATE:
         yield (
             f"Learning rate {request.learning_rate} for {request.max_steps} steps can move a coordinate of the word by "
             f"{reach:.2g} at most, and one is about {COORDINATE} large: the word will mean nearly what it did at the "

@@ -12,6 +12,7 @@ from ti_studio.training.optimizer_state import optimizer_state, restore_optimize
 from ti_studio.training.optimizers import averaged_rows, make_optimizer
 from ti_studio.training.options import LearningOptions
 from ti_studio.training.parametrization import Rows, parametrize
+from ti_studio.training.rate_unit import rate_factors
 from ti_studio.training.state import STEP, State
 
 
@@ -46,7 +47,11 @@ class Learner:
         }
         """The rows before the first step."""
         self._parametrization = parametrize(self._options, self.initial, vocabulary_norms or {})
-        self._optimizer, self.warnings = make_optimizer(self._options, self._parameters)
+        parametrized = self._parametrization
+        self._rate_factors = rate_factors(self._options, parametrized.parameters, parametrized.vocabulary_norms)
+        self._optimizer, self.warnings = make_optimizer(
+            self._options, self._parameters, apart=self._options.learning_rate_unit == "vocabulary"
+        )
         self._average = RowAverage(self.rows, self._options.ema_decay) if self._options.ema_decay else None
         self.step = 0
         self.loss_scale = loss_scale or LossScale()
@@ -87,8 +92,8 @@ class Learner:
             torch.nn.utils.clip_grad_value_(self._parameters, self._options.max_grad_value)
         if self._options.max_grad_norm:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._options.max_grad_norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+        for group, factor in zip(self._optimizer.param_groups, self._rate_factors, strict=True):
+            group["lr"] = learning_rate * factor
         self._optimizer.step()
         for parameter in self._parameters:
             parameter.grad = None

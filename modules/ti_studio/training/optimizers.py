@@ -51,9 +51,14 @@ _KNOWN = {
 
 
 def make_optimizer(
-    options: OptimizerOptions, parameters: Sequence[Tensor]
+    options: OptimizerOptions, parameters: Sequence[Tensor], *, apart: bool = False
 ) -> tuple[torch.optim.Optimizer, tuple[str, ...]]:
     """Returns the optimizer that is asked for, and what the person should know about it.
+
+    Args:
+        options: what is asked for.
+        parameters: what it moves.
+        apart: whether each parameter is a group with a rate of its own.
 
     Raises:
         BadOptimizer: it is not installed, is no optimizer, or does not take its arguments.
@@ -70,7 +75,7 @@ def make_optimizer(
     arguments = {**(known.defaults if known else {}), **_decay(kind, options), **read_arguments(options.optimizer_args)}
     arguments.setdefault("lr", 1.0)  # the step's own rate replaces it
     try:
-        optimizer = kind(list(parameters), **arguments)
+        optimizer = kind([{"params": [each]} for each in parameters] if apart else list(parameters), **arguments)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise BadOptimizer(f"The optimizer {options.optimizer} does not take {arguments}: {error}") from error
     _switch(optimizer, "train")

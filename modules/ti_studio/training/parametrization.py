@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ti_studio.errors import StudioError
 from ti_studio.prompts.conditioning import TextEncoder
-from ti_studio.training.options import RowOptions
+from ti_studio.training.options import LearningOptions, RowOptions
 
 Rows = dict[str, Tensor]
 """Rows by text encoder, each [n, width]."""
@@ -25,6 +25,9 @@ class Parametrization(Protocol):
 
     parameters: Rows
     """What the optimizer moves: float32 leaves, [n, width] for each encoder."""
+    vocabulary_norms: Mapping[str, float]
+    """How long the parameters' rows are where the rows are as long as the vocabulary's in the mean; empty if nobody has
+    said how long those are."""
 
     def rows_of(self, parameters: Rows) -> Rows:
         """Returns the rows that these parameters stand for, with a graph to them."""
@@ -45,10 +48,10 @@ class FreeRows:
     def __init__(
         self, initial: Mapping[str, Tensor], norms: Mapping[str, float], limit: float = 0.0, pull: float = 0.0
     ) -> None:
-        """Takes the initial rows, and the norm of rows for each encoder that the limit and the pull are of; 0 is
-        none."""
+        """Takes the initial rows, the vocabulary's mean norm for each encoder, and the limit and the pull that are of
+        it; 0 is none."""
         self.parameters: Rows = {encoder: rows.clone().requires_grad_(True) for encoder, rows in initial.items()}
-        self._norms = norms
+        self.vocabulary_norms = norms
         self._limit = limit
         self._pull = pull
 
@@ -62,7 +65,9 @@ class FreeRows:
     @torch.no_grad()
     def after_step(self) -> None:
         """Draws rows towards their norm, and shortens those that are too long."""
-        for encoder, norm in self._norms.items():
+        if not (self._pull or self._limit):
+            return
+        for encoder, norm in self.vocabulary_norms.items():
             rows = self.parameters[encoder]
             if self._pull:  # a row of zeros has no norm to be drawn from
                 rows.mul_((norm / rows.norm(dim=-1, keepdim=True).clamp(min=_LEAST_NORM)) ** self._pull)
@@ -90,6 +95,7 @@ class Directions:
             raise NoDirection("The initialization text is empty, so the word has no direction to begin with.")
         self._start = {encoder: _unit(rows) for encoder, rows in initial.items()}
         self.parameters: Rows = {encoder: unit.clone().requires_grad_(True) for encoder, unit in self._start.items()}
+        self.vocabulary_norms: Mapping[str, float] = dict.fromkeys(initial, 1.0)
         self._norms = norms
         self._prior_weight = prior_weight
 
@@ -125,21 +131,18 @@ def parametrize(
     Args:
         options: what is asked for.
         initial: the rows to begin with, float32 on the training device.
-        vocabulary_norms: the mean norm of each encoder's vocabulary; needed for `direction`, `norm_limit` and
-            `norm_pull` alone.
+        vocabulary_norms: the mean norm of each encoder's vocabulary; see `needed_norms`.
     """
     if options.parametrization == "direction":
         return Directions(initial, vocabulary_norms, options.prior_weight)
-    if not (options.norm_limit or options.norm_pull):
-        return FreeRows(initial, {})
-    norms = {encoder: vocabulary_norms[encoder] for encoder in initial}
+    norms = {encoder: vocabulary_norms[encoder] for encoder in initial if vocabulary_norms}
     return FreeRows(initial, norms, options.norm_limit, options.norm_pull)
 
 
-def needed_norms(options: RowOptions, encoders: Sequence[TextEncoder]) -> dict[str, float]:
-    """Returns the vocabulary's mean norms, for options that need them."""
+def needed_norms(options: LearningOptions, encoders: Sequence[TextEncoder]) -> dict[str, float]:
+    """Returns the vocabulary's mean norms for options that need them: those on norms, and a rate that is a share."""
     needed = options.parametrization == "direction" or options.norm_limit > 0 or options.norm_pull > 0
-    return vocabulary_norms(encoders) if needed else {}
+    return vocabulary_norms(encoders) if needed or options.learning_rate_unit == "vocabulary" else {}
 
 
 def vocabulary_norms(encoders: Sequence[TextEncoder]) -> dict[str, float]:

@@ -137,7 +137,7 @@ def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> 
         card_edits_routes(services, shelf),
         jobs_routes(services),
         painting_routes(services, turns),
-        presets_routes(),
+        presets_routes(services),
         prompts_routes(services),
         sdapi_routes(services, turns, extensions),
         extensions_routes(extensions),

@@ -24,6 +24,13 @@ class Quicksettings:
     page: gr.Blocks
     services: Services
     checkpoint: gr.Dropdown
+    chosen: Dependency
+    """The event of another one being chosen; it is the server's when that has succeeded."""
+
+    def servers(self) -> str:
+        """Returns what the page calls the server's checkpoint; an empty text if there is none."""
+        selected = _selected(self.services)
+        return _name(selected, self.services) if selected else ""
 
     def give_size(self, width: Component, height: Component) -> Dependency:
         """Makes a tab's size the checkpoint's own, at the start and whenever another one is chosen; returns the event
@@ -36,7 +43,7 @@ class Quicksettings:
                 return {width: gr.skip(), height: gr.skip()}
             return {width: size, height: size}
 
-        self.checkpoint.select(shows_errors(own_size), outputs=[width, height], **AT_ONCE)
+        self.chosen.success(shows_errors(own_size), outputs=[width, height], **AT_ONCE)
         loaded: Dependency = self.page.load(shows_errors(own_size), outputs=[width, height], **AT_ONCE)
         return loaded
 
@@ -74,7 +81,7 @@ def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksetti
     )
     selected = checkpoint.input(shows_errors(select), inputs=[checkpoint], **QUIET)
     selected.then(None, js=TELL_CARDS, **AT_ONCE)
-    return Quicksettings(page, services, checkpoint)
+    return Quicksettings(page, services, checkpoint, selected)
 
 
 def _selected(services: Services) -> CheckpointInfo | None:

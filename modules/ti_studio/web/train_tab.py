@@ -1,6 +1,6 @@
 """The Train tab: the request at the left in A1111's words, the live monitor at the right."""
 
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 from gradio.components import Component
@@ -27,7 +27,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
     controls: dict[str, Component] = {"checkpoint": settings.checkpoint}
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_settings"):
-            choice = preset_choice()
+            choice = preset_choice(settings)
             controls |= _word()
             dataset = dataset_group()
             controls["dataset_directory"] = dataset.directory
@@ -54,7 +54,8 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
     # One after the other: two updates of one control at the same time lose a value; pictures are checked for a size.
     loaded = sized.then(shows_errors(templates), outputs=[controls["template"]], **QUIET)
     choice.wire({**controls, NAME: more})
-    recalled = choice.recall({**controls, NAME: more}, loaded)
+    begun = choice.begin(controls, loaded)
+    recalled = choice.recall({**controls, NAME: more}, begun)
     dataset.wire(services.folders, controls["name"], (controls["width"], controls["height"]), recalled)
 
     def submit(values: dict[Component, Any]) -> dict[Any, Any]:
@@ -139,6 +140,14 @@ def _learning() -> dict[str, Component]:
             elem_id="ti_learning_rate",
             max_lines=1,
         )
+        unit = gr.Radio(
+            list(get_args(TrainRequest.model_fields["learning_rate_unit"].annotation)),
+            value=AT_FIRST["learning_rate_unit"],
+            label="Learning rate unit",
+            info="absolute is the optimizer's own, as 0.005 is. vocabulary: how far a row moves in a step, in the "
+            "vocabulary's mean norm.",
+            elem_id="ti_learning_rate_unit",
+        )
         with gr.Row():
             batch_size = _whole("Batch size", "batch_size", "Pictures a step looks at.")
             accumulation = _whole(
@@ -151,6 +160,7 @@ def _learning() -> dict[str, Component]:
             )
     return {
         "learning_rate": learning_rate,
+        "learning_rate_unit": unit,
         "batch_size": batch_size,
         "gradient_accumulation_steps": accumulation,
         "max_steps": max_steps,
