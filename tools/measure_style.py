@@ -29,7 +29,7 @@ if str(ROOT) not in sys.path:
 
 from ti_studio.embeddings.embedding import Embedding  # noqa: E402
 from ti_studio.embeddings.files import read_embedding  # noqa: E402
-from ti_studio.training.presets import filled  # noqa: E402
+from ti_studio.training.presets import filled, presets_for  # noqa: E402
 from tools.demo_model.artwork.manners import kind_of  # noqa: E402
 from tools.demo_model.drawing import Pixels  # noqa: E402
 from tools.learning.studio import Studio  # noqa: E402
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| style | judge | without | with | thing |\n|---|--:|--:|--:|--:|")
     for seed in options.styles:
         folder = options.runs / f"style-{seed}"
-        word = taught_word(studio, taught, seed, folder, _given("style", options.steps))
+        word = taught_word(studio, taught, seed, folder, _given(studio, "style", options.steps))
         paint_all(studio, folder / "without", None, options.pictures)
         paint_all(studio, folder / "with", word, options.pictures)
         shares = judge(folder, seed, taught, others)
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n| spoilt | cleaner than spoilt: without | with | same thing |\n|---|--:|--:|--:|")
     for seed in options.spoilt:
         folder = options.runs / f"spoilt-{seed}"
-        word = taught_word(studio, taught, seed, folder, _given("negative", options.steps))
+        word = taught_word(studio, taught, seed, folder, _given(studio, "negative", options.steps))
         paint_all(studio, folder / "without", None, options.pictures)
         paint_all(studio, folder / "negative", word, options.pictures, negative=True)
         without, negative, same = cleanness(folder, seed, taught)
@@ -80,8 +80,9 @@ def taught_word(
     return read_embedding(path) if path.exists() else teach(studio, pictures, seed, folder, given)
 
 
-def _given(preset: str, steps: int | None) -> dict[str, Any]:
-    return filled(preset, {} if steps is None else {"max_steps": steps, "validation_every": 0})
+def _given(studio: Studio, preset: str, steps: int | None) -> dict[str, Any]:
+    asked = {} if steps is None else {"max_steps": steps, "validation_every": 0}
+    return filled(preset, asked, presets_for(studio.model.info))
 
 
 def _draw(grid: Path | None, name: str, folder: Path, ways: Sequence[str]) -> None:

@@ -11,12 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-<<<<<<< HEAD
 from ti_studio.training.backgrounds import COLOURS as PLAIN_COLOURS
-from ti_studio.training.presets import filled
-=======
 from ti_studio.training.presets import filled, presets_for
->>>>>>> defaults
 from ti_studio.training.request import TrainRequest
 from tools.demo_model.artwork.views import lab
 from tools.demo_model.backdrops import PLAIN
