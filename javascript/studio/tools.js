@@ -1,9 +1,11 @@
-// tools.js – the Embeddings tab: choose embeddings, look into one, convert it, merge several.
+// tools.js – the Embeddings tab: choose embeddings, look into one, convert it, merge several, soften one.
 
 import { address, call } from "./api.js";
+import { actions, button, group, labelled, select, textBox } from "./controls.js";
 import { element, setText } from "./dom.js";
 import { inspection } from "./inspection.js";
 import { embeddingSearch } from "./search.js";
+import { softening } from "./softening.js";
 
 const FORMS = [
   ["safetensors", ".safetensors"],
@@ -54,8 +56,16 @@ export function embeddingTools(section, { onMade }) {
   const described = element("input", { type: "checkbox", checked: true });
   const describedRow = actions(element("label", { className: "ti-check" }, described, "Say in new files how they were made"));
 
+  const soften = softening({
+    shown: () => shown,
+    describes: () => described.checked,
+    work: (told, task) => work(told, task),
+    made: (embedding) => made(embedding),
+  });
+  const groups = [convertGroup, mergeGroup, soften.place];
+
   section.append(
-    element("div", { className: "ti-tools-left" }, search.box, list, convertGroup, mergeGroup, describedRow, said, problem),
+    element("div", { className: "ti-tools-left" }, search.box, list, ...groups, describedRow, said, problem),
     element("div", { className: "ti-tools-right" }, panel.place),
   );
 
@@ -70,6 +80,7 @@ export function embeddingTools(section, { onMade }) {
   };
   const show = (embedding) => {
     shown = embedding;
+    soften.show(embedding);
     copyName.placeholder = embedding?.word ?? "";
     panel.show(embedding);
     draw();
@@ -81,6 +92,7 @@ export function embeddingTools(section, { onMade }) {
     setText(shareText, share.value);
     setText(hint, HINTS[how.value]);
     for (const made of [download, save]) made.disabled = busy || !shown;
+    soften.draw(busy);
     save.hidden = !SAVED.includes(form.value);
     merge.disabled = busy || (slerp ? chosen.length !== 2 : chosen.length < 2);
   };
@@ -176,28 +188,4 @@ async function fetchFile(path) {
 /** Returns what an embedding is, in a few words. */
 export function details({ family, vectors_per_token: vectors }) {
   return [family, vectors && `${vectors} ${vectors === 1 ? "vector" : "vectors"}`].filter(Boolean).join(" · ");
-}
-
-function select(options, label) {
-  return element("select", { "aria-label": label }, ...options.map(([value, text]) => element("option", { value, textContent: text })));
-}
-
-function textBox(label, placeholder) {
-  return element("input", { type: "text", placeholder, "aria-label": label, autocomplete: "off", spellcheck: false });
-}
-
-function button(text) {
-  return element("button", { type: "button", className: "ti-button", textContent: text });
-}
-
-function labelled(text, control) {
-  return element("div", { className: "ti-labelled" }, element("span", { textContent: text, "aria-hidden": "true" }), control);
-}
-
-function actions(...buttons) {
-  return element("div", { className: "ti-bar" }, ...buttons);
-}
-
-function group(title, ...content) {
-  return element("fieldset", { className: "ti-group" }, element("legend", { textContent: title }), ...content);
 }

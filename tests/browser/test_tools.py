@@ -1,4 +1,4 @@
-"""The Embeddings tab in a real browser: choose, look into, convert, merge."""
+"""The Embeddings tab in a real browser: choose, look into, convert, merge, soften."""
 
 import re
 from collections.abc import Callable
@@ -144,3 +144,27 @@ def test_a_narrow_dark_page_has_everything_inside_its_width(open_page: Callable[
     expect(panel(page).locator(".ti-near").first).to_be_visible(timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
     assert re.fullmatch(r"rgb\(.*\)", page.evaluate("getComputedStyle(document.querySelector('#ti_tools h2')).color"))
+
+
+def test_a_word_is_looked_at_in_five_strengths_and_softened(page: Page, studio: Studio) -> None:
+    put(studio, "too-strong", 0.9)
+    open_studio(page, studio, "Embeddings")
+    tools = page.locator("#ti_tools")
+    soften = tools.get_by_role("button", name="Soften", exact=True)
+    expect(soften).to_be_disabled()
+    choose(page, "too-strong")
+    tools.get_by_role("button", name="Previews").click()
+    expect(tools.get_by_role("alert")).to_contain_text("Expected a class word", timeout=PATIENCE)
+    tools.get_by_label("Class word").fill("star")
+    tools.get_by_role("button", name="Previews").click()
+    strengths = tools.get_by_role("group", name="Previews of the strengths").get_by_role("button")
+    expect(strengths).to_have_count(5, timeout=PATIENCE)
+    tools.get_by_role("button", name="Strength 0.5").press("Enter")
+    expect(tools.get_by_role("button", name="Strength 0.5")).to_have_attribute("aria-pressed", "true")
+    expect(tools.get_by_label("Strength", exact=True)).to_have_value("0.5")
+    tools.get_by_label("Name of the softened word").fill("softer")
+    soften.click()
+    expect(tools.get_by_role("status")).to_contain_text("softer.safetensors is in the library.", timeout=SOON)
+    rows = read_embedding(studio.embeddings / "softer.safetensors").vectors["clip_l"]
+    assert (rows.norm(dim=-1) < 0.9 * demo_width() ** 0.5).all()
+    expect(chosen(page, "softer")).to_be_visible()

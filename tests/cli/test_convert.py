@@ -1,4 +1,4 @@
-"""`convert`, `merge` and `create`, as commands."""
+"""`convert`, `merge`, `soften` and `create`, as commands."""
 
 import json
 from pathlib import Path
@@ -100,3 +100,24 @@ def test_convert_takes_the_embeddings_out_of_a_lora(tmp_path: Path, capsys: pyte
         ("cat", "SD 1", 2),
         ("old cat", "SD 1", 3),
     ]
+
+
+def test_soften_brings_a_word_towards_its_class(folders: Folders, capsys: pytest.CaptureFixture[str]) -> None:
+    places = ["--data-dir", str(folders.data), "--ckpt-dir", str(folders.checkpoints)]
+    assert main(["create", "--name", "class-row", "--initialization-text", "star", *places]) == 0
+    path = folders.embeddings / "class-row.safetensors"
+    rows = read_embedding(path).vectors["clip_l"]
+    write_embedding(Embedding("far", {"clip_l": -9 * rows.roll(1, dims=1)}), folders.embeddings / "far.safetensors")
+    capsys.readouterr()
+
+    far, options = str(folders.embeddings / "far.safetensors"), ["--class-word", "star", *places]
+    assert main(["soften", far, "--name", "home", "--strength", "1", *options]) == 0
+    made = folders.embeddings / "home.safetensors"
+    assert capsys.readouterr().out == f"{made}\n"
+    torch.testing.assert_close(read_embedding(made).vectors["clip_l"], rows, rtol=1e-3, atol=1e-3)
+    assert main(["soften", far, "--name", "half", "--norm", "0.5", "--no-metadata", *options]) == 0
+    half = read_embedding(folders.embeddings / "half.safetensors")
+    torch.testing.assert_close(half.vectors["clip_l"].norm(), 5 * rows.norm())
+    assert main(["soften", far, "--name", "home", *options]) == 1
+    assert "exists" in capsys.readouterr().err or "taken" in capsys.readouterr().err
+    assert main(["soften", far, "--name", "other", *places]) == 1

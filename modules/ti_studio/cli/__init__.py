@@ -1,4 +1,4 @@
-"""The command line: `python -m ti_studio train · resume · generate · create · inspect · convert · merge · serve`."""
+"""The command line: `python -m ti_studio` train, resume, generate, create, inspect, convert, merge, soften, serve."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ from ti_studio.cli.hosted import add_hosted
 from ti_studio.cli.inspect import add_inspect
 from ti_studio.cli.merge import add_merge
 from ti_studio.cli.serve import add_serve
+from ti_studio.cli.soften import add_soften
 from ti_studio.cli.train import add_resume, add_train
 from ti_studio.errors import StudioError
 
@@ -52,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_inspect,
         add_convert,
         add_merge,
+        add_soften,
         add_serve,
         add_hosted,
     )

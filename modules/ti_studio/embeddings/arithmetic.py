@@ -69,7 +69,7 @@ def between(name: str, one: Embedding, other: Embedding, share: float) -> Embedd
             f"{one.name} has {one.vectors_per_token} vectors and {other.name} {other.vectors_per_token}; expected as "
             "many in one as in the other."
         )
-    vectors = {encoder: _slerp(rows, other.vectors[encoder], share) for encoder, rows in one.vectors.items()}
+    vectors = {encoder: slerp(rows, other.vectors[encoder], share) for encoder, rows in one.vectors.items()}
     return Embedding(name, vectors, metadata=_origin(f"slerp {share:g}", [one, other]))
 
 
@@ -89,7 +89,7 @@ def of_two_files(name: str, one: Embedding, other: Embedding) -> Embedding:
     return Embedding(name, ordered, one.step or other.step, {**other.metadata, **one.metadata})
 
 
-def _slerp(one: Tensor, other: Tensor, share: float) -> Tensor:
+def slerp(one: Tensor, other: Tensor, share: float) -> Tensor:
     """Returns rows on the arc, [n, width]; on the straight line where two rows are parallel."""
     norms = one.norm(dim=-1, keepdim=True), other.norm(dim=-1, keepdim=True)
     start, end = (rows / norm.clamp(min=1e-12) for rows, norm in zip((one, other), norms, strict=True))

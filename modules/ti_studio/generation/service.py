@@ -4,7 +4,7 @@ time."""
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.last_used import FILE, LastUsed
 from ti_studio.embeddings.library import Library
 from ti_studio.folders import Folders, atomic_write
@@ -156,6 +157,36 @@ class Txt2ImgService:
                 for event in self._paint(request, checkpoint):
                     yield self._kept(event, request, folder if save else None) if isinstance(event, Picture) else event
         finally:
+            if self._unwanted.is_set():
+                self.release()
+
+    def try_out(self, words: Sequence[Embedding], request: GenerateRequest) -> list[Image.Image]:
+        """Paints the first picture of a request once with each of several embeddings that are in no library. Nothing is
+        saved.
+
+        Args:
+            words: embeddings, each of which the prompt may name; usually several states of one word.
+            request: the request.
+
+        Returns:
+            A picture for each word; fewer, if it was interrupted.
+
+        Raises:
+            StudioError: the sampler or checkpoint is unknown, or can't be loaded, or a prompt is too long.
+        """
+        self.check(request)
+        try:
+            with self._busy, long_work():
+                self._interrupted.clear()
+                self._activity = Activity(request)
+                for _ in self._load(self.checkpoint):
+                    pass
+                assert self._painter is not None
+                preview, seeds = self._painter.preview, _seeds(request)[:1]
+                stop = self._interrupted.is_set
+                return [image for word in words for image in preview([word], request, seeds, stop)]
+        finally:
+            self._activity = None
             if self._unwanted.is_set():
                 self.release()
 

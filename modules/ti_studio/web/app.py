@@ -42,6 +42,7 @@ from ti_studio.web.reference import DESCRIPTION, TAGS, operation_id, serve_refer
 from ti_studio.web.running import Server, listen, tending
 from ti_studio.web.sdapi.routes import sdapi_routes
 from ti_studio.web.services import Services
+from ti_studio.web.softening_routes import softening_routes
 from ti_studio.web.tools_routes import tools_routes
 from ti_studio.web.turns import Turns
 from ti_studio.web.unmatched import Unmatched
@@ -142,6 +143,7 @@ def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> 
         sdapi_routes(services, turns, extensions),
         extensions_routes(extensions),
         tools_routes(services),
+        softening_routes(services, turns),
     ):
         app.include_router(routes)
     serve_reference(app)

@@ -24,7 +24,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "extensions", "description": "A1111's extensions in `extensions/`."},
     {"name": "prompts", "description": "What a prompt amounts to."},
     {"name": "extensions", "description": "A1111's extensions in this server."},
-    {"name": "tools", "description": "Embeddings looked into, converted and merged."},
+    {"name": "tools", "description": "Embeddings looked into, converted, merged and softened."},
     {"name": "sdapi", "description": "AUTOMATIC1111's routes."},
 ]
 

@@ -38,10 +38,10 @@ _LONGEST_KIND = 60
 Identity = Annotated[str, Field(max_length=100)]
 Name = Annotated[NewName, Field(max_length=1000)]
 ErrorAnswers = dict[int | str, dict[str, Any]]
-_REFUSED: ErrorAnswers = {status: {"model": ErrorView} for status in (404, 422)}
-_NOT_WRITTEN: ErrorAnswers = {**_REFUSED, 409: {"model": ErrorView}, 507: {"model": ErrorView}}
+REFUSED: ErrorAnswers = {status: {"model": ErrorView} for status in (404, 422)}
+NOT_WRITTEN: ErrorAnswers = {**REFUSED, 409: {"model": ErrorView}, 507: {"model": ErrorView}}
 _FILE: ErrorAnswers = {
-    **_REFUSED,
+    **REFUSED,
     200: {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         "description": "The file; a zip where there are two.",
@@ -121,7 +121,9 @@ class ComparisonView(BaseModel):
     rows: list[ComparedRow]
 
 
-class _Body(BaseModel):
+class NewFile(BaseModel):
+    """A file to write into the embeddings folder."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
@@ -134,13 +136,13 @@ class _Body(BaseModel):
     """Whether the file says how the embedding was made; without it there are the rows alone."""
 
 
-class Conversion(_Body):
+class Conversion(NewFile):
     """An embedding to write once more into the embeddings folder."""
 
     embedding: Identity
 
 
-class Merging(_Body):
+class Merging(NewFile):
     """Embeddings to put together, in this order, into a new one of the embeddings folder."""
 
     embeddings: Annotated[list[Identity], Field(min_length=1, max_length=MOST_MERGED)]
@@ -165,14 +167,14 @@ def tools_routes(services: Services) -> APIRouter:
         library.refresh()
         return [FoundEmbedding.of(entry) for entry in _matching(library.entries(), query)[:limit]]
 
-    @router.get("/embeddings/{embedding_id}", responses=_REFUSED)
+    @router.get("/embeddings/{embedding_id}", responses=REFUSED)
     def inspect(embedding_id: str) -> InspectionView:
         """Tells what is known of an embedding by itself."""
         library.refresh()
         entry = library.by_id(embedding_id)
         return _inspected(entry, library.load(entry), library.sha256(entry))
 
-    @router.get("/embeddings/{embedding_id}/vocabulary", responses=_REFUSED)
+    @router.get("/embeddings/{embedding_id}/vocabulary", responses=REFUSED)
     def compare(embedding_id: str) -> ComparisonView:
         """Compares each row with the selected checkpoint's vocabulary. Loads its text encoders for that."""
         library.refresh()
@@ -199,24 +201,24 @@ def tools_routes(services: Services) -> APIRouter:
         told = embedding if metadata else undescribed(embedding)
         return _sent(exported(told, form, _picture_for(form, entry, library.root)))
 
-    @router.post("/convert", responses=_NOT_WRITTEN)
+    @router.post("/convert", responses=NOT_WRITTEN)
     def convert(conversion: Conversion) -> FoundEmbedding:
         """Writes an embedding once more, under another name or in another layout."""
         library.refresh()
         entry = library.by_id(conversion.embedding)
         embedding = _renamed(library.load(entry), conversion.name)
         return FoundEmbedding.of(
-            _written(services, embedding, conversion, _picture_for(conversion.form, entry, library.root))
+            written(services, embedding, conversion, _picture_for(conversion.form, entry, library.root))
         )
 
-    @router.post("/merge", responses=_NOT_WRITTEN)
+    @router.post("/merge", responses=NOT_WRITTEN)
     def merge(merging: Merging) -> FoundEmbedding:
         """Makes one embedding of several."""
         library.refresh()
         check_name(merging.name)
         embeddings = [library.load(library.by_id(identity)) for identity in merging.embeddings]
         made = merged(merging.name, embeddings, Mixture(merging.how, merging.weights, merging.share))
-        return FoundEmbedding.of(_written(services, made, merging))
+        return FoundEmbedding.of(written(services, made, merging))
 
     return router
 
@@ -299,7 +301,7 @@ def _picture_for(form: str, entry: Entry, root: Path) -> Image.Image | None:
     return card_picture(preview)
 
 
-def _written(services: Services, embedding: Embedding, body: _Body, picture: Image.Image | None = None) -> Entry:
+def written(services: Services, embedding: Embedding, body: NewFile, picture: Image.Image | None = None) -> Entry:
     """Writes an embedding into the library's folder and returns its entry there."""
     library = services.library
     check_name(embedding.name)
