@@ -25,7 +25,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
@@ -33,7 +32,7 @@ if str(ROOT) not in sys.path:
 
 from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES  # noqa: E402
 from tools.learning.lineup import Lineup  # noqa: E402
-from tools.learning.strangers import AUTOENCODER, DEMANDED, INITIAL, Plan, Task, background_of, carry_out  # noqa: E402
+from tools.learning.strangers import AUTOENCODER, INITIAL, Plan, Task, carry_out, judged  # noqa: E402
 
 DEMO_CHECKPOINT = ROOT / "models" / "Stable-diffusion" / "demo"
 
@@ -71,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def medians(lineup: Lineup, runs: Path, names: Sequence[str], seeds: int) -> str:
     """The median over the training seeds of each mean over the things."""
-    means = [np.mean([judged(lineup, runs / f"seed {seed}", name)[:3] for name in names], 0) for seed in range(seeds)]
+    means = [
+        np.mean([judged(lineup, runs / f"seed {seed}" / name).shares for name in names], axis=0)
+        for seed in range(seeds)
+    ]
     first, three, obeyed = np.median(means, axis=0)
     return f"first {first:.1%}, in 3 {three:.1%}, obeyed {obeyed:.1%}"
 
@@ -107,25 +109,15 @@ def report(lineup: Lineup, runs: Path, names: Sequence[str]) -> str:
         ],
     )
     for name in names:
-        first, three, obeyed, seconds, most = judged(lineup, runs, name)
-        rows.append((first, three, obeyed, seconds))
-        lines.append(f"| {name} | {first:.0%} | {three:.0%} | {obeyed:.0%} | {most} | {seconds:.0f} |")
+        found = judged(lineup, runs / name)
+        first, three, obeyed = found.shares
+        taught = runs / name / "taught.json"
+        seconds = json.loads(taught.read_text(encoding="utf-8"))["seconds"] if taught.exists() else np.nan
+        rows.append((*found.shares, seconds))
+        lines.append(f"| {name} | {first:.0%} | {three:.0%} | {obeyed:.0%} | {found.taken_for} | {seconds:.0f} |")
     means = np.mean(rows, axis=0)
     lines.append(f"| **all** | **{means[0]:.1%}** | **{means[1]:.1%}** | **{means[2]:.1%}** | | {means[3]:.0f} |")
     return "\n".join(lines)
-
-
-def judged(lineup: Lineup, runs: Path, name: str) -> tuple[float, float, float, float, str]:
-    """The shares of a thing's pictures that are taken for it, first and among three, and that have the background asked
-    for; the seconds of its training; and what most are taken for."""
-    ranks = [lineup.ranked(Image.open(path)) for path in sorted((runs / name / "plain").glob("*.png"))]
-    first, three = np.mean([r[0] == name for r in ranks]), np.mean([name in r[:3] for r in ranks])
-    demanded = [(c, p) for c in DEMANDED for p in sorted((runs / name / c).glob("*.png"))]
-    obeyed = np.mean([background_of(Image.open(p)) == c for c, p in demanded]) if demanded else np.nan
-    taught = runs / name / "taught.json"
-    seconds = json.loads(taught.read_text(encoding="utf-8"))["seconds"] if taught.exists() else np.nan
-    answers = [r[0] for r in ranks]
-    return float(first), float(three), float(obeyed), float(seconds), max(set(answers), key=answers.count)
 
 
 if __name__ == "__main__":

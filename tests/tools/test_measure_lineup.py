@@ -106,3 +106,28 @@ def test_words_are_taught_painted_judged_and_not_taught_again(
     assert main(arguments) == 0
     assert taught.stat().st_mtime_ns == before
     assert capsys.readouterr().out == first
+
+
+def test_taught_words_are_softened_painted_and_judged(
+    concepts: Path, tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lineup, soften = (
+        runpy.run_path(str(root / "tools" / f"measure_{name}.py"))["main"] for name in ("lineup", "soften")
+    )
+    common = [str(concepts), "--runs", str(tmp_path / "runs"), "--ckpt", str(write_tiny_checkpoint(tmp_path / "tiny"))]
+    common += ["--pictures", "1"]
+    assert lineup([*common, "--only", "sun", "--preset", "none", "--set", "max_steps", "2", "--jobs", "1"]) == 0
+    capsys.readouterr()
+    arguments = [*common, "--strengths", "0", "1", "--curve", str(tmp_path / "curve.png")]
+    assert soften(arguments) == 0
+    printed = capsys.readouterr().out
+    assert [line.split("|")[1].strip() for line in printed.splitlines()[2:]] == ["0", "1"]
+    folders = [
+        tmp_path / "runs" / way / "sun" / "plain" for way in ("seed 0", "softened adjust 0", "softened adjust 1")
+    ]
+    taught, as_it_is, softest = ((folder / "00.png").read_bytes() for folder in folders)
+    assert taught == as_it_is != softest
+    with Image.open(tmp_path / "curve.png") as drawn:
+        assert (0x2C, 0xA0, 0x2C) in {colour for _, colour in drawn.getcolors(100_000) or ()}
+    assert soften(arguments) == 0
+    assert capsys.readouterr().out == printed

@@ -18,7 +18,7 @@ from tools.demo_model.artwork.views import lab
 from tools.demo_model.backdrops import PLAIN
 from tools.demo_model.drawing import Pixels
 from tools.demo_model.palette import COLOURS, Colour
-from tools.learning.lineup import border_colours, in_lab
+from tools.learning.lineup import Lineup, border_colours, in_lab
 from tools.learning.studio import Studio
 
 PROMPT = "a photo of {thing}"
@@ -63,18 +63,40 @@ class Taught:
     norms: Sequence[float]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What a line-up says of one thing's pictures."""
+
+    shares: tuple[float, float, float]
+    """Of the plain pictures, those taken for the right thing, first and among three; and of the others, those that have
+    the background asked for."""
+    taken_for: str
+    """What most of the plain pictures are taken for."""
+
+
+def judged(lineup: Lineup, folder: Path) -> Judged:
+    """Judges what `paint_all` has painted to a folder that is named after the thing."""
+    ranks = [lineup.ranked(Image.open(path)) for path in sorted((folder / "plain").glob("*.png"))]
+    first = float(np.mean([order[0] == folder.name for order in ranks]))
+    three = float(np.mean([folder.name in order[:3] for order in ranks]))
+    demanded = [(colour, path) for colour in DEMANDED for path in sorted((folder / colour).glob("*.png"))]
+    right = [background_of(Image.open(path)) == colour for colour, path in demanded]
+    answers = [order[0] for order in ranks]
+    return Judged((first, three, float(np.mean(right)) if right else np.nan), max(set(answers), key=answers.count))
+
+
 def carry_out(task: Task, plan: Plan) -> None:
     """Teaches and paints what is not there yet."""
     studio = Studio(plan.checkpoint)
     if task.seed is None:
         text = (task.concept / "init.txt").read_text(encoding="utf-8").strip()
-        _paint_all(studio, plan, plan.runs / INITIAL / task.concept.name, f"a {text}", None)
+        paint_all(studio, plan, plan.runs / INITIAL / task.concept.name, f"a {text}", None)
         _through_autoencoder(studio, task.concept, plan.runs / AUTOENCODER / task.concept.name)
         return
     folder = plan.runs / f"seed {task.seed}" / task.concept.name
     if not (folder / "taught.json").exists():
         word, taught = _teach(studio, task, plan)
-        _paint_all(studio, plan, folder, word.name, word)
+        paint_all(studio, plan, folder, word.name, word)
         (folder / "taught.json").write_text(json.dumps(asdict(taught)), encoding="utf-8")
 
 
@@ -130,7 +152,8 @@ def _called(colour: np.ndarray, names: Mapping[str, Colour]) -> str:
     return min(names, key=lambda name: float(np.linalg.norm(lab(np.array(names[name], float)) - colour)))
 
 
-def _paint_all(studio: Studio, plan: Plan, folder: Path, thing: str, word: Any) -> None:
+def paint_all(studio: Studio, plan: Plan, folder: Path, thing: str, word: Any) -> None:
+    """Paints the thing alone, and before each of the backgrounds, to `folder/<prompt>/NN.png`."""
     prompts = {"plain": PROMPT.format(thing=thing)}
     prompts |= {name: f"{prompts['plain']} on a {name} background" for name in DEMANDED}
     for name, prompt in prompts.items():
