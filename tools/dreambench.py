@@ -59,7 +59,8 @@ PUBLISHED = """
 | the same | SD 2.1 | .469 | | | the same |
 | the same | SDXL | .450 | | | the same |
 
-Scores of different networks, and of masked and whole pictures, can't be compared with one another."""
+These figures were taken second hand, Textual Inversion's from memory: look them up before you cite them. Scores of
+different networks, and of masked and whole pictures, can't be compared with one another."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
