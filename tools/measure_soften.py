@@ -3,8 +3,9 @@
     python tools/measure_soften.py CONCEPTS --runs outputs/lineup --curve docs/images/soften.png
 
 Takes the words that tools/measure_lineup.py has taught in --runs, softens each towards its initialization text by
-several strengths, paints the thing alone and before three backgrounds, and prints for each strength the mean shares of
-pictures that are the right thing, first and among three, and of those that have the background. What is painted is kept.
+several strengths, and paints the thing alone and before three backgrounds. Printed for each strength are the mean
+shares of pictures that are the right thing, first and among three, and of those that have the background. What is
+painted is kept.
 """
 
 import argparse
