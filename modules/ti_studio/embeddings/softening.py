@@ -89,4 +89,5 @@ def _drawn_back(rows: Tensor, towards: Tensor, softening: Softening) -> Tensor:
     _, sizes, directions = torch.linalg.svd(drift, full_matrices=False)
     energy = sizes.square().cumsum(dim=0)
     main = directions[: int((energy < _MAIN_SHARE * energy[-1]).sum()) + 1]
-    return rows - softening.direction * (drift @ main.T) @ main
+    drawn_back: Tensor = rows - softening.direction * (drift @ main.T) @ main
+    return drawn_back
