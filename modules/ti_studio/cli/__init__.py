@@ -1,4 +1,5 @@
-"""The command line: `python -m ti_studio train · resume · generate · create · inspect · convert · merge · serve`."""
+"""The command line: `python -m ti_studio train · resume · generate · create · inspect · convert · merge ·
+suggest · serve`."""
 
 import argparse
 import sys
@@ -12,6 +13,7 @@ from ti_studio.cli.hosted import add_hosted
 from ti_studio.cli.inspect import add_inspect
 from ti_studio.cli.merge import add_merge
 from ti_studio.cli.serve import add_serve
+from ti_studio.cli.suggest import add_suggest
 from ti_studio.cli.train import add_resume, add_train
 from ti_studio.errors import StudioError
 
@@ -52,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_inspect,
         add_convert,
         add_merge,
+        add_suggest,
         add_serve,
         add_hosted,
     )
