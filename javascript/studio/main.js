@@ -12,6 +12,7 @@ import { watchKeys } from "./keys.js";
 import { cardLibrary } from "./library.js";
 import { trainingMonitor } from "./monitor.js";
 import { watchPrompts } from "./prompts.js";
+import { suggestTexts } from "./suggestions.js";
 import { countTokens } from "./tokens.js";
 import { embeddingTools } from "./tools.js";
 
@@ -25,6 +26,7 @@ function start() {
   // A tab is drawn when it is opened; none waits for another.
   drawPrompts(library, shown);
   drawTraining(refresh);
+  whenThere("ti_suggestions").then(suggestTexts);
   whenThere("ti_tools").then((place) => embeddingTools(place, { onMade: refresh }));
   whenThere("ti_extensions").then(extensionList);
   window.addEventListener("focus", refresh);

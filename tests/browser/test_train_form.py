@@ -100,6 +100,32 @@ def test_another_checkpoint_brings_its_own_values_and_leaves_what_a_person_has_c
         assert json.load(answer)[0]["values"]["parametrization"] == "direction"
 
 
+def test_initialization_texts_are_suggested_and_one_is_taken_by_the_keyboard(
+    page: Page, studio: Studio, drawings: Path
+) -> None:
+    open_studio(page, studio, "Train")
+    suggest = page.locator("#ti_suggestions").get_by_role("button", name="Suggest", exact=True)
+    fill(page, "ti_dataset_directory", "/nowhere/<b>at all</b>")
+    suggest.click()
+    expect(page.locator("#ti_suggestions [role=alert]")).to_contain_text("<b>at all</b>", timeout=PATIENCE)
+
+    fill(page, "ti_dataset_directory", str(drawings))
+    fill(page, "ti_initialization_text", "tent")
+    suggest.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#ti_suggestions [role=status]")).to_contain_text("Trying words")
+    chips = page.get_by_role("group", name="Suggested initialization texts").get_by_role("button")
+    expect(chips).to_have_count(5, timeout=PATIENCE)
+    expect(page.locator("#ti_suggestions [role=status]")).to_contain_text("The present text: 0.")
+    expect(page.locator("#ti_suggestions [role=alert]")).to_be_empty()
+    expect(suggest).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(chips.first).to_be_focused()
+    page.keyboard.press("Enter")
+    text = chips.first.evaluate("chip => chip.firstChild.textContent")
+    expect(control(page, "ti_initialization_text")).to_have_value(text)
+
+
 def test_what_is_said_of_a_folders_pictures_follows_the_size(page: Page, studio: Studio, drawings: Path) -> None:
     for path in drawings.glob("*.png"):
         with Image.open(path) as picture:

@@ -122,6 +122,21 @@ def test_an_embedding_is_compared_with_a_checkpoints_vocabulary(run, tmp_path: P
     assert "nearest: tree 1.00" in compared.stdout
 
 
+def test_initialization_texts_are_suggested_for_a_folder(run, pictures: Path) -> None:  # type: ignore[no-untyped-def]
+    few = ("--count", 3, "--seconds", 0, "--current", "red tree")
+    as_json = run("suggest", pictures, *few, "--json", without=("--embeddings-dir",))
+    as_text = run("suggest", pictures, *few, without=("--embeddings-dir",))
+
+    assert as_json.returncode == 0, as_json.stderr
+    found = json.loads(as_json.stdout)
+    assert len(found["best"]) == 3
+    assert found["current"]["text"] == "red tree"
+    lines = [f"{each['loss']:.5f}  {each['text']}" for each in found["best"]]
+    assert as_text.stdout.splitlines()[:3] == lines
+    assert "red tree (the current text)" in as_text.stdout
+    assert "The time did not suffice" in as_text.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -145,7 +160,7 @@ def test_bad_input_is_answered_in_a_sentence_and_nothing_is_written(  # type: ig
 
 
 def test_every_command_explains_itself(run) -> None:  # type: ignore[no-untyped-def]
-    for command in ("train", "resume", "generate", "create", "inspect", "serve"):
+    for command in ("train", "resume", "generate", "create", "inspect", "suggest", "serve"):
         told = run(command, "--help", without=("--data-dir", "--embeddings-dir", "--ckpt"))
 
         assert told.returncode == 0

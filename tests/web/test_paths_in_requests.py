@@ -24,7 +24,16 @@ from ti_studio.web.services import Services
 SECRET = "root:$6$nobody-may-read-this:19000"
 NO_PATHS = {
     *("alt", "author", "branch", "caption_extension", "caption_prefix", "caption_separator", "caption_suffix"),
-    *("class_tokens", "clip_grad_value", "description", "embedding", "embeddings", "embedding_id", "emphasis"),
+    *(
+        "class_tokens",
+        "clip_grad_value",
+        "current",
+        "description",
+        "embedding",
+        "embeddings",
+        "embedding_id",
+        "emphasis",
+    ),
     *("force_task_id", "form", "hr_negative_prompt", "hr_prompt", "hr_sampler_name", "hr_scheduler", "hr_upscaler"),
     *("id_task", "image", "infotext", "init_text", "initialization_text", "item_id", "job_id", "keep_tokens_separator"),
     *("latent_sampling_method", "learn_rate", "learning_rate", "lr_scheduler", "lr_scheduler_args"),

@@ -1,4 +1,5 @@
-"""The command line: `python -m ti_studio` train, resume, generate, create, inspect, convert, merge, soften, serve."""
+"""The command line: `python -m ti_studio` train, resume, generate, create, inspect, convert, merge, soften, suggest and
+serve."""
 
 import argparse
 import sys
@@ -13,6 +14,7 @@ from ti_studio.cli.inspect import add_inspect
 from ti_studio.cli.merge import add_merge
 from ti_studio.cli.serve import add_serve
 from ti_studio.cli.soften import add_soften
+from ti_studio.cli.suggest import add_suggest
 from ti_studio.cli.train import add_resume, add_train
 from ti_studio.errors import StudioError
 
@@ -54,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_convert,
         add_merge,
         add_soften,
+        add_suggest,
         add_serve,
         add_hosted,
     )

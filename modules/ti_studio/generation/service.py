@@ -4,11 +4,11 @@ time."""
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -28,7 +28,9 @@ from ti_studio.watchdog import Turn, long_work
 
 if TYPE_CHECKING:
     from ti_studio.generation.painter import Painter
+    from ti_studio.models.loading import Model
 
+Result = TypeVar("Result")
 _SEEDS = 2**32
 
 
@@ -200,6 +202,29 @@ class Txt2ImgService:
         find_sampler(request.sampler)
         self.limits.check_text(request.prompt)
         self.limits.check_text(request.negative_prompt, "The negative prompt")
+
+    def use(self, work: Callable[["Model"], Result], *, checkpoint: str | None = None) -> Result:
+        """Calls other work with the loaded checkpoint, when its turn among the paintings has come.
+
+        Args:
+            work: what is to be done; it changes nothing of the model.
+            checkpoint: the title or path of another one than the chosen one.
+
+        Returns:
+            What the work returns.
+
+        Raises:
+            StudioError: the checkpoint is unknown, or can't be loaded; and what the work raises.
+        """
+        try:
+            with self._busy, long_work():
+                for _ in self._load(self.checkpoint if checkpoint is None else self.find(checkpoint)):
+                    pass
+                assert self._painter is not None
+                return work(self._painter.model)
+        finally:
+            if self._unwanted.is_set():
+                self.release()
 
     def _kept(self, picture: Picture, request: GenerateRequest, folder: Path | None) -> Picture:
         """Saves a picture, as the watcher wants it, if there is a folder for it; notes which embeddings are in it."""

@@ -1,8 +1,11 @@
 """CLIP's tokenizer, as the chunks need it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+_WORD_END = "</w>"
+"""What a token has at its end that ends a word."""
 
 
 class TokenIds(Protocol):
@@ -45,11 +48,17 @@ class PromptTokenizer:
     def is_ordinary_word(self, text: str) -> bool:
         """Tells whether the text is one whole word of the vocabulary, which an embedding of that name would hide."""
         ids = self.ids(text)
-        return len(ids) == 1 and self.tokenizer.convert_ids_to_tokens(list(ids))[0].endswith("</w>")
+        return len(ids) == 1 and self.tokenizer.convert_ids_to_tokens(list(ids))[0].endswith(_WORD_END)
 
     def spelling(self, token: int) -> str:
         """Returns how the vocabulary spells a token; a space stands where its word ends."""
-        return self.tokenizer.convert_ids_to_tokens([token])[0].replace("</w>", " ").strip()
+        return self.tokenizer.convert_ids_to_tokens([token])[0].replace(_WORD_END, " ").strip()
+
+    def whole_words(self, count: int) -> Iterator[tuple[int, str]]:
+        """Yields those of the first `count` tokens that are whole words: their ids and how they are spelled."""
+        for token, spelled in enumerate(self.tokenizer.convert_ids_to_tokens(list(range(count)))):
+            if spelled.endswith(_WORD_END):
+                yield token, spelled.removesuffix(_WORD_END)
 
     def framed(self, ids: Sequence[int], length: int) -> list[int]:
         """Returns ids between begin and end token, padded to `length`."""

@@ -43,6 +43,7 @@ from ti_studio.web.running import Server, listen, tending
 from ti_studio.web.sdapi.routes import sdapi_routes
 from ti_studio.web.services import Services
 from ti_studio.web.softening_routes import softening_routes
+from ti_studio.web.suggestions_routes import suggestions_routes
 from ti_studio.web.tools_routes import tools_routes
 from ti_studio.web.turns import Turns
 from ti_studio.web.unmatched import Unmatched
@@ -140,6 +141,7 @@ def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> 
         painting_routes(services, turns),
         presets_routes(services),
         prompts_routes(services),
+        suggestions_routes(services, turns),
         sdapi_routes(services, turns, extensions),
         extensions_routes(extensions),
         tools_routes(services),

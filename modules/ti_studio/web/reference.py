@@ -25,6 +25,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "prompts", "description": "What a prompt amounts to."},
     {"name": "extensions", "description": "A1111's extensions in this server."},
     {"name": "tools", "description": "Embeddings looked into, converted, merged and softened."},
+    {"name": "suggestions", "description": "Initialization texts for a folder of pictures."},
     {"name": "sdapi", "description": "AUTOMATIC1111's routes."},
 ]
 

@@ -89,6 +89,7 @@ def _word() -> dict[str, Component]:
                 elem_id="ti_initialization_text",
                 max_lines=1,
             )
+        place("ti_suggestions", "Suggested initialization texts")
         vectors = gr.Slider(
             1,
             75,
