@@ -1,5 +1,6 @@
 """The words of a checkpoint's vocabulary that a suggestion may be made of."""
 
+import unicodedata
 from collections import Counter
 
 import torch
@@ -7,9 +8,12 @@ import torch
 from ti_studio.prompts.conditioning import TextEncoder
 
 MOST_WORDS = 2000
-"""Words that are ranked at most. A tokenizer's ids go by how often a word is written, so these are the commonest."""
+"""Words that are ranked at most. A tokenizer's ids go by how often a word is written, so the commonest come first."""
 
 _LEAST_LETTERS = 3
+
+_PICTOGRAPHS = ((0x2600, 0x27C0), (0x1F300, 0x1F650), (0x1F680, 0x1F700), (0x1F900, 0x1FB00))
+"""Ranges of Unicode whose characters are small pictures, named after what they show."""
 
 _STOP_WORDS = frozenset(
     """
@@ -33,7 +37,8 @@ _STOP_WORDS = frozenset(
 
 
 def vocabulary_words(encoder: TextEncoder, most: int = MOST_WORDS) -> list[str]:
-    """Returns the commonest words that a text encoder has a row of its own for, the commonest first.
+    """Returns words that a text encoder has a row of its own for: first those that Unicode's pictographs have for names
+    (teapot, cactus, violin), then the commonest others.
 
     They are single whole tokens of at least three letters and no stop words. The row that most tokens share, if there
     is one, is that of words which the checkpoint has never learned; words that have it are left out.
@@ -45,14 +50,19 @@ def vocabulary_words(encoder: TextEncoder, most: int = MOST_WORDS) -> list[str]:
     tokenizer, table = encoder.tokenizer, encoder.token_embedding.weight
     rows = [row.tobytes() for row in table.detach().cpu().contiguous().view(torch.uint8).numpy()]
     commonest, times = Counter(rows).most_common(1)[0]
-    found: list[str] = []
-    for token, spelled in tokenizer.whole_words(len(rows)):
-        is_learned = times == 1 or rows[token] != commonest
-        if is_learned and _names_something(spelled) and tokenizer.ids(spelled) == (token,):
-            found.append(spelled)
-            if len(found) == most:
-                break
-    return found
+    found = [
+        spelled
+        for token, spelled in tokenizer.whole_words(len(rows))
+        if (times == 1 or rows[token] != commonest) and _names_something(spelled) and tokenizer.ids(spelled) == (token,)
+    ]
+    things = _pictured_things()
+    return sorted(found, key=lambda word: word not in things)[:most]
+
+
+def _pictured_things() -> frozenset[str]:
+    """Returns the words in the names of Unicode's pictographs: nouns of what people draw, and some adjectives."""
+    names = (unicodedata.name(chr(code), "") for first, end in _PICTOGRAPHS for code in range(first, end))
+    return frozenset(word.lower() for name in names for word in name.replace("-", " ").split())
 
 
 def _names_something(word: str) -> bool:

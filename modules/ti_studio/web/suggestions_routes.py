@@ -30,7 +30,7 @@ class SuggestionRequest(BaseModel):
     dataset_directory: DatasetFolderPath
     """A folder of pictures on the server's machine."""
 
-    current: str = Field(default="", max_length=1000)
+    current: str = Field(default="", max_length=200)
     """A text whose loss is to be told beside."""
 
     count: int = Field(default=5, ge=1, le=100)
