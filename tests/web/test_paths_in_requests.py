@@ -27,6 +27,7 @@ NO_PATHS = {
     *(
         "class_tokens",
         "clip_grad_value",
+        "class_word",
         "current",
         "description",
         "embedding",
