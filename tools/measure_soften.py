@@ -28,6 +28,8 @@ from tools.learning.strangers import Plan, judged, paint_all  # noqa: E402
 from tools.learning.studio import Studio  # noqa: E402
 
 DEMO_CHECKPOINT = ROOT / "models" / "Stable-diffusion" / "demo"
+DONE = "painted"
+"""The file that says that all of a thing's pictures are there: a run can be ended at any moment."""
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8)
 WIDTH, HEIGHT, MARGIN = 480, 320, 40
 LINES = {"first": "#1f77b4", "in 3": "#ff7f0e", "obeyed": "#2ca02c"}
@@ -58,11 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def paint(studio: Studio, plan: Plan, concept: Path, softening: Softening) -> Path:
     """Softens a thing's word and paints it, unless that is done; returns the folder of its pictures."""
     folder = plan.runs / f"softened {softening.method} {softening.norm:g}" / concept.name
-    if not folder.exists():
+    if not (folder / DONE).exists():
         word = read_embedding(plan.runs / "jobs" / f"{concept.name}-0" / f"my-{concept.name}.safetensors")
         text = (concept / "init.txt").read_text(encoding="utf-8").strip()
         towards = initial_embedding(text, tuple(studio.model.encoders), text, word.vectors_per_token)
         paint_all(studio, plan, folder, word.name, softened(word.name, word, towards, softening))
+        (folder / DONE).touch()
     return folder
 
 

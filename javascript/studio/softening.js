@@ -57,7 +57,13 @@ export function softening({ shown, describes, work, made }) {
     return chosen;
   };
 
+  const forget = () => {
+    strip.replaceChildren();
+    strip.hidden = true;
+  };
+
   strength.addEventListener("input", drawStrength);
+  for (const each of [classWord, method]) each.addEventListener("input", forget);
   look.addEventListener("click", () =>
     work("Painting five strengths …", async () => {
       const embedding = shown();
@@ -66,13 +72,13 @@ export function softening({ shown, describes, work, made }) {
       strip.replaceChildren(...painted.map(picture));
       strip.hidden = painted.length === 0;
       drawStrength();
-      return "One prompt, one seed; choose the least strength that obeys.";
+      return painted.length ? "One prompt, one seed; choose the least strength that obeys." : "Nothing was painted.";
     }),
   );
   soften.addEventListener("click", () =>
     work("Softening …", async () => {
       const share = Number(strength.value);
-      const body = { ...asked(), name: name.value.trim(), norm: share, direction: share, metadata: describes() };
+      const body = { ...asked(), name: name.value.trim() || name.placeholder, norm: share, direction: share, metadata: describes() };
       return made(await call("tools/soften", { method: "POST", body }));
     }),
   );
@@ -80,8 +86,9 @@ export function softening({ shown, describes, work, made }) {
   return {
     place,
     show: (embedding) => {
-      strip.replaceChildren();
-      strip.hidden = true;
+      forget();
+      classWord.value = "";
+      name.value = "";
       name.placeholder = embedding ? `${embedding.word}-soft` : "my-cat-soft";
     },
     draw: (busy) => {

@@ -164,7 +164,7 @@ def test_a_word_is_looked_at_in_five_strengths_and_softened(page: Page, studio: 
     expect(tools.get_by_label("Strength", exact=True)).to_have_value("0.5")
     tools.get_by_label("Name of the softened word").fill("softer")
     soften.click()
-    expect(tools.get_by_role("status")).to_contain_text("softer.safetensors is in the library.", timeout=SOON)
+    expect(tools.get_by_text("softer.safetensors is in the library.")).to_be_visible(timeout=PATIENCE)
     rows = read_embedding(studio.embeddings / "softer.safetensors").vectors["clip_l"]
     assert (rows.norm(dim=-1) < 0.9 * demo_width() ** 0.5).all()
     expect(chosen(page, "softer")).to_be_visible()

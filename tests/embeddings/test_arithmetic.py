@@ -53,6 +53,12 @@ def test_slerp_of_parallel_rows_is_the_straight_line() -> None:
     assert between("c", one, other, 0.25).vectors["clip_l"].tolist() == [[1.5, 0]]
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.25, 1.75), (0.5, -1.5), (0.75, -1.25)])
+def test_opposite_rows_do_not_vanish_halfway(share: float, expected: float) -> None:
+    one, other = (Embedding(name, {"clip_l": torch.tensor([[size, 0.0]])}) for name, size in (("a", 2.0), ("b", -1.0)))
+    assert between("c", one, other, share).vectors["clip_l"].tolist() == [[pytest.approx(expected), 0]]
+
+
 def test_the_two_files_of_diffusers_become_one_sdxl_embedding() -> None:
     both = of_two_files("c", word("b", torch.ones(2, 10), "clip_g"), word("a", torch.zeros(2, 8)))
 

@@ -26,6 +26,8 @@ def test_no_strength_leaves_every_bit_as_it_was(method: str) -> None:
     assert all(torch.equal(soft.vectors[key], rows) for key, rows in WORD.vectors.items())
     assert (soft.name, soft.step, soft.metadata["note"]) == ("soft", 7, "mine")
     assert "of my-cat towards cat" in soft.metadata["ti_studio.made_by"]
+    again = softened("softer", soft, CLASS, Softening())
+    assert again.metadata["ti_studio.made_by"].endswith(f"; before: {soft.metadata['ti_studio.made_by']}")
 
 
 def test_the_whole_strength_is_the_class_word_itself() -> None:
@@ -72,6 +74,25 @@ def test_rows_of_zeros_and_opposite_rows_stay_finite(method: str) -> None:
     for strength in (0.25, 0.5, 1):
         soft = softened("s", Embedding("w", {"clip_l": rows}), class_word, Softening(strength, strength, method))  # type: ignore[arg-type]
         assert torch.isfinite(soft.vectors["clip_l"]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_halfway_to_the_opposite_row_a_row_keeps_its_length(method: str) -> None:
+    word, class_word = (
+        Embedding(name, {"clip_l": torch.full((1, 8), size)}) for name, size in (("w", 2.0), ("c", -1.0))
+    )
+    soft = softened("s", word, class_word, Softening(0, 2 / 3 if method == "subspace" else 0.5, method))  # type: ignore[arg-type]
+    torch.testing.assert_close(soft.vectors["clip_l"].norm(), word.vectors["clip_l"].norm())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_row_whose_square_is_too_large_for_float32_is_softened_like_any_other(method: str) -> None:
+    word, class_word = (
+        Embedding(name, {"clip_l": torch.full((1, 8), size)}) for name, size in (("w", 3e38), ("c", 1.0))
+    )
+    soft = softened("s", word, class_word, Softening(0.5, 0.5, method)).vectors["clip_l"]  # type: ignore[arg-type]
+    assert soft.dtype == torch.float32
+    torch.testing.assert_close(soft, torch.full((1, 8), 1.5e38))
 
 
 def test_what_does_not_go_together_is_refused() -> None:

@@ -131,3 +131,8 @@ def test_taught_words_are_softened_painted_and_judged(
         assert (0x2C, 0xA0, 0x2C) in {colour for _, colour in drawn.getcolors(100_000) or ()}
     assert soften(arguments) == 0
     assert capsys.readouterr().out == printed
+    ended_early = folders[2].parent
+    (ended_early / "painted").unlink()
+    (ended_early / "blue" / "00.png").unlink()
+    assert soften(arguments) == 0
+    assert capsys.readouterr().out == printed

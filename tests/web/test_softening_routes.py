@@ -46,7 +46,13 @@ def test_a_word_that_does_not_say_what_it_is_needs_a_class_word(client: Client, 
     body = {"embedding": known["id"], "name": "softer"}
     refused = studio.post("/ti/tools/soften", json=body)
     assert refused.status_code == 422 and "Expected a class word" in refused.json()["detail"]
+    refused = studio.post("/ti/tools/soften", json={**body, "class_word": "*"})
+    assert refused.status_code == 422 and "Expected a class word" in refused.json()["detail"]
     assert studio.post("/ti/tools/soften", json={**body, "class_word": "star"}).status_code == 200
+    softer = read_embedding(folders.embeddings / "softer.safetensors")
+    assert softer.metadata["ti_studio.made_by"].startswith(
+        "softening (norm 0.5, direction 0.2, adjust) of x towards star"
+    )
 
 
 def test_a_word_for_another_kind_of_checkpoint_is_refused(client: Client, folders: Folders) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ti_studio.embeddings.embedding import Embedding, EmbeddingError
 
 _PARALLEL = 1e-6
+_HALFWAY = 0.5
 
 
 def concatenated(name: str, embeddings: Sequence[Embedding]) -> Embedding:
@@ -90,13 +91,16 @@ def of_two_files(name: str, one: Embedding, other: Embedding) -> Embedding:
 
 
 def slerp(one: Tensor, other: Tensor, share: float) -> Tensor:
-    """Returns rows on the arc, [n, width]; on the straight line where two rows are parallel."""
+    """Returns rows on the arc, [n, width]; on the straight line where two rows are parallel.
+
+    Between opposite rows there is no one arc: the direction stays as it was until halfway, and is the other's then.
+    """
     norms = one.norm(dim=-1, keepdim=True), other.norm(dim=-1, keepdim=True)
     start, end = (rows / norm.clamp(min=1e-12) for rows, norm in zip((one, other), norms, strict=True))
     angle = (start * end).sum(dim=-1, keepdim=True).clamp(-1, 1).acos()
     sine = angle.sin()
     curved = (((1 - share) * angle).sin() * start + (share * angle).sin() * end) / sine.clamp(min=_PARALLEL)
-    straight = (1 - share) * start + share * end
+    straight = torch.where(angle < torch.pi / 2, (1 - share) * start + share * end, start if share < _HALFWAY else end)
     rows: Tensor = torch.where(sine > _PARALLEL, curved, straight) * ((1 - share) * norms[0] + share * norms[1])
     return rows
 

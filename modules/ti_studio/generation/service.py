@@ -162,13 +162,14 @@ class Txt2ImgService:
             if self._unwanted.is_set():
                 self.release()
 
-    def try_out(self, words: Sequence[Embedding], request: GenerateRequest) -> list[Image.Image]:
+    def try_out(self, words: Sequence[Embedding], request: GenerateRequest, checkpoint: str) -> list[Image.Image]:
         """Paints the first picture of a request once with each of several embeddings that are in no library. Nothing is
         saved.
 
         Args:
             words: embeddings, each of which the prompt may name; usually several states of one word.
             request: the request.
+            checkpoint: the title or path of the one to paint with: that which the words are for.
 
         Returns:
             A picture for each word; fewer, if it was interrupted.
@@ -181,7 +182,7 @@ class Txt2ImgService:
             with self._busy, long_work():
                 self._interrupted.clear()
                 self._activity = Activity(request)
-                for _ in self._load(self.checkpoint):
+                for _ in self._load(self.find(checkpoint)):
                     pass
                 assert self._painter is not None
                 preview, seeds = self._painter.preview, _seeds(request)[:1]

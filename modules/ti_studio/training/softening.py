@@ -11,6 +11,9 @@ from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import load_encoders
 from ti_studio.training.initialization import initial_embedding
 
+NO_CLASS = "*"
+"""The initialization text of words that began as nothing in particular."""
+
 
 class NoClassWord(StudioError):
     """A word whose class nobody has named."""
@@ -21,8 +24,8 @@ def soften(
 ) -> list[Embedding]:
     """Returns the embedding softened in several ways.
 
-    The class word's tokens are stretched over the vectors as an initialization text's are. Its text encoders are loaded
-    for this and forgotten again.
+    The class word's tokens are stretched over the vectors, or cut to as many, as an initialization text's are: a word
+    of one vector goes towards the first token. The text encoders are loaded for this and forgotten again.
 
     Args:
         name: of the new words.
@@ -38,7 +41,7 @@ def soften(
         StudioError: the text encoders can't be loaded, or a row is not finite.
     """
     text = class_word.strip() or embedding.metadata.get(INITIALIZATION_TEXT, "").strip()
-    if not text:
+    if text in ("", NO_CLASS):
         raise NoClassWord(f"{embedding.name} does not say what it is. Expected a class word, such as “cat”.")
     if embedding.widths != info.widths:
         raise IncompatibleEmbedding(

@@ -12,6 +12,7 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.names import check_name
 from ti_studio.embeddings.softening import Method, Softening
 from ti_studio.generation.request import GenerateRequest
+from ti_studio.models.checkpoints import CheckpointInfo
 from ti_studio.watchdog import Turn
 from ti_studio.web.services import Services
 from ti_studio.web.tools_routes import NOT_WRITTEN, REFUSED, FoundEmbedding, Identity, NewFile, written
@@ -63,20 +64,23 @@ def softening_routes(services: Services, turns: Turns) -> APIRouter:
     router = APIRouter(prefix="/ti/tools/soften", tags=["tools"])
     library, loading = services.library, Turn()
 
-    def softened(name: str, wanted: SoftenedFile | SofteningPreview, softenings: list[Softening]) -> list[Embedding]:
+    def softened(
+        name: str, wanted: SoftenedFile | SofteningPreview, softenings: list[Softening], info: CheckpointInfo
+    ) -> list[Embedding]:
         library.refresh()
         embedding = library.load(library.by_id(wanted.embedding))
         # torch's models take seconds to import: the page is up before.
         from ti_studio.training.softening import soften  # noqa: PLC0415
 
         with loading:
-            return soften(name, embedding, services.txt2img.checkpoint, wanted.class_word, softenings)
+            return soften(name, embedding, info, wanted.class_word, softenings)
 
     @router.post("", responses=NOT_WRITTEN)
     def soften_to_file(wanted: SoftenedFile) -> FoundEmbedding:
         """Writes a softened word as a new one."""
         check_name(wanted.name)
-        (made,) = softened(wanted.name, wanted, [Softening(wanted.norm, wanted.direction, wanted.method)])
+        softening = Softening(wanted.norm, wanted.direction, wanted.method)
+        (made,) = softened(wanted.name, wanted, [softening], services.txt2img.checkpoint)
         return FoundEmbedding.of(written(services, made, wanted))
 
     @router.post("/previews", responses=REFUSED)
@@ -90,7 +94,9 @@ def softening_routes(services: Services, turns: Turns) -> APIRouter:
             request = GenerateRequest(
                 prompt=wanted.prompt.replace("[name]", name), seed=wanted.seed, steps=wanted.steps
             )
-            images = services.txt2img.try_out(softened(name, wanted, softenings), request)
+            info = services.txt2img.checkpoint  # once: another one may be chosen meanwhile
+            words = softened(name, wanted, softenings, info)
+            images = services.txt2img.try_out(words, request, str(info.path))
             return [
                 SofteningView(strength=strength, image=_png(image))
                 for strength, image in zip(wanted.strengths, images, strict=False)
