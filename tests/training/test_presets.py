@@ -47,7 +47,7 @@ def test_published_rates_are_shares_of_the_vocabularys_norm(family: str) -> None
 
 def test_the_demo_is_trained_as_it_was_when_its_values_were_those_of_every_checkpoint(root: Path) -> None:
     """The golden file is `recipe` of each preset, of 1 December 2026; retuned values belong into both files."""
-    golden: dict[str, dict[str, Any]] = json.loads((root / "tests" / "golden" / "demo_presets.json").read_text())
+    golden: dict[str, dict[str, Any]] = json.loads((root / "tests" / "training" / "demo_presets.json").read_text())
 
     assert set(golden) == set(PURPOSES)
     for name, values in golden.items():
