@@ -32,6 +32,8 @@ PIP_THAT_COUNTS = (24, 1)
 """It tells a file how much it has downloaded, as the tab of a WebUI shows it; older ones tell a terminal alone."""
 INTERRUPTED = (-signal.SIGINT, 130)
 """How a command ends that Ctrl+C has stopped: by the signal, or by the status that shells give it."""
+CANCELLED = ("KeyboardInterrupt", "Operation cancelled by user")
+"""What Python and pip write last then; pip ends with the status of any other failure."""
 STUDIO, TOOLS = "studio", "test tools"
 FILES = {
     STUDIO: ("requirements-torch.txt", "requirements.txt", "constraints.txt", "pyproject.toml"),
@@ -381,10 +383,16 @@ def run(command: Sequence[str]) -> None:
         for line in process.stderr or ():
             sys.stderr.write(line)
             lines.append(line)
-    if process.returncode in INTERRUPTED:  # Ctrl+C reaches both, and the command may have ended before this was told
+    # Ctrl+C reaches both, and the command may have ended before this was told.
+    if was_interrupted(process.returncode, lines):
         raise KeyboardInterrupt
     if process.returncode:
         raise InstallError(explained(command, process.returncode, "".join(lines)))
+
+
+def was_interrupted(status: int, lines: Sequence[str]) -> bool:
+    """Tells whether Ctrl+C has ended a command: by its status, or by the last line of what it wrote."""
+    return status in INTERRUPTED or (status != 0 and any(sign in line for sign in CANCELLED for line in lines[-1:]))
 
 
 def explained(command: Sequence[str], status: int, output: str) -> str:

@@ -186,10 +186,17 @@ def test_an_interrupted_installation_says_how_to_go_on_and_leaves_no_stamp(insta
         os.killpg(process.pid, signal.SIGINT)
         said = process.stderr.read()
 
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert said.endswith("Interrupted. Run the same command again to continue.\n")
     assert not (installed.folder / ".venv" / "studio.installed").exists()
     assert installed.run("install.py").returncode == 0
+
+
+def test_a_pip_that_was_cancelled_is_an_interruption_and_no_failure(installed: TinyClone) -> None:
+    cancelled = "python -c \"import sys; sys.exit('ERROR: Operation cancelled by user')\""
+    result = installed.run("install.py", "--reinstall-torch", TORCH_COMMAND=cancelled)
+    assert result.returncode == 130
+    assert result.stderr.endswith("Interrupted. Run the same command again to continue.\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the test takes the lock as it is taken elsewhere")

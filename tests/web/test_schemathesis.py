@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import uvicorn
+from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.files import write_embedding
@@ -25,7 +26,10 @@ from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
 from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.loading import Model
 from ti_studio.training.request import TrainRequest
+from ti_studio.training.suggestions import Suggestions
+from ti_studio.web import suggestions_routes
 from ti_studio.web.app import create_app
 from ti_studio.web.running import listen
 from ti_studio.web.services import Services
@@ -46,6 +50,7 @@ SAYS_MORE_THAN_A_SCHEMA_CAN = {
     "tools_convert": "names",
     "tools_convert_for_download": "names",
     "tools_merge": "names, weights",
+    "tools_soften_to_file": "names",
 }
 """Operations that may answer 422 to what their schema allows, and what about. All others must take it."""
 CONFIGURATION = f"""
@@ -80,6 +85,10 @@ class Quick(Txt2ImgService):
         less = {"steps": 1, "count": 1, "width": 32, "height": 32}
         return super().generate(request.model_copy(update=less), folder, **how)
 
+    def try_out(self, words: Sequence[Embedding], request: GenerateRequest, checkpoint: str) -> list[Image.Image]:
+        """Paints less than that with one of the words."""
+        return super().try_out(words[:1], request.model_copy(update={"steps": 1}), checkpoint)
+
 
 class Still(Jobs):
     """Checks and queues trainings, and stops each before it starts; keeps the last few."""
@@ -109,8 +118,14 @@ def studio(tmp_path: Path, root: Path, tiny_checkpoint: CheckpointInfo) -> Servi
 
 
 @pytest.fixture
-def address(studio: Services) -> Iterator[str]:
-    """Where the studio is served."""
+def address(studio: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where the studio is served; suggestions are looked for no longer than a moment."""
+
+    def hurried(model: Model, wanted: suggestions_routes.SuggestionRequest) -> Suggestions:
+        return suggestions(model, wanted.model_copy(update={"seconds": 0.1}))
+
+    suggestions = suggestions_routes._suggestions
+    monkeypatch.setattr(suggestions_routes, "_suggestions", hurried)
     listener = listen("127.0.0.1", 0, "")
 
     async def serve() -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from ti_studio.path_fields import CheckpointPath
 from ti_studio.training.preset_kinds import SUGGESTED
 from ti_studio.training.presets import presets_for, recipe
+from ti_studio.web.errors import ErrorView
 from ti_studio.web.services import Services
 
 
@@ -30,7 +31,7 @@ def presets_routes(services: Services) -> APIRouter:
     """Returns the route."""
     router = APIRouter(prefix="/ti/presets", tags=["presets"])
 
-    @router.get("")
+    @router.get("", responses={404: {"model": ErrorView}})
     def list_presets(checkpoint: CheckpointPath | None = None) -> list[PresetView]:
         """Lists the presets for a checkpoint, by its title or path, or for the chosen one; a request to `/ti/jobs`
         for that checkpoint takes a preset's values and its own beside and over them."""

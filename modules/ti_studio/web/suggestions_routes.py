@@ -42,7 +42,7 @@ class SuggestionRequest(BaseModel):
     longest: Literal[1, 2] = 2
     """Words of a suggestion at most. A word of one vector has room for one."""
 
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Of the noise."""
 
     checkpoint: CheckpointPath | None = None
