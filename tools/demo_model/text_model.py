@@ -44,24 +44,6 @@ def new_text_model(vocabulary: Vocabulary, width: int, layers: int = 2) -> CLIPT
     return CLIPTextModel(text_config(width, rows, vocabulary.START, vocabulary.END, layers))
 
 
-@torch.no_grad()
-def take_weights(model: CLIPTextModel, vocabulary: Vocabulary, folder: Path) -> None:
-    """Copies a saved text model's weights; a word that it did not know keeps its own row."""
-    saved = CLIPTextModel.from_pretrained(folder, local_files_only=True).float()
-    full, table = saved.get_input_embeddings().weight, model.get_input_embeddings().weight
-    rows, counts = full.unique(dim=0, return_counts=True)
-    unknown = rows[counts.argmax()]
-    new = full.std() * torch.randn_like(table)
-    old = full[vocabulary.clip_ids]
-    known = (old != unknown).any(dim=1)
-    places = torch.tensor([vocabulary.START, vocabulary.END, *range(3, len(vocabulary))])
-    new[places[known]] = old[known]
-    new[vocabulary.UNKNOWN] = unknown
-    weights = {name: value for name, value in saved.state_dict().items() if "token_embedding" not in name}
-    model.load_state_dict(weights, strict=False)
-    table.copy_(new)
-
-
 def save_text_model(model: CLIPTextModel, vocabulary: Vocabulary, folder: Path) -> None:
     """Writes the model with CLIP's full table, in float16."""
     config = text_config(model.config.hidden_size, CLIP_ROWS, START_ID, END_ID, model.config.num_hidden_layers)
