@@ -72,9 +72,11 @@ def test_what_is_broken_is_named_and_no_text_of_it_is_markup(page: Page, extende
 def test_a_setting_and_a_choice_of_extensions_survive_a_restart(page: Page, extended: Studio) -> None:
     open_studio(page, extended, "Settings")
     page.get_by_role("tab", name="Framer").click()
+    apply = page.get_by_role("button", name="Apply settings")
+    expect(apply).to_be_enabled(timeout=SOON)
     width(page).fill("7")
     width(page).blur()
-    page.get_by_role("button", name="Apply settings").click()
+    apply.click()
     expect(page.locator("#settings_result")).to_have_text("1 setting changed: framer_width.", timeout=SOON)
     expect(page.locator("#framer_mark")).to_have_text("frame: 7", timeout=SOON)
     page.get_by_role("tab", name="Extensions").click()

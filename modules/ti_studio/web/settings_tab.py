@@ -50,7 +50,14 @@ def settings_tab(extensions: ExtensionHost, page: gr.Blocks) -> None:
     shown: list[Shown] = []
     with gr.Tab("Settings", id="settings", elem_id="ti_settings_tab", render_children=True):
         with gr.Row():
-            apply = gr.Button("Apply settings", variant="primary", elem_id="settings_submit", scale=0, min_width=180)
+            apply = gr.Button(
+                "Apply settings",
+                variant="primary",
+                elem_id="settings_submit",
+                scale=0,
+                min_width=180,
+                interactive=False,
+            )
             result = live_text("settings_result", {"text": ""}, RESULT)
         with gr.Tabs(elem_id="settings"):
             for (identifier, title), infos in sections.items():
@@ -119,7 +126,10 @@ def _wire(extensions: ExtensionHost, page: gr.Blocks, apply: gr.Button, result: 
 
     def current() -> dict[Any, Any]:
         data = extensions.options.data
-        return {setting.component: gr.update(value=data.get(setting.key, setting.info.default)) for setting in shown}
+        values = {setting.component: data.get(setting.key, setting.info.default) for setting in shown}
+        updates: dict[Any, Any] = {component: gr.update(value=value) for component, value in values.items()}
+        # Before the values arrive, they would replace what was typed.
+        return {**updates, apply: gr.update(interactive=True)}
 
     def save(*values: Any) -> dict[str, Any]:
         changed = extensions.options.apply({setting.key: value for setting, value in zip(shown, values, strict=True)})
@@ -128,5 +138,4 @@ def _wire(extensions: ExtensionHost, page: gr.Blocks, apply: gr.Button, result: 
 
     saved = apply.click(shows_errors(save), inputs=components, outputs=[result], **QUIET)
     saved.then(None, js=TELL_SCRIPTS, **AT_ONCE)
-    if components:
-        page.load(current, outputs=components, **AT_ONCE)
+    page.load(current, outputs=[*components, apply], **AT_ONCE)
