@@ -133,7 +133,7 @@
     const { state, modules } = await follow(() => {});
     if (state !== "ready") return;
     const part = (name) => import(new URL(`ti-studio/${modules}${name}.js`, here).href);
-    const [{ completeWords }, { cardLibrary }] = await Promise.all(["completion", "library"].map(part));
+    const [{ completeWords }, { cardLibrary }] = await Promise.all(["prompt/completion", "lib/library"].map(part));
     const boxes = ["txt2img_prompt", "txt2img_neg_prompt", "img2img_prompt", "img2img_neg_prompt"];
     const completion = completeWords(cardLibrary(), {
       boxes: boxes.map((id) => document.querySelector(`#${id} textarea`)).filter(Boolean),

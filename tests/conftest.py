@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw
 from tests.checkpoints import DEMO, TINY, write_tiny_checkpoint
 from tests.telling import shared_files, text_in
 from ti_studio.embeddings.errors import UnreadableEmbedding
-from ti_studio.embeddings.files import read_embedding
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.formats.files import read_embedding
+from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
-from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load
 

@@ -4,8 +4,8 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ti_studio.training.published_presets import PUBLISHED
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.published_presets import PUBLISHED
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.sd_scripts.dataset_config import DATASET_KEYS, OWN_SUBSET_KEYS, SUBSET_KEYS
 from ti_studio.training.sd_scripts.options import OPTIONS
 

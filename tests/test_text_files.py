@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ti_studio.text_files import UnreadableText, read_text_file
-from ti_studio.training.captions import MOST_CHARACTERS, BadCaption, BadTemplate, PromptTemplate, read_caption
-from ti_studio.training.dataset_options import DatasetFolder
+from ti_studio.training.config.dataset import DatasetFolder
+from ti_studio.training.data.captions import MOST_CHARACTERS, BadCaption, BadTemplate, PromptTemplate, read_caption
 
 
 def test_text_is_read_without_its_byte_order_mark(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The studio as a child process, and what the two tell each other: a JSON object a line over its standard streams.
 
-The child's side is `ti_studio.web.host_channel`. It ends when its standard input does, however this process ended.
+The child's side is `ti_studio.web.server.host_channel`. It ends when its standard input does, however this process
+ended.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Plan:
         return f"/{self.subpath}{PREFIX}" if self.subpath else PREFIX
 
     def setup(self, secret: str) -> dict[str, Any]:
-        """Returns the first message to the child, which `ti_studio.web.host_channel.HostSetup` reads."""
+        """Returns the first message to the child, which `ti_studio.web.server.host_channel.HostSetup` reads."""
         paths = {"data": str(self.folder), "embeddings": str(self.embeddings), "checkpoints": str(self.checkpoints)}
         return {"secret": secret, "port": self.port, "root_path": self.root_path, "network": self.network, **paths}
 

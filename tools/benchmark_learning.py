@@ -38,8 +38,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # started as a file, Python looks for modules beside it only
 
-from ti_studio.training.preset_kinds import PURPOSES  # noqa: E402
-from ti_studio.training.presets import DEFAULT_PRESET  # noqa: E402
+from ti_studio.training.config.preset_kinds import PURPOSES  # noqa: E402
+from ti_studio.training.config.presets import DEFAULT_PRESET  # noqa: E402
 from tools.learning.comparison import NO_TRAINING, PLAIN, Outcome, Task, measure_task, read_outcomes, report  # noqa: E402
 from tools.learning.concepts import CONCEPTS  # noqa: E402
 

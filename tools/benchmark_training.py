@@ -152,7 +152,7 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
 
 def _child(options: argparse.Namespace) -> None:
     """Runs one variant, and prints what it tells as one line of JSON."""
-    from ti_studio.models.checkpoints import identify  # noqa: PLC0415
+    from ti_studio.models.checkpoint.checkpoints import identify  # noqa: PLC0415
     from ti_studio.models.hardware import hardware_for, use_threads_for  # noqa: PLC0415
     from tools.training_benchmark.exactness import difference  # noqa: PLC0415
 

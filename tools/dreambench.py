@@ -36,14 +36,14 @@ for place in (ROOT, ROOT / "modules"):
         sys.path.insert(0, str(place))  # started as a file, Python looks for modules beside it only
 
 from ti_studio.embeddings.embedding import Embedding  # noqa: E402
-from ti_studio.embeddings.files import read_embedding, write_embedding  # noqa: E402
+from ti_studio.embeddings.formats.files import read_embedding, write_embedding  # noqa: E402
 from ti_studio.errors import StudioError  # noqa: E402
 from ti_studio.generation.request import GenerateRequest  # noqa: E402
 from ti_studio.generation.samplers import sampler_names  # noqa: E402
-from ti_studio.models.checkpoints import identify  # noqa: E402
+from ti_studio.models.checkpoint.checkpoints import identify  # noqa: E402
 from ti_studio.models.hardware import Hardware, hardware_for  # noqa: E402
-from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES, filled, presets_for  # noqa: E402
-from ti_studio.training.request import TrainRequest  # noqa: E402
+from ti_studio.training.config.presets import DEFAULT_PRESET, PRESET_CHOICES, filled, presets_for  # noqa: E402
+from ti_studio.training.config.request import TrainRequest  # noqa: E402
 from tools.learning.dreambench_data import Subject, read_subjects  # noqa: E402
 from tools.learning.picture_scores import Network, Scores  # noqa: E402
 from tools.learning.studio import Studio  # noqa: E402

@@ -29,15 +29,15 @@ for place in (ROOT, ROOT / "modules"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))  # started as a file, Python looks for modules beside it only
 
-from ti_studio.embeddings.files import read_embedding  # noqa: E402
-from ti_studio.models.checkpoints import identify  # noqa: E402
+from ti_studio.embeddings.formats.files import read_embedding  # noqa: E402
+from ti_studio.models.checkpoint.checkpoints import identify  # noqa: E402
 from ti_studio.models.hardware import hardware_for  # noqa: E402
+from ti_studio.training.config.preset_kinds import PURPOSES  # noqa: E402
+from ti_studio.training.config.presets import filled, presets_for  # noqa: E402
+from ti_studio.training.config.request import TrainRequest  # noqa: E402
 from ti_studio.training.events import Saved  # noqa: E402
-from ti_studio.training.initialization import starting_embedding  # noqa: E402
-from ti_studio.training.parametrization import Rows, parametrize, vocabulary_norms  # noqa: E402
-from ti_studio.training.preset_kinds import PURPOSES  # noqa: E402
-from ti_studio.training.presets import filled, presets_for  # noqa: E402
-from ti_studio.training.request import TrainRequest  # noqa: E402
+from ti_studio.training.optim.parametrization import Rows, parametrize, vocabulary_norms  # noqa: E402
+from ti_studio.training.output.initialization import starting_embedding  # noqa: E402
 from tools.learning.studio import Studio  # noqa: E402
 
 STEPS = 20

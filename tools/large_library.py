@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import write_embedding
+from ti_studio.embeddings.formats.files import write_embedding
 
 THINGS = "fox owl cat dog elk hare newt crab wren swan mole toad lynx ibis moth pike seal boar".split()
 LOOKS = "amber azure coral ivory olive indigo scarlet teal violet umber ochre lime".split()

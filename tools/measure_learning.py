@@ -42,9 +42,9 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # started as a file, Python looks for modules beside it only
 
-from ti_studio.models.checkpoints import identify  # noqa: E402
-from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES, filled, presets_for  # noqa: E402
-from ti_studio.training.request import TrainRequest  # noqa: E402
+from ti_studio.models.checkpoint.checkpoints import identify  # noqa: E402
+from ti_studio.training.config.presets import DEFAULT_PRESET, PRESET_CHOICES, filled, presets_for  # noqa: E402
+from ti_studio.training.config.request import TrainRequest  # noqa: E402
 from tools.learning.concepts import CONCEPTS, Concept  # noqa: E402
 from tools.learning.grid import write_grid  # noqa: E402
 from tools.learning.measuring import Plan, Result, measure  # noqa: E402

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # started as a file, Python looks for modules beside it only
 
-from ti_studio.training.presets import DEFAULT_PRESET, PRESET_CHOICES  # noqa: E402
+from ti_studio.training.config.presets import DEFAULT_PRESET, PRESET_CHOICES  # noqa: E402
 from tools.learning.lineup import Lineup  # noqa: E402
 from tools.learning.strangers import AUTOENCODER, INITIAL, Plan, Task, carry_out, judged  # noqa: E402
 

@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # started as a file, Python looks for modules beside it only
 
-from ti_studio.embeddings.files import read_embedding  # noqa: E402
+from ti_studio.embeddings.formats.files import read_embedding  # noqa: E402
 from ti_studio.embeddings.softening import METHODS, Softening, softened  # noqa: E402
-from ti_studio.training.initialization import initial_embedding  # noqa: E402
+from ti_studio.training.output.initialization import initial_embedding  # noqa: E402
 from tools.learning.lineup import Lineup  # noqa: E402
 from tools.learning.strangers import Plan, judged, paint_all  # noqa: E402
 from tools.learning.studio import Studio  # noqa: E402

@@ -28,8 +28,8 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # started as a file, Python looks for modules beside it only
 
 from ti_studio.embeddings.embedding import Embedding  # noqa: E402
-from ti_studio.embeddings.files import read_embedding  # noqa: E402
-from ti_studio.training.presets import filled, presets_for  # noqa: E402
+from ti_studio.embeddings.formats.files import read_embedding  # noqa: E402
+from ti_studio.training.config.presets import filled, presets_for  # noqa: E402
 from tools.demo_model.artwork.manners import kind_of  # noqa: E402
 from tools.demo_model.drawing import Pixels  # noqa: E402
 from tools.learning.studio import Studio  # noqa: E402

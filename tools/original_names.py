@@ -1,7 +1,7 @@
 """Writes a checkpoint's parts under the names of the original code, as single files have them.
 
 The product only reads such files; here is the way back, for tests and for `tools/random_checkpoint.py`. That it is the
-inverse of diffusers' converters is held by tests/models/test_single_files.py.
+inverse of diffusers' converters is held by tests/models/checkpoint/test_single_files.py.
 """
 
 import re

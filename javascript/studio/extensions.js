@@ -1,7 +1,7 @@
 // extensions.js – the Extensions tab: a table of what is there and what went wrong, and getting more by address.
 
-import { call } from "./api.js";
-import { element, setText } from "./dom.js";
+import { call } from "./lib/api.js";
+import { element, setText } from "./lib/dom.js";
 
 const COLUMNS = ["Extension", "Address", "Version", "Date", "State"];
 

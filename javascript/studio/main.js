@@ -1,20 +1,20 @@
 // main.js – finds the places that the page leaves for these modules, and joins them.
 
-import { cardPicker } from "./cards.js";
-import { useWord } from "./cards_use.js";
-import { completeWords } from "./completion.js";
-import { whenThere } from "./dom.js";
-import { readDroppedPictures } from "./dropping.js";
+import { cardPicker } from "./cards/cards.js";
+import { useWord } from "./cards/use.js";
+import { completeWords } from "./prompt/completion.js";
+import { whenThere } from "./lib/dom.js";
+import { readDroppedPictures } from "./prompt/drag_and_drop.js";
 import { extensionList } from "./extensions.js";
-import { trainForm } from "./form.js";
-import { hostPage } from "./host.js";
-import { watchKeys } from "./keys.js";
-import { cardLibrary } from "./library.js";
-import { trainingMonitor } from "./monitor.js";
-import { watchPrompts } from "./prompts.js";
-import { suggestTexts } from "./suggestions.js";
-import { countTokens } from "./tokens.js";
-import { embeddingTools } from "./tools.js";
+import { trainForm } from "./train/form.js";
+import { hostPage } from "./prompt/host.js";
+import { watchKeys } from "./prompt/keys.js";
+import { cardLibrary } from "./lib/library.js";
+import { trainingMonitor } from "./train/monitor.js";
+import { watchPrompts } from "./prompt/prompts.js";
+import { suggestTexts } from "./train/suggestions.js";
+import { countTokens } from "./prompt/tokens.js";
+import { embeddingTools } from "./tools/tools.js";
 
 function start() {
   watchPrompts();

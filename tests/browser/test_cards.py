@@ -23,7 +23,7 @@ from tests.browser.pages import (
 from tests.browser.studio import Studio
 from tests.checkpoints import demo_width
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import write_embedding
+from ti_studio.embeddings.formats.files import write_embedding
 
 HOSTILE = "<img src=x onerror=window.hacked=1> & \"b\" 'c'"
 

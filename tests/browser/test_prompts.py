@@ -11,7 +11,7 @@ from tests.browser.pages import SOON, control, open_studio
 from tests.browser.studio import Studio
 from tests.checkpoints import demo_width
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import file_sha256, write_embedding
+from ti_studio.embeddings.formats.files import file_sha256, write_embedding
 
 
 def keep(studio: Studio, word: str, vectors: int = 2) -> Path:

@@ -12,7 +12,7 @@ from tests.browser.pages import PATIENCE, SOON, card, open_cards, open_studio
 from tests.browser.studio import Studio
 from tests.checkpoints import demo_width
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import read_embedding, write_embedding
+from ti_studio.embeddings.formats.files import read_embedding, write_embedding
 
 LONG = "a-long-name-" * 7
 MARKUP = "<img src=x onerror=window.hacked=1>"

@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.pages import PATIENCE, SOON, advanced, badge, control, fill, fill_training, open_studio
 from tests.browser.studio import Studio
 from tests.checkpoints import DEMO, write_tiny_checkpoint
-from ti_studio.embeddings.files import read_embedding
-from ti_studio.models.checkpoints import identify
-from ti_studio.training.presets import presets_for, recipe
+from ti_studio.embeddings.formats.files import read_embedding
+from ti_studio.models.checkpoint.checkpoints import identify
+from ti_studio.training.config.presets import presets_for, recipe
 
 
 def rate_of(preset: str) -> str:

@@ -1,4 +1,4 @@
-"""How words are put into a prompt's text and taken out: `javascript/studio/words.js` in a real browser."""
+"""How words are put into a prompt's text and taken out: `javascript/studio/prompt/words.js` in a real browser."""
 
 from typing import Any
 

@@ -7,8 +7,8 @@ import pytest
 
 from ti_studio.cli.arguments import WrongArguments, add_request_options, read_request
 from ti_studio.cli.train import add_train, found_here
-from ti_studio.training.request import TrainRequest
-from ti_studio.training.taught_word import TaughtWord
+from ti_studio.training.config.concept import TaughtWord
+from ti_studio.training.config.request import TrainRequest
 
 
 def read(*words: str) -> TrainRequest:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from ti_studio.cli.arguments import WrongArguments
 from ti_studio.cli.train import run_train
-from ti_studio.embeddings.files import read_embedding
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.embeddings.formats.files import read_embedding
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 
 PATIENCE = 600
 

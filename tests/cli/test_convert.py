@@ -8,7 +8,7 @@ import torch
 
 from ti_studio.cli import main
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import read_embedding, write_embedding
+from ti_studio.embeddings.formats.files import read_embedding, write_embedding
 from ti_studio.folders import Folders
 
 

@@ -22,12 +22,12 @@ from tests.checkpoints import write_tiny_checkpoint
 from ti_studio.cli import sd_scripts_run
 from ti_studio.cli.sd_scripts import main
 from ti_studio.cli.sd_scripts_outputs import SAMPLERS, due_every
-from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.jobs.name_lock import holding
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.events import Step
-from ti_studio.training.request import TrainRequest
 from ti_studio.training.sd_scripts.plan import Plan
 
 PATIENCE = 600

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ti_studio.embeddings import survey as survey_module
 from ti_studio.embeddings.embedding import Embedding
+from ti_studio.embeddings.library import scanner as survey_module
 
 Make = Callable[..., Embedding]
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from ti_studio.embeddings.cards import read_card
+from ti_studio.embeddings.cards.file_groups import FileGroup, copy_files, move_files
+from ti_studio.embeddings.cards.file_operations import Shelf
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import UnreadableEmbedding
-from ti_studio.embeddings.file_groups import FileGroup, copy_files, move_files
-from ti_studio.embeddings.files import read_embedding, write_embedding
-from ti_studio.embeddings.last_used import LastUsed
-from ti_studio.embeddings.library import Library, State
-from ti_studio.embeddings.shelf import Shelf
+from ti_studio.embeddings.formats.files import read_embedding, write_embedding
+from ti_studio.embeddings.library.last_used import LastUsed
+from ti_studio.embeddings.library.library import Library, State
+from ti_studio.embeddings.sidecars import read_card
 
 SECRET = "root:x:0:0:nobody-may-read-this"
 

@@ -9,7 +9,7 @@ import torch
 
 from ti_studio.embeddings.arithmetic import concatenated
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import read_embedding, write_embedding
+from ti_studio.embeddings.formats.files import read_embedding, write_embedding
 from ti_studio.embeddings.metadata import Provenance, header_metadata
 
 

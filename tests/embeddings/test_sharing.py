@@ -10,13 +10,13 @@ from pydantic import BaseModel
 
 from tests.telling import text_in
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.export import FORMATS, export
-from ti_studio.embeddings.files import read_embedding, write_embedding
+from ti_studio.embeddings.formats.export import FORMATS, export
+from ti_studio.embeddings.formats.files import read_embedding, write_embedding
 from ti_studio.embeddings.merging import METHODS, Mixture, merged
 from ti_studio.embeddings.sharing import PLACES, shareable, undescribed
-from ti_studio.training.dataset_options import DatasetFolder
-from ti_studio.training.request import SAID, TrainRequest
-from ti_studio.training.taught_word import TaughtWord
+from ti_studio.training.config.concept import TaughtWord
+from ti_studio.training.config.dataset import DatasetFolder
+from ti_studio.training.config.request import SAID, TrainRequest
 
 SECRET = "alice-secret"
 OLD = {

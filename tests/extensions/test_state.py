@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.extensions.conftest import Host
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.library.library import Library
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders
 from ti_studio.generation.events import Picture, Progress

@@ -20,21 +20,21 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import ValidationError
 
 from tests.fuzz.mutations import VALUES, damaged, headers, json_bytes, noisy, pickled, safetensors
-from ti_studio.embeddings.cards import read_card
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
-from ti_studio.embeddings.files import outline_embedding, read_embedding
-from ti_studio.embeddings.headers import read_header
-from ti_studio.embeddings.layouts import to_a1111
-from ti_studio.embeddings.pickles import load_pickle
-from ti_studio.embeddings.pictures import CHUNK, picture_with
+from ti_studio.embeddings.formats.files import outline_embedding, read_embedding
+from ti_studio.embeddings.formats.headers import read_header
+from ti_studio.embeddings.formats.layouts import to_a1111
+from ti_studio.embeddings.formats.pickles import load_pickle
+from ti_studio.embeddings.formats.png_embeddings import CHUNK, picture_with
+from ti_studio.embeddings.sidecars import read_card
 from ti_studio.errors import StudioError
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.restoring import NoInfotext, infotext_of, read_infotext, restored
-from ti_studio.prompts.composition import split_and
-from ti_studio.prompts.editing import edited
+from ti_studio.prompts.composable import split_and
 from ti_studio.prompts.grammar import Emphasis, read_emphasis
-from ti_studio.prompts.named import take_tags_out
-from ti_studio.training.learning_rate import BadSchedule, LearningRateSchedule
+from ti_studio.prompts.schedule import edited
+from ti_studio.prompts.tags import take_tags_out
+from ti_studio.training.config.learning_rate import BadSchedule, LearningRateSchedule
 
 FUZZ = settings.get_profile("fuzz")
 GOLDEN = [path for path in sorted((Path(__file__).parents[1] / "golden").iterdir()) if path.suffix != ".py"]

@@ -8,11 +8,11 @@ import torch
 
 from tests.checkpoints import TINY_WIDTH
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import write_embedding
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.formats.files import write_embedding
+from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.events import Notice, Picture
-from ti_studio.generation.painter import Painter
+from ti_studio.generation.pipeline import Painter
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.txt2img import NotFinite

@@ -13,14 +13,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from tests.checkpoints import TINY_WIDTH
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import file_sha256, write_embedding
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.formats.files import file_sha256, write_embedding
+from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.infotext import MadeWith, build_infotext
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.restoring import Infotext, NoInfotext, doubts, infotext_of, read_infotext, restored
 from ti_studio.generation.samplers import sampler_names
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.prompts.grammar import Emphasis
 
 A1111S = """a cat, (best:1.2),

@@ -12,17 +12,17 @@ from PIL import Image
 
 from tests.checkpoints import DEMO, write_tiny_checkpoint
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import file_sha256, write_embedding
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.formats.files import file_sha256, write_embedding
+from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.events import Loading, Notice, PaintingEvent, Picture, Progress
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import UnknownSampler, sampler_names
 from ti_studio.generation.service import Txt2ImgService
-from ti_studio.models.checkpoints import CheckpointInfo, NoCheckpoint, identify
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, NoCheckpoint, identify
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import load
-from ti_studio.training.creation import NewEmbedding, create_embedding
+from ti_studio.training.output.creation import NewEmbedding, create_embedding
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ti_studio.embeddings.entries import Entry, State, named_as
+from ti_studio.embeddings.library.entries import Entry, State, named_as
 from ti_studio.generation.words import KnownWords
 from ti_studio.prompts.chunks import Word, WordIndex
 

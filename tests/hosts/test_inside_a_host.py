@@ -22,7 +22,7 @@ from tests.checkpoints import demo_side, demo_width
 from tests.hosts.environments import KINDS
 from tests.hosts.host import Host
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import write_embedding
+from ti_studio.embeddings.formats.files import write_embedding
 
 MakeHost = Callable[..., Host]
 GONE_SECONDS = 120

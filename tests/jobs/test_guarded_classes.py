@@ -8,8 +8,8 @@ import pytest
 from ti_studio.folders import Folders
 from ti_studio.jobs.folder import JobFolder, JobPlace
 from ti_studio.jobs.queue import Jobs
-from ti_studio.training.optimizer_options import OptimizerOptions, UnknownPackage, check_packages
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.optimizer import OptimizerOptions, UnknownPackage, check_packages
+from ti_studio.training.config.request import TrainRequest
 
 ANY_MODULE = ("antigravity.Surprise", "os.path.join", "torch.optimize.X", "torch.optimX.Y", "ti_studio.cli.train.X")
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from ti_studio.embeddings.cards import preview_path
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.generation.painter import Painter
+from ti_studio.embeddings.sidecars import preview_path
+from ti_studio.generation.pipeline import Painter
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.jobs.previews import give_card_its_picture, paint_previews
 from ti_studio.models.loading import Model
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 
 
 @pytest.fixture

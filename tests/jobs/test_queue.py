@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ti_studio.embeddings.cards import preview_path
-from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.embeddings.names import BadName
+from ti_studio.embeddings.sidecars import preview_path
 from ti_studio.errors import Conflict, NotFound, StudioError
 from ti_studio.folders import Folders, ImpossiblePath, OutsideFolder
 from ti_studio.jobs.job import ACTIVE, Job
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 
 PATIENCE = 300.0
 """Seconds until a test gives up; a worker takes seconds to start on an idle machine."""

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from tests.jobs.workers import make_job, temporaries, wait_until, work_to_the_end, working
-from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.folders import TEMPORARY_PREFIX, Folders
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.name_lock import NameHeld, check_not_held, holding, name_lock
 from ti_studio.jobs.progress import Progress
 from ti_studio.jobs.queue import Jobs
-from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.training.request import TrainRequest
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.state import State
 
 MakeJob = Callable[..., JobFolder]

@@ -14,17 +14,17 @@ from tests.conftest import draw_pictures
 from tests.jobs.workers import make_job, work_to_the_end
 from tests.telling import shared_files, text_in
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.export import FORMATS, card_picture, export
-from ti_studio.embeddings.files import read_embedding, write_embedding
-from ti_studio.embeddings.header_picture import header_picture
+from ti_studio.embeddings.formats.export import FORMATS, card_picture, export
+from ti_studio.embeddings.formats.files import read_embedding, write_embedding
+from ti_studio.embeddings.formats.header_picture import header_picture
 from ti_studio.errors import NotFound
 from ti_studio.folders import Folders
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.progress import Progress
 from ti_studio.jobs.queue import Jobs
 from ti_studio.jobs.request_paths import Gate
-from ti_studio.models.checkpoints import CheckpointInfo, identify
-from ti_studio.training.request import TrainRequest
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
+from ti_studio.training.config.request import TrainRequest
 
 SECRET = "alice-secret"
 FIRST, SECOND = "zzzz1234", "yyyy5678"

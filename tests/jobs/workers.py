@@ -12,9 +12,9 @@ from ti_studio.folders import TEMPORARY_PREFIX
 from ti_studio.jobs import worker
 from ti_studio.jobs.folder import JobFolder, JobPlace
 from ti_studio.jobs.progress import Progress
-from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.training.captions import find_template
-from ti_studio.training.request import TrainRequest
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.captions import find_template
 
 PATIENCE = 300.0
 """Seconds until a test gives up."""

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.checkpoints import TINY, TINY_WIDTH, TINY_WIDTH_G
-from ti_studio.models.checkpoints import CheckpointInfo, UnknownCheckpoint, identify
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, UnknownCheckpoint, identify
 from ti_studio.models.families import SD1, SD2, SDXL, family_of_pipeline
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load

@@ -7,7 +7,7 @@ import torch
 
 from tests.checkpoints import DEMO, write_single_file, write_tiny_checkpoint
 from ti_studio.models import hardware
-from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
 from ti_studio.models.hardware import SMALL, Hardware, computes_in_bfloat16, hardware_for, size_of, use_threads_for
 
 

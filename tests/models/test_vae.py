@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from tests.checkpoints import original_tensors
 from ti_studio.errors import NotFound
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.loading import CheckpointNotLoaded, Model, with_vae
 
 PREFIX = "first_stage_model."

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ti_studio.prompts.composition import split_and
-from ti_studio.prompts.editing import edited
+from ti_studio.prompts.composable import split_and
 from ti_studio.prompts.grammar import Break, Span, parse_attention
+from ti_studio.prompts.schedule import edited
 
 Pairs = list[tuple[Any, Any]]
 

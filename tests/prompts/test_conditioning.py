@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load
 from ti_studio.prompts.chunks import WordIndex, chunk_prompt

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.loading import Model
 from ti_studio.prompts.chunks import WordIndex, chunk_prompt
 from ti_studio.prompts.conditioning import Conditioning, encode

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ti_studio.models.checkpoints import find_checkpoint
-from ti_studio.training.preset_kinds import Preset
+from ti_studio.models.checkpoint.checkpoints import find_checkpoint
+from ti_studio.training.config.preset_kinds import Preset
 from tools.learning import comparison, curves
 from tools.learning.comparison import NO_TRAINING, PLAIN, Outcome, Pair, Task, pairs_of, read_outcomes, report, verdict
 from tools.learning.curves import COARSE, Curve, Point

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ti_studio.embeddings.library import Library, State
+from ti_studio.embeddings.library.library import Library, State
 from tools.benchmark_library import main
 from tools.library_benchmark.files import write_library
 from tools.library_benchmark.measures import Place, ours, ours_in_prompts, plain

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from tools import benchmark_training
 from tools.training_benchmark import variants
 from tools.training_benchmark.exactness import difference

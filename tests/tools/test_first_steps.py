@@ -6,9 +6,9 @@ from statistics import median
 
 import pytest
 
-from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.training.presets import filled
-from ti_studio.training.published_presets import PUBLISHED
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.training.config.presets import filled
+from ti_studio.training.config.published_presets import PUBLISHED
 from tools.first_steps import Moves, first_steps
 from tools.learning.studio import Studio
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.checkpoints import demo_side
-from ti_studio.models.checkpoints import find_checkpoint
-from ti_studio.training.dataset import scan_dataset
+from ti_studio.models.checkpoint.checkpoints import find_checkpoint
+from ti_studio.training.data.dataset import scan_dataset
 from tools.demo_model.classify import view
 from tools.demo_model.drawing import Pixels, Scene, draw
 from tools.learning import examples, studio

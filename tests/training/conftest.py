@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ti_studio.training.captions import find_template
+from ti_studio.training.data.captions import find_template
 from ti_studio.training.preparation import Place
 
 

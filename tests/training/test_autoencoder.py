@@ -11,7 +11,7 @@ import torch
 
 from tests.training.test_run import no_preview, request
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import CheckpointNotLoaded, Model, load, with_vae
 from ti_studio.training import events

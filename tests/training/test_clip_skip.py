@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from tests.training.test_run import prepared, request, rows_of, run
-from ti_studio.embeddings.files import read_embedding
-from ti_studio.generation.painter import Painter
+from ti_studio.embeddings.formats.files import read_embedding
+from ti_studio.generation.pipeline import Painter
 from ti_studio.jobs.previews import paint_previews
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load
 from ti_studio.training import events
 from ti_studio.training.gradients import sum_gradients
-from ti_studio.training.initialization import initial_embedding
-from ti_studio.training.learner import Learner
 from ti_studio.training.loop import batch_loss, validation_loss
-from ti_studio.training.objective import NoiseSchedule
+from ti_studio.training.loss.denoising import NoiseSchedule
+from ti_studio.training.optim.learner import Learner
+from ti_studio.training.output.initialization import initial_embedding
 from ti_studio.training.preparation import Place
 
 CPU = torch.device("cpu")

@@ -9,16 +9,16 @@ from safetensors.torch import load_file
 
 from tests.checkpoints import TINY, write_tiny_checkpoint
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import read_embedding
-from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.embeddings.formats.files import read_embedding
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load
 from ti_studio.training import events
-from ti_studio.training.captions import find_template
-from ti_studio.training.initialization import initial_embedding
-from ti_studio.training.objective import NoiseSchedule
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.captions import find_template
+from ti_studio.training.loss.denoising import NoiseSchedule
+from ti_studio.training.output.initialization import initial_embedding
 from ti_studio.training.preparation import Place
-from ti_studio.training.request import TrainRequest
 from ti_studio.training.run import train
 
 KEYS = {"SD 1": {"emb_params"}, "SD 2": {"emb_params"}, "SDXL": {"clip_l", "clip_g"}}

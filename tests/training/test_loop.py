@@ -15,20 +15,21 @@ from tests.training.test_run import prepared, request
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.models.loading import Model
 from ti_studio.prompts import conditioning
-from ti_studio.training import keeping, latents
-from ti_studio.training import lesson as lesson_module
+from ti_studio.training import batches as lesson_module
+from ti_studio.training import penalties
+from ti_studio.training.batches import Batch, Lesson
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data import latents
+from ti_studio.training.data.latents import LatentCache
 from ti_studio.training.events import Step, Warned
 from ti_studio.training.gradients import sum_gradients
-from ti_studio.training.initialization import initial_embedding
-from ti_studio.training.keeping import conditioned, context_penalty, distance_penalty
-from ti_studio.training.latents import LatentCache
-from ti_studio.training.learner import Learner
-from ti_studio.training.lesson import Batch, Lesson
 from ti_studio.training.loop import Diverged, optimise
-from ti_studio.training.loss_scale import LossScale
-from ti_studio.training.objective import denoising_losses
+from ti_studio.training.loss.denoising import denoising_losses
+from ti_studio.training.optim.grad_scaler import LossScale
+from ti_studio.training.optim.learner import Learner
+from ti_studio.training.output.initialization import initial_embedding
+from ti_studio.training.penalties import conditioned, context_penalty, distance_penalty
 from ti_studio.training.preparation import Place
-from ti_studio.training.request import TrainRequest
 
 KEPT = {"context_weight": 0.5, "init_weight": 0.1, "prompt_weight": 0.3}
 
@@ -247,7 +248,7 @@ def test_a_step_waits_for_the_device_once(
     device = OnDevice([*weights, *moments, lesson.latents.sizes, lesson.noise._scheduler.alphas_cumprod])
     device.take([learner._parametrization.parameters, learner.initial])
     device.watch(monkeypatch)
-    for module in (conditioning, keeping, latents, lesson_module):
+    for module in (conditioning, penalties, latents, lesson_module):
         monkeypatch.setattr(module, "sent", lambda tensor, _device: device.take(tensor.clone()))
 
     with device:

@@ -8,9 +8,9 @@ import torch
 
 from tests.training.test_loop import gradients, learner_for
 from tests.training.test_run import no_preview, prepared, request, rows_of, run
-from ti_studio.generation.painter import Painter
+from ti_studio.generation.pipeline import Painter
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import Precision, hardware_for
 from ti_studio.models.loading import Model, load
 from ti_studio.training import events

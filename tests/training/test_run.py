@@ -11,22 +11,22 @@ import torch
 from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
-from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
 from ti_studio.training import events
-from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import scan_folders
-from ti_studio.training.identity import Identity, OtherCheckpoint
-from ti_studio.training.initialization import initial_embedding, initial_rows
-from ti_studio.training.latents import LatentCache, cache_latents
-from ti_studio.training.learner import Learner
-from ti_studio.training.lesson import Lesson, prepare_lesson
+from ti_studio.training.batches import Lesson, prepare_lesson
+from ti_studio.training.config.request import SAID, TrainRequest
+from ti_studio.training.data.captions import PromptTemplate
+from ti_studio.training.data.dataset import scan_folders
+from ti_studio.training.data.latents import LatentCache, cache_latents
+from ti_studio.training.data.prompts import PromptReader, WordNotInPrompt, tokenize_prompts
+from ti_studio.training.fingerprint import Identity, OtherCheckpoint
 from ti_studio.training.loop import Diverged, batch_loss, optimise
+from ti_studio.training.optim.learner import Learner
+from ti_studio.training.output.initialization import initial_embedding, initial_rows
+from ti_studio.training.output.publishing import NameTaken
 from ti_studio.training.preparation import Place
-from ti_studio.training.prompts import PromptReader, WordNotInPrompt, tokenize_prompts
-from ti_studio.training.publishing import NameTaken
-from ti_studio.training.request import SAID, TrainRequest
 from ti_studio.training.run import train
 
 

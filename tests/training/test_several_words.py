@@ -10,18 +10,18 @@ import torch
 from pydantic import ValidationError
 
 from tests.training.test_run import request, run
-from ti_studio.embeddings.files import read_embedding, write_embedding
+from ti_studio.embeddings.formats.files import read_embedding, write_embedding
 from ti_studio.models.loading import Model
 from ti_studio.training import events
-from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import scan_dataset
-from ti_studio.training.dataset_options import DatasetFolder
-from ti_studio.training.initialization import initial_embedding, initial_rows
+from ti_studio.training.config.concept import TaughtWord
+from ti_studio.training.config.dataset import DatasetFolder
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.captions import PromptTemplate
+from ti_studio.training.data.dataset import scan_dataset
+from ti_studio.training.data.prompts import CAPTION_ALONE, PicturePrompts, PromptReader, WordNotInPrompt
+from ti_studio.training.output.initialization import initial_embedding, initial_rows
+from ti_studio.training.output.publishing import NameTaken
 from ti_studio.training.preparation import Place
-from ti_studio.training.prompts import CAPTION_ALONE, PicturePrompts, PromptReader, WordNotInPrompt
-from ti_studio.training.publishing import NameTaken
-from ti_studio.training.request import TrainRequest
-from ti_studio.training.taught_word import TaughtWord
 
 FIRST, SECOND = "zzzz1234", "yyyy5678"
 MORE = (f"{SECOND} : red cat : 3",)

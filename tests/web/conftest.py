@@ -17,16 +17,16 @@ from PIL import Image
 
 from tests.checkpoints import demo_width
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import write_embedding
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.formats.files import write_embedding
+from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.folder import JobFolder, JobPlace
 from ti_studio.jobs.queue import Jobs
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.web.app import create_app
-from ti_studio.web.running import Server, listen
-from ti_studio.web.services import Services
+from ti_studio.web.server.running import Server, listen
+from ti_studio.web.server.services import Services
 
 Client = Callable[..., TestClient]
 

@@ -23,10 +23,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ti_studio.web.bodies import OWN, PICTURE_IN_TEXT, Bodies, Patience
-from ti_studio.web.running import PromptHTTP
-from ti_studio.web.services import Services
-from ti_studio.web.uploads import Uploads
+from ti_studio.web.server.bodies import OWN, PICTURE_IN_TEXT, Bodies, Patience
+from ti_studio.web.server.running import PromptHTTP
+from ti_studio.web.server.services import Services
+from ti_studio.web.server.uploads import Uploads
 
 Serving = Callable[..., int]
 JSON = {"Content-Type": "application/json"}

@@ -16,7 +16,7 @@ from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders
 from ti_studio.server_options import ServerOptions
 from ti_studio.web.app import create_app
-from ti_studio.web.services import Services
+from ti_studio.web.server.services import Services
 
 SAMPLES = Path(__file__).parents[1] / "extensions" / "samples"
 MARKUP = "broken <img src=x onerror=window.hacked=1>"

@@ -18,13 +18,13 @@ from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.queue import Jobs
-from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.training.request import TrainRequest
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.web import hosted
 from ti_studio.web.app import INSIDE, create_app
-from ti_studio.web.host_channel import HostChannel, HostSetup
 from ti_studio.web.hosted import News, SecretGuard, hosted_services
-from ti_studio.web.services import Services
+from ti_studio.web.server.host_channel import HostChannel, HostSetup
+from ti_studio.web.server.services import Services
 
 ENDED_BY_THEN = 20.0
 """Seconds; what has not ended by then waits for ever."""

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from tests.web.conftest import Client
 from ti_studio.jobs.event_log import EventLog
 from ti_studio.jobs.folder import JobFolder
-from ti_studio.web.services import Services
+from ti_studio.web.server.services import Services
 
 
 def messages(text: str) -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ def test_a_stream_goes_on_as_long_as_the_training_does(
     client: Client, services: Services, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services.jobs, "tend", lambda: None)  # it waits, and is alive for as long as the test wants
-    monkeypatch.setattr("ti_studio.web.event_routes.LOOKS_EVERY", 0.02)
+    monkeypatch.setattr("ti_studio.web.routes.events.LOOKS_EVERY", 0.02)
     studio = client()
     job = studio.post("/ti/jobs", json={"name": "word", "dataset_directory": str(dataset)}).json()["id"]
     seen: list[dict[str, Any]] = []

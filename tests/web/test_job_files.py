@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.web.conftest import Client
 from ti_studio.jobs.folder import JobFolder
-from ti_studio.web.services import Services
+from ti_studio.web.server.services import Services
 
 
 def test_a_trainings_request_can_be_changed_and_submitted_again(client: Client, finished_job: JobFolder) -> None:

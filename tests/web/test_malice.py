@@ -14,7 +14,7 @@ import torch
 from tests.checkpoints import demo_width
 from tests.web.conftest import Client
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import write_embedding
+from ti_studio.embeddings.formats.files import write_embedding
 from ti_studio.folders import Folders
 
 HALF = "\ud800"

@@ -13,13 +13,13 @@ from fastapi import FastAPI
 from PIL import Image
 
 from tests.web.conftest import Client
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
 from ti_studio.path_fields import SCHEMA_KEY, Place
-from ti_studio.web.datasets import describe_dataset
-from ti_studio.web.services import Services
+from ti_studio.web.server.services import Services
+from ti_studio.web.ui.datasets import describe_dataset
 
 SECRET = "root:$6$nobody-may-read-this:19000"
 NO_PATHS = {

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from tests.checkpoints import DEMO, write_tiny_checkpoint
 from tests.web.conftest import Client
-from ti_studio.models.checkpoints import CheckpointInfo, identify
-from ti_studio.training.preset_kinds import PURPOSES
-from ti_studio.training.presets import DEFAULT_PRESET, filled, presets_for, recipe
-from ti_studio.training.published_presets import PUBLISHED
-from ti_studio.training.recommended_training import FILE
-from ti_studio.training.request import TrainRequest
-from ti_studio.web.form import shown
-from ti_studio.web.preset_choice import AT_FIRST, filled_in
-from ti_studio.web.services import Services
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
+from ti_studio.training.config.preset_kinds import PURPOSES
+from ti_studio.training.config.presets import DEFAULT_PRESET, filled, presets_for, recipe
+from ti_studio.training.config.published_presets import PUBLISHED
+from ti_studio.training.config.recommended_training import FILE
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.web.server.services import Services
+from ti_studio.web.ui.form import shown
+from ti_studio.web.ui.preset_choice import AT_FIRST, filled_in
 
 UNTOUCHED = {
     "initialization_text": "*",

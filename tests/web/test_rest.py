@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from tests.web.conftest import Client
-from tests.web.test_guard import basic
+from tests.web.server.test_guard import basic
 from ti_studio.folders import Folders
-from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.web.reference import reference_page
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.web.server.reference import reference_page
 
 
 class Page(HTMLParser):

@@ -17,22 +17,22 @@ import uvicorn
 from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import write_embedding
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.formats.files import write_embedding
+from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.events import PaintingEvent
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.loading import Model
-from ti_studio.training.request import TrainRequest
-from ti_studio.training.suggestions import Suggestions
-from ti_studio.web import suggestions_routes
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.suggestions.ranking import Suggestions
 from ti_studio.web.app import create_app
-from ti_studio.web.running import listen
-from ti_studio.web.services import Services
+from ti_studio.web.routes import suggestions
+from ti_studio.web.server.running import listen
+from ti_studio.web.server.services import Services
 
 MOST_JOBS = 5
 SAYS_MORE_THAN_A_SCHEMA_CAN = {
@@ -121,11 +121,11 @@ def studio(tmp_path: Path, root: Path, tiny_checkpoint: CheckpointInfo) -> Servi
 def address(studio: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where the studio is served; suggestions are looked for no longer than a moment."""
 
-    def hurried(model: Model, wanted: suggestions_routes.SuggestionRequest) -> Suggestions:
-        return suggestions(model, wanted.model_copy(update={"seconds": 0.1}))
+    def hurried(model: Model, wanted: suggestions.SuggestionRequest) -> Suggestions:
+        return unhurried(model, wanted.model_copy(update={"seconds": 0.1}))
 
-    suggestions = suggestions_routes._suggestions
-    monkeypatch.setattr(suggestions_routes, "_suggestions", hurried)
+    unhurried = suggestions._suggestions
+    monkeypatch.setattr(suggestions, "_suggestions", hurried)
     listener = listen("127.0.0.1", 0, "")
 
     async def serve() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.web.conftest import Client
 from ti_studio.errors import NotFound
-from ti_studio.web.files import send_file
-from ti_studio.web.pictures import version_of
+from ti_studio.web.server.files import send_file
+from ti_studio.web.server.pictures import version_of
 
 
 def test_an_answer_that_has_begun_is_sent_whole_although_the_file_goes(tmp_path: Path) -> None:

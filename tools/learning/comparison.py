@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from ti_studio.training.preset_kinds import Presets
-from ti_studio.training.presets import filled, presets_for
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.preset_kinds import Presets
+from ti_studio.training.config.presets import filled, presets_for
+from ti_studio.training.config.request import TrainRequest
 from tools.learning.concepts import CONCEPTS, Concept, prompt
 from tools.learning.curves import Classroom, Curve, Point
 from tools.learning.likeness import Likeness

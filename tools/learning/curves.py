@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.formats.files import read_embedding
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.events import Event, Finished, Saved
-from ti_studio.training.request import TrainRequest
 from tools.learning.concepts import Concept, pictures, prompt_of, write_dataset
 from tools.learning.studio import Studio
 

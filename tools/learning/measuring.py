@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 from tools.demo_model.captions import PLACE_WORDS, background_words
 from tools.demo_model.classify import View, view
 from tools.demo_model.drawing import Pixels

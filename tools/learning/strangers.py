@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ti_studio.training.backgrounds import COLOURS as PLAIN_COLOURS
-from ti_studio.training.presets import filled, presets_for
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.presets import filled, presets_for
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.backgrounds import COLOURS as PLAIN_COLOURS
 from tools.demo_model.artwork.views import lab
 from tools.demo_model.backdrops import PLAIN
 from tools.demo_model.drawing import Pixels

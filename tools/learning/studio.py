@@ -8,19 +8,19 @@ import numpy as np
 import torch
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import read_embedding
-from ti_studio.generation.painter import Painter
+from ti_studio.embeddings.formats.files import read_embedding
+from ti_studio.generation.pipeline import Painter
 from ti_studio.generation.prompting import PromptEncoder
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.models.checkpoints import identify
+from ti_studio.models.checkpoint.checkpoints import identify
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load
 from ti_studio.prompts.conditioning import Conditioning
-from ti_studio.training.captions import find_template
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.captions import find_template
 from ti_studio.training.events import Event, Finished
-from ti_studio.training.objective import NoiseSchedule, denoising_losses
+from ti_studio.training.loss.denoising import NoiseSchedule, denoising_losses
 from ti_studio.training.preparation import Place
-from ti_studio.training.request import TrainRequest
 from ti_studio.training.run import train
 from tools.demo_model.drawing import Pixels
 

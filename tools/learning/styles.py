@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 from tools.demo_model.artwork.manners import in_manner
 from tools.demo_model.drawing import Pixels
 from tools.learning.lineup import SIDE, Lineup, in_lab

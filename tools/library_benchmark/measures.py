@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import psutil
 
-from ti_studio.embeddings.library import Library
-from ti_studio.generation.reading import PromptLexer
+from ti_studio.embeddings.library.library import Library
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.words import WordBook
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
 from ti_studio.prompts.chunks import WordIndex
+from ti_studio.prompts.parser import PromptLexer
 from ti_studio.prompts.tokens import PromptTokenizer
 from tools.library_benchmark.plain_loader import PlainLoader
 

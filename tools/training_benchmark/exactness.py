@@ -7,17 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ti_studio.models.checkpoints import identify
+from ti_studio.models.checkpoint.checkpoints import identify
 from ti_studio.models.hardware import Precision, hardware_for
 from ti_studio.models.loading import Model, load, load_as_it_is
-from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import scan_folders
+from ti_studio.training.batches import Lesson, prepare_lesson
+from ti_studio.training.data.captions import PromptTemplate
+from ti_studio.training.data.dataset import scan_folders
+from ti_studio.training.data.latents import cache_latents
+from ti_studio.training.data.prompts import PromptReader, tokenize_prompts
 from ti_studio.training.gradients import sum_gradients
-from ti_studio.training.initialization import initial_embedding
-from ti_studio.training.latents import cache_latents
-from ti_studio.training.learner import Learner
-from ti_studio.training.lesson import Lesson, prepare_lesson
-from ti_studio.training.prompts import PromptReader, tokenize_prompts
+from ti_studio.training.optim.learner import Learner
+from ti_studio.training.output.initialization import initial_embedding
 from tools.training_benchmark.plain_loop import add_word
 from tools.training_benchmark.variants import Setting, request_for
 

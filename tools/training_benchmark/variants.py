@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from PIL import Image, ImageDraw
 
-from ti_studio.models.checkpoints import identify
+from ti_studio.models.checkpoint.checkpoints import identify
 from ti_studio.models.hardware import Precision, hardware_for
 from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.training import gradients
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.events import Step
 from ti_studio.training.preparation import Place
-from ti_studio.training.request import TrainRequest
 from ti_studio.training.run import train
 from tools.training_benchmark.plain_loop import Material, steps
 

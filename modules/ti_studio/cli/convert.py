@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ti_studio.cli.arguments import Commands, add_metadata_option
 from ti_studio.embeddings.arithmetic import of_two_files
-from ti_studio.embeddings.bundles import read_embeddings
-from ti_studio.embeddings.cards import find_preview
 from ti_studio.embeddings.embedding import Embedding, EmbeddingError
-from ti_studio.embeddings.export import FORMATS, card_picture, export
+from ti_studio.embeddings.formats.bundles import read_embeddings
+from ti_studio.embeddings.formats.export import FORMATS, card_picture, export
 from ti_studio.embeddings.sharing import undescribed
+from ti_studio.embeddings.sidecars import find_preview
 
 _EXAMPLES = """examples:
   python -m ti_studio convert embeddings/my-cat.safetensors --to pt

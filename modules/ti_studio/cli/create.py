@@ -4,7 +4,7 @@ means."""
 import argparse
 
 from ti_studio.cli.arguments import Commands, add_folder_options, add_metadata_option, read_folders
-from ti_studio.models.checkpoints import find_checkpoint
+from ti_studio.models.checkpoint.checkpoints import find_checkpoint
 
 
 def add_create(commands: Commands) -> None:
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     folders = read_folders(options)
     info = find_checkpoint(folders.checkpoints, options.ckpt)
     # torch takes seconds to import; the checkpoint's name is checked before.
-    from ti_studio.training.creation import NewEmbedding, create_embedding  # noqa: PLC0415
+    from ti_studio.training.output.creation import NewEmbedding, create_embedding  # noqa: PLC0415
 
     wanted = NewEmbedding(
         name=options.name,

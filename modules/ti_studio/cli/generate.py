@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ti_studio.cli.arguments import Commands, add_folder_options, add_request_options, read_folders, read_request
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.library.library import Library
 from ti_studio.generation.events import Loading, Notice, Picture, Progress
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import sampler_names

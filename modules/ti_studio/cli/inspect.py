@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
-from ti_studio.embeddings.bundles import read_embeddings
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import file_sha256
-from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
+from ti_studio.embeddings.formats.bundles import read_embeddings
+from ti_studio.embeddings.formats.files import file_sha256
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, find_checkpoint
 from ti_studio.models.inspection import beside_vocabulary, norms
 
 _HASH_DIGITS = 12

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from ti_studio.cli.arguments import Commands, add_metadata_option
-from ti_studio.embeddings.export import FORMATS, export
-from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.formats.export import FORMATS, export
+from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.embeddings.merging import METHODS, Mixture, merged
 from ti_studio.embeddings.sharing import undescribed
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_st
 from pathlib import Path
 
 from ti_studio.errors import StudioError
-from ti_studio.models.checkpoints import CheckpointInfo, identify
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
 from ti_studio.models.families import SDXL
 from ti_studio.training.sd_scripts.command_line import read_options
 from ti_studio.training.sd_scripts.plan import Plan, read_plan
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str], *, sdxl: bool) -> int:
         plan = read_plan(read_options(arguments, prog))
         # torch and the models take seconds to import; the options have been checked before.
         from ti_studio.cli.sd_scripts_run import run  # noqa: PLC0415
-        from ti_studio.training.team import Team  # noqa: PLC0415
+        from ti_studio.training.distributed import Team  # noqa: PLC0415
 
         team = Team.present()
         with _quiet() if not team.is_main else nullcontext():

@@ -3,11 +3,11 @@
 from ti_studio.folders import repository_root
 from ti_studio.models.loading import Model
 from ti_studio.prompts.chunks import Chunk
-from ti_studio.training.captions import PromptTemplate, find_template
-from ti_studio.training.dataset import repeats_of, scan_folders
-from ti_studio.training.prompts import CAPTION_ALONE, PicturePrompts, PromptReader, keep_captions_with_word
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.captions import PromptTemplate, find_template
+from ti_studio.training.data.dataset import repeats_of, scan_folders
+from ti_studio.training.data.prompts import CAPTION_ALONE, PicturePrompts, PromptReader, keep_captions_with_word
 from ti_studio.training.randomness import generator
-from ti_studio.training.request import TrainRequest
 
 FIRST_NEW_ID = 49408
 """The id that the first row of a new word would have behind CLIP's vocabulary."""

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.errors import StudioError
 from ti_studio.folders import atomic_write, remove_temporaries
-from ti_studio.generation.painter import Painter
+from ti_studio.generation.pipeline import Painter
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.training.events import Previewed, Saved, Step

@@ -16,22 +16,22 @@ from tqdm import tqdm
 from ti_studio.cli.sd_scripts_dataset import show_dataset
 from ti_studio.cli.sd_scripts_outputs import Outputs, Samples, open_log
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.header_picture import header_picture
+from ti_studio.embeddings.formats.header_picture import header_picture
 from ti_studio.errors import NotFound
-from ti_studio.generation.painter import Painter
+from ti_studio.generation.pipeline import Painter
 from ti_studio.jobs.name_lock import holding
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import Precision, hardware_for, use_threads_for
 from ti_studio.models.loading import Model, load, with_vae
-from ti_studio.training.captions import find_template
-from ti_studio.training.dataset import Dataset, repeats_of, scan_folders
+from ti_studio.training.data.captions import find_template
+from ti_studio.training.data.dataset import Dataset, repeats_of, scan_folders
+from ti_studio.training.data.prompts import PromptReader, keep_captions_with_word
+from ti_studio.training.data.sampler import Order
+from ti_studio.training.distributed import Team
 from ti_studio.training.events import Event, Finished, Preparing, Previewed, Saved, Started, Step, Stopped, Warned
-from ti_studio.training.order import Order
 from ti_studio.training.preparation import Place
-from ti_studio.training.prompts import PromptReader, keep_captions_with_word
 from ti_studio.training.run import train
 from ti_studio.training.sd_scripts.plan import Plan, steps_in_epoch
-from ti_studio.training.team import Team
 
 STATE = "state.safetensors"
 SECONDS_BETWEEN_LINES = 10.0

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from ti_studio.cli.arguments import Commands, add_folder_options, add_metadata_option, read_folders
-from ti_studio.embeddings.export import FORMATS, export
-from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.formats.export import FORMATS, export
+from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.embeddings.names import check_name
 from ti_studio.embeddings.sharing import undescribed
 from ti_studio.embeddings.softening import METHODS, Softening
-from ti_studio.models.checkpoints import find_checkpoint
+from ti_studio.models.checkpoint.checkpoints import find_checkpoint
 
 _EXAMPLES = """examples:
   python -m ti_studio soften my-cat.safetensors --class-word cat --name my-cat-soft

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
-from ti_studio.models.checkpoints import find_checkpoint
+from ti_studio.models.checkpoint.checkpoints import find_checkpoint
 
 if TYPE_CHECKING:
-    from ti_studio.training.suggestions import Suggestions
+    from ti_studio.training.suggestions.ranking import Suggestions
 
 _EPILOG = """example:
   python -m ti_studio suggest pictures/blue-cat --current cat"""
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     # torch's models take seconds to import; the checkpoint's name is checked before.
     from ti_studio.models.hardware import hardware_for, use_threads_for  # noqa: PLC0415
     from ti_studio.models.loading import load  # noqa: PLC0415
-    from ti_studio.training.suggestions import SuggestionOptions, suggest  # noqa: PLC0415
+    from ti_studio.training.suggestions.ranking import SuggestionOptions, suggest  # noqa: PLC0415
 
     hardware = hardware_for(info)
     use_threads_for(info, hardware)

@@ -24,10 +24,10 @@ from ti_studio.folders import Folders
 from ti_studio.jobs.job import RESUMABLE, Job
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
-from ti_studio.models.checkpoints import find_checkpoint
-from ti_studio.training.preset_kinds import PURPOSES
-from ti_studio.training.presets import DEFAULT_PRESET, NO_PRESET, PRESET_CHOICES, filled, presets_for
-from ti_studio.training.request import TrainRequest
+from ti_studio.models.checkpoint.checkpoints import find_checkpoint
+from ti_studio.training.config.preset_kinds import PURPOSES
+from ti_studio.training.config.presets import DEFAULT_PRESET, NO_PRESET, PRESET_CHOICES, filled, presets_for
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.sd_scripts.dataset_config import read_dataset_config
 
 SECONDS_BETWEEN_LOOKS = 0.2

@@ -1,7 +1,7 @@
 """The one way into extensions' code: whatever happens in there is put down to the extension, and ends there.
 
 An extension may fail in any manner at all, so this is the one place of the studio, besides the two that translate
-errors for people (`web/errors.py`), where every exception is caught.
+errors for people (`web/server/errors.py`), where every exception is caught.
 """
 
 import logging

@@ -3,13 +3,13 @@
 import threading
 from dataclasses import dataclass
 
-from ti_studio.embeddings.library import Library
-from ti_studio.generation.reading import PromptLexer, ReadPrompt
+from ti_studio.embeddings.library.library import Library
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.words import WordBook
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.prompts.chunks import CHUNK_TOKENS
 from ti_studio.prompts.limits import PromptLimits
+from ti_studio.prompts.parser import PromptLexer, ReadPrompt
 
 
 @dataclass(frozen=True)

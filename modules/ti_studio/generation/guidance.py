@@ -8,11 +8,11 @@ from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.generation.prompting import PromptEncoder
-from ti_studio.generation.reading import ReadPrompt, TokenizedPrompt
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import Conditioning
 from ti_studio.prompts.grammar import Emphasis
+from ti_studio.prompts.parser import ReadPrompt, TokenizedPrompt
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.generation.reading import PromptLexer, TokenizedPrompt
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import Conditioning, ConditioningCache
 from ti_studio.prompts.limits import PromptLimits
+from ti_studio.prompts.parser import PromptLexer, TokenizedPrompt
 
 
 class PromptEncoder(PromptLexer):

@@ -9,13 +9,13 @@ from typing import Any
 from PIL import Image
 from pydantic import ValidationError
 
-from ti_studio.embeddings.library import Entry, Library
-from ti_studio.embeddings.pictures import MAX_PIXELS, PICTURE_DAMAGE, known_formats, told
+from ti_studio.embeddings.formats.png_embeddings import MAX_PIXELS, PICTURE_DAMAGE, known_formats, told
+from ti_studio.embeddings.library.library import Entry, Library
 from ti_studio.errors import StudioError
 from ti_studio.generation.infotext import SHORT_HASH, model_name
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import SAMPLERS, automatic_sampler
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.prompts.grammar import Emphasis
 
 MOST_CHARACTERS = 100_000

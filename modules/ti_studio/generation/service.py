@@ -14,20 +14,20 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.last_used import FILE, LastUsed
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.library.last_used import FILE, LastUsed
+from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders, atomic_write
 from ti_studio.generation.activity import Activity
 from ti_studio.generation.events import Loading, PaintingEvent, Picture
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.saving import Saving, Watcher
-from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint, list_checkpoints
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, find_checkpoint, list_checkpoints
 from ti_studio.prompts.limits import PromptLimits
 from ti_studio.watchdog import Turn, long_work
 
 if TYPE_CHECKING:
-    from ti_studio.generation.painter import Painter
+    from ti_studio.generation.pipeline import Painter
     from ti_studio.models.loading import Model
 
 Result = TypeVar("Result")
@@ -271,7 +271,7 @@ class Txt2ImgService:
         yield Loading(f"Loading checkpoint {info.title} …")
         self._forget()  # the old one's memory is free before the new one is loaded
         # torch's models take seconds to import: the page is up long before, and may never need them.
-        from ti_studio.generation.painter import load_painter  # noqa: PLC0415
+        from ti_studio.generation.pipeline import load_painter  # noqa: PLC0415
 
         self._painter = load_painter(info, self.limits)
 
@@ -279,7 +279,7 @@ class Txt2ImgService:
         """Lets the loaded checkpoint go. Only while `_busy` is held."""
         self._unwanted.clear()
         if self._painter is not None:
-            from ti_studio.generation.painter import return_memory  # noqa: PLC0415
+            from ti_studio.generation.pipeline import return_memory  # noqa: PLC0415
 
             self._painter = None
             return_memory()

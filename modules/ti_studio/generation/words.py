@@ -7,12 +7,12 @@ from functools import cached_property
 from itertools import chain
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.entries import named_as
-from ti_studio.embeddings.library import Entry, Library, State
-from ti_studio.generation.reading import PromptLexer, Reading, ReadPrompt
+from ti_studio.embeddings.library.entries import named_as
+from ti_studio.embeddings.library.library import Entry, Library, State
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.prompts.chunks import CHUNK_TOKENS, Word, WordIndex
+from ti_studio.prompts.parser import PromptLexer, Reading, ReadPrompt
 
 
 @dataclass(frozen=True)

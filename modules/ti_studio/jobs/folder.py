@@ -20,7 +20,7 @@ import psutil
 
 from ti_studio.errors import NotFound, StudioError
 from ti_studio.folders import WriteFailed, atomic_write, inside, remove_temporaries, why_not_written
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 
 _START_TIME_TOLERANCE = 2.0
 """Seconds by which a process's start time may differ between two readings of it."""

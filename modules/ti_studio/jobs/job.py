@@ -7,7 +7,7 @@ from typing import Any
 
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.progress import JobStatus, Progress
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 
 RESUMABLE = (JobStatus.STOPPED, JobStatus.CRASHED, JobStatus.FAILED)
 ACTIVE = (JobStatus.RUNNING, JobStatus.STOPPING)

@@ -7,15 +7,15 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ti_studio.embeddings.cards import find_preview, preview_path
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.pictures import PICTURE_DAMAGE, known_formats
+from ti_studio.embeddings.formats.png_embeddings import PICTURE_DAMAGE, known_formats
+from ti_studio.embeddings.sidecars import find_preview, preview_path
 from ti_studio.folders import atomic_write
-from ti_studio.generation.painter import Painter
+from ti_studio.generation.pipeline import Painter
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.training.captions import NAME
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.captions import NAME
 from ti_studio.training.events import Previewed
-from ti_studio.training.request import TrainRequest
 
 PREVIEW_STEPS = 20
 

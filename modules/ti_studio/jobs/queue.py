@@ -23,13 +23,13 @@ from ti_studio.jobs.job import ACTIVE, RESUMABLE, Job
 from ti_studio.jobs.name_lock import check_not_held, name_lock
 from ti_studio.jobs.progress import JobStatus, Progress
 from ti_studio.jobs.request_paths import Gate
-from ti_studio.models.checkpoints import CheckpointInfo, find_checkpoint
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, find_checkpoint
 from ti_studio.prompts.limits import PromptLimits
-from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import scan_folders
-from ti_studio.training.optimizer_options import check_packages
-from ti_studio.training.publishing import check_free
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.optimizer import check_packages
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.captions import PromptTemplate
+from ti_studio.training.data.dataset import scan_folders
+from ti_studio.training.output.publishing import check_free
 
 LEAST_FREE_BYTES = 64 * 1024 * 1024
 """What a training wants free on the disk: snapshots, previews and state are a few megabytes."""

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from ti_studio.embeddings.header_picture import DATA, header_picture
+from ti_studio.embeddings.formats.header_picture import DATA, header_picture
 from ti_studio.embeddings.names import check_name
 from ti_studio.errors import NotFound
 from ti_studio.folders import Folders, check_possible, expanded, inside, resolved
 from ti_studio.path_fields import Place, marked_fields
-from ti_studio.training.captions import find_template
+from ti_studio.training.data.captions import find_template
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -8,10 +8,10 @@ import torch
 
 from ti_studio.errors import StudioError
 from ti_studio.folders import remove_temporaries
-from ti_studio.generation.painter import Painter
+from ti_studio.generation.pipeline import Painter
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.previews import give_card_its_picture, paint_previews
-from ti_studio.models.checkpoints import identify
+from ti_studio.models.checkpoint.checkpoints import identify
 from ti_studio.models.hardware import hardware_for, use_threads_for
 from ti_studio.models.loading import load, with_vae
 from ti_studio.training.events import Finished, Preparing, Stopped

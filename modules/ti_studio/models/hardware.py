@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from accelerate import PartialState
 
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 
 if TYPE_CHECKING:
     from ti_studio.prompts.vocabulary import RowReport

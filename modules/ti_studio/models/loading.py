@@ -14,11 +14,11 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from ti_studio.errors import NotFound
 from ti_studio.models.autoencoder import Autoencoder
-from ti_studio.models.checkpoints import CheckpointInfo
-from ti_studio.models.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
-from ti_studio.models.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
+from ti_studio.models.checkpoint.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
+from ti_studio.models.cpu.optimize import quicken
 from ti_studio.models.hardware import Hardware
-from ti_studio.models.quickening import quicken
 from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
 from ti_studio.watchdog import long_work

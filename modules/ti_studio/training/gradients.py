@@ -7,12 +7,12 @@ from torch import Tensor
 
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import EncodedChunks, encode_chunks, filled
-from ti_studio.training.keeping import context_penalty, distance_penalty, prompt_penalty
-from ti_studio.training.learner import Learner
-from ti_studio.training.lesson import Batch, Lesson
-from ti_studio.training.objective import denoising_losses
-from ti_studio.training.parametrization import Rows
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.batches import Batch, Lesson
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.loss.denoising import denoising_losses
+from ti_studio.training.optim.learner import Learner
+from ti_studio.training.optim.parametrization import Rows
+from ti_studio.training.penalties import context_penalty, distance_penalty, prompt_penalty
 from ti_studio.training.word_rows import rows_by_word
 
 

@@ -9,15 +9,15 @@ from torch import Tensor
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import Words
+from ti_studio.training.batches import Batch, Lesson
+from ti_studio.training.cancellation import Check, go_on
 from ti_studio.training.events import Step, Warned
 from ti_studio.training.gradients import sum_gradients
-from ti_studio.training.keeping import Rows, conditioned
-from ti_studio.training.learner import Learner
-from ti_studio.training.lesson import Batch, Lesson
-from ti_studio.training.loss_scale import MOST_DROPPED
-from ti_studio.training.objective import denoising_losses
-from ti_studio.training.schedulers import RateOfSteps
-from ti_studio.training.stopping import Check, go_on
+from ti_studio.training.loss.denoising import denoising_losses
+from ti_studio.training.optim.grad_scaler import MOST_DROPPED
+from ti_studio.training.optim.learner import Learner
+from ti_studio.training.optim.lr_schedule import RateOfSteps
+from ti_studio.training.penalties import Rows, conditioned
 from ti_studio.training.word_rows import rows_by_word
 
 

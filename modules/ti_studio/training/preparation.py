@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ti_studio.models.loading import Model
-from ti_studio.training.backgrounds import describe
-from ti_studio.training.buckets import Size
-from ti_studio.training.captions import PromptTemplate
-from ti_studio.training.dataset import Dataset, scan_folders
-from ti_studio.training.events import Event, Preparing, Warned
-from ti_studio.training.latent_files import LatentFiles
-from ti_studio.training.latents import FreshLatents, Latents, cache_latents, check_pictures
-from ti_studio.training.lesson import Lesson, prepare_lesson
-from ti_studio.training.prompts import (
+from ti_studio.training.batches import Lesson, prepare_lesson
+from ti_studio.training.cancellation import Check
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.backgrounds import describe
+from ti_studio.training.data.buckets import Size
+from ti_studio.training.data.captions import PromptTemplate
+from ti_studio.training.data.dataset import Dataset, scan_folders
+from ti_studio.training.data.latent_cache import LatentFiles
+from ti_studio.training.data.latents import FreshLatents, Latents, cache_latents, check_pictures
+from ti_studio.training.data.prompts import (
     CAPTION_ALONE,
     PicturePrompts,
     PromptReader,
@@ -21,10 +22,9 @@ from ti_studio.training.prompts import (
     keep_captions_with_word,
     tokenize_prompts,
 )
+from ti_studio.training.distributed import Team
+from ti_studio.training.events import Event, Preparing, Warned
 from ti_studio.training.randomness import generator
-from ti_studio.training.request import TrainRequest
-from ti_studio.training.stopping import Check
-from ti_studio.training.team import Team
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,17 @@ from dataclasses import replace
 from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.files import write_embedding
+from ti_studio.embeddings.formats.files import write_embedding
 from ti_studio.embeddings.metadata import header_metadata
 from ti_studio.embeddings.sharing import undescribed
 from ti_studio.models.loading import Model
-from ti_studio.training.dataset import Dataset
-from ti_studio.training.doubts import doubts
+from ti_studio.training.batches import Lesson
+from ti_studio.training.cancellation import StopWanted, check_of, go_on
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.configuration_warnings import doubts
+from ti_studio.training.data.dataset import Dataset
+from ti_studio.training.distributed import Team
+from ti_studio.training.early_stopping import Validations
 from ti_studio.training.events import (
     Event,
     Finished,
@@ -25,21 +30,16 @@ from ti_studio.training.events import (
     Validated,
     Warned,
 )
-from ti_studio.training.identity import Identity
-from ti_studio.training.initialization import starting_embedding
-from ti_studio.training.learner import Learner
-from ti_studio.training.lesson import Lesson
+from ti_studio.training.fingerprint import Identity
 from ti_studio.training.loop import optimise, validation_loss
-from ti_studio.training.loss_scale import LossScale
-from ti_studio.training.parametrization import needed_norms
+from ti_studio.training.optim.grad_scaler import LossScale
+from ti_studio.training.optim.learner import Learner
+from ti_studio.training.optim.parametrization import needed_norms
+from ti_studio.training.output.initialization import starting_embedding
+from ti_studio.training.output.metadata import OF_ONE_WORD, provenance_of
+from ti_studio.training.output.publishing import check_free, publish
 from ti_studio.training.preparation import Place, prepare, training_size
-from ti_studio.training.provenance import OF_ONE_WORD, provenance_of
-from ti_studio.training.publishing import check_free, publish
-from ti_studio.training.request import TrainRequest
 from ti_studio.training.state import BadState, State
-from ti_studio.training.stopping import StopWanted, check_of, go_on
-from ti_studio.training.team import Team
-from ti_studio.training.validation import Validations
 from ti_studio.training.word_rows import rows_by_word
 
 SECONDS_BETWEEN_STATES = 5.0

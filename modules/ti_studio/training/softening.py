@@ -6,10 +6,10 @@ from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
 from ti_studio.embeddings.metadata import INITIALIZATION_TEXT
 from ti_studio.embeddings.softening import Softening, softened
 from ti_studio.errors import StudioError
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import load_encoders
-from ti_studio.training.initialization import initial_embedding
+from ti_studio.training.output.initialization import initial_embedding
 
 NO_CLASS = "*"
 """The initialization text of words that began as nothing in particular."""

@@ -14,41 +14,41 @@ from gradio.routes import App
 from starlette.routing import Mount
 
 from ti_studio import __version__
-from ti_studio.embeddings.card_index import CardIndex
-from ti_studio.embeddings.library import Library
-from ti_studio.embeddings.shelf import Shelf
+from ti_studio.embeddings.cards.card_index import CardIndex
+from ti_studio.embeddings.cards.file_operations import Shelf
+from ti_studio.embeddings.library.library import Library
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders, repository_root
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
 from ti_studio.prompts.limits import PromptLimits
 from ti_studio.server_options import ServerOptions
-from ti_studio.web.allocator import give_back, keep_few_arenas
-from ti_studio.web.assets import Assets
-from ti_studio.web.bodies import Bodies
-from ti_studio.web.card_edits_routes import card_edits_routes
-from ti_studio.web.cards_routes import cards_routes
-from ti_studio.web.embeddings_routes import check_not_in_training, embeddings_routes
-from ti_studio.web.errors import ErrorView, answer_errors
-from ti_studio.web.extension_files import ExtensionFiles
-from ti_studio.web.extensions_routes import extensions_routes
-from ti_studio.web.guard import Guard
-from ti_studio.web.jobs_routes import jobs_routes
-from ti_studio.web.page import TITLE, build_page, theme
-from ti_studio.web.painting_routes import painting_routes
-from ti_studio.web.presets_routes import presets_routes
-from ti_studio.web.prompts_routes import prompts_routes
-from ti_studio.web.reference import DESCRIPTION, TAGS, operation_id, serve_reference
-from ti_studio.web.running import Server, listen, tending
+from ti_studio.web.routes.card_edits import card_edits_routes
+from ti_studio.web.routes.cards import cards_routes
+from ti_studio.web.routes.embeddings import check_not_in_training, embeddings_routes
+from ti_studio.web.routes.extensions import extensions_routes
+from ti_studio.web.routes.generation import painting_routes
+from ti_studio.web.routes.jobs import jobs_routes
+from ti_studio.web.routes.presets import presets_routes
+from ti_studio.web.routes.prompts import prompts_routes
+from ti_studio.web.routes.softening import softening_routes
+from ti_studio.web.routes.suggestions import suggestions_routes
+from ti_studio.web.routes.tools import tools_routes
 from ti_studio.web.sdapi.routes import sdapi_routes
-from ti_studio.web.services import Services
-from ti_studio.web.softening_routes import softening_routes
-from ti_studio.web.suggestions_routes import suggestions_routes
-from ti_studio.web.tools_routes import tools_routes
-from ti_studio.web.turns import Turns
-from ti_studio.web.unmatched import Unmatched
-from ti_studio.web.uploads import GIGABYTE, Uploads
-from ti_studio.web.watching import Watchdog
+from ti_studio.web.server.allocator import give_back, keep_few_arenas
+from ti_studio.web.server.assets import Assets
+from ti_studio.web.server.bodies import Bodies
+from ti_studio.web.server.errors import ErrorView, answer_errors
+from ti_studio.web.server.extension_files import ExtensionFiles
+from ti_studio.web.server.guard import Guard
+from ti_studio.web.server.not_found import Unmatched
+from ti_studio.web.server.reference import DESCRIPTION, TAGS, operation_id, serve_reference
+from ti_studio.web.server.running import Server, listen, tending
+from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.services import Services
+from ti_studio.web.server.uploads import GIGABYTE, Uploads
+from ti_studio.web.server.watching import Watchdog
+from ti_studio.web.ui.page import TITLE, build_page, theme
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 INSIDE = '<meta name="ti-host" content="webui">'

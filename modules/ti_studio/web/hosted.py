@@ -12,25 +12,25 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ti_studio.embeddings.library import Library
+from ti_studio.embeddings.library.library import Library
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.queue import Jobs
-from ti_studio.models.checkpoints import (
+from ti_studio.models.checkpoint.checkpoints import (
     CheckpointInfo,
     find_candidates,
     find_checkpoint,
     identify,
     shipped_checkpoints,
 )
-from ti_studio.web.allocator import keep_few_arenas
 from ti_studio.web.app import create_app
-from ti_studio.web.assets import Assets
-from ti_studio.web.host_channel import HostChannel, HostSetup
-from ti_studio.web.running import Server, listen, tending
-from ti_studio.web.services import Services
-from ti_studio.web.uploads import Uploads
+from ti_studio.web.server.allocator import keep_few_arenas
+from ti_studio.web.server.assets import Assets
+from ti_studio.web.server.host_channel import HostChannel, HostSetup
+from ti_studio.web.server.running import Server, listen, tending
+from ti_studio.web.server.services import Services
+from ti_studio.web.server.uploads import Uploads
 
 SECRET_HEADER = "x-ti-studio-secret"
 MEMORY_SECONDS = 30.0

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.training.sd_scripts.test_dataset_config import DOCUMENTED
-from ti_studio.training.dataset_options import DatasetFolder
-from ti_studio.training.request import SAID, TrainRequest
+from ti_studio.training.config.dataset import DatasetFolder
+from ti_studio.training.config.request import SAID, TrainRequest
 from ti_studio.training.sd_scripts.command_line import read_options
 from ti_studio.training.sd_scripts.dataset_config import DATASET_KEYS, SUBSET_KEYS
 from ti_studio.training.sd_scripts.errors import BadConfiguration

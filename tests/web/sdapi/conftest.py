@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ti_studio.folders import Folders
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 
 
 @pytest.fixture

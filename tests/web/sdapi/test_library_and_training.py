@@ -9,11 +9,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.web.conftest import Client
-from ti_studio.embeddings.files import read_embedding
+from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.folders import Folders
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.web.sdapi.training_body import TrainBody
-from ti_studio.web.services import Services
+from ti_studio.web.server.services import Services
 
 # All that A1111's train/embedding wants.
 WHOLE_BODY: dict[str, Any] = {

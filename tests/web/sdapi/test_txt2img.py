@@ -14,7 +14,7 @@ from PIL import Image
 from tests.web.conftest import Client
 from ti_studio.folders import Folders
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.web.services import Services
+from ti_studio.web.server.services import Services
 
 SMALL = {"prompt": "a dog", "steps": 2, "seed": 7}
 # What webuiapi, and clients like it, always send.

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ti_studio.errors import NotFound
-from ti_studio.training.caption_metadata import folders_in
-from ti_studio.training.dataset_options import DatasetFolder
+from ti_studio.training.config.dataset import DatasetFolder
+from ti_studio.training.data.caption_metadata import folders_in
 from ti_studio.training.sd_scripts.errors import BadConfiguration
 from ti_studio.training.sd_scripts.toml_files import read_toml
 

@@ -1,6 +1,6 @@
 """The options of sd-scripts' Textual Inversion commands, and what each one becomes. Imports no torch."""
 
-from ti_studio.training.request import SAID
+from ti_studio.training.config.request import SAID
 from ti_studio.training.sd_scripts.option import Option
 
 OPTIMIZERS = {

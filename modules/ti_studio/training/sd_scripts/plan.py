@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.sd_scripts.dataset_config import (
     DatasetConfig,
     read_dataset_config,

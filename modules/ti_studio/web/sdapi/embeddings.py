@@ -3,15 +3,15 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from ti_studio.embeddings.library import Entry, State
+from ti_studio.embeddings.library.library import Entry, State
 from ti_studio.embeddings.metadata import CHECKPOINT, CHECKPOINT_SHA256
 from ti_studio.generation.infotext import MODEL_HASH
 from ti_studio.path_fields import NewName
 from ti_studio.web.sdapi.errors import refusals
 from ti_studio.web.sdapi.options import chosen
-from ti_studio.web.services import Services
-from ti_studio.web.turns import Turns
-from ti_studio.web.views import View
+from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.services import Services
+from ti_studio.web.server.views import View
 
 _A1111_HASH = "sd_checkpoint"
 _A1111_NAME = "sd_checkpoint_name"
@@ -90,7 +90,7 @@ def embeddings_routes(services: Services, turns: Turns) -> APIRouter:
 
 
 def _create(body: CreateBody, services: Services) -> InfoView:
-    from ti_studio.training.creation import (  # noqa: PLC0415 - imports diffusers: the page is up before
+    from ti_studio.training.output.creation import (  # noqa: PLC0415 - imports diffusers: the page is up before
         NewEmbedding,
         create_embedding,
     )

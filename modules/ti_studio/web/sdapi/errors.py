@@ -3,7 +3,7 @@
 from typing import Any
 
 from ti_studio.errors import StudioError
-from ti_studio.web.views import View
+from ti_studio.web.server.views import View
 
 
 class A1111ErrorView(View):

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.extensions.repositories import version_of
-from ti_studio.web.views import View
+from ti_studio.web.server.views import View
 
 
 class ExtensionItem(View):

@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import APIRouter
 
 from ti_studio.generation.infotext import MODEL_HASH
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.web.sdapi.errors import refusals
-from ti_studio.web.services import Services
-from ti_studio.web.views import View
+from ti_studio.web.server.services import Services
+from ti_studio.web.server.views import View
 
 EMPTY = {
     "sd-vae": "VAEs: each checkpoint brings its own.",

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ti_studio.errors import StudioError
 from ti_studio.generation.service import Txt2ImgService
-from ti_studio.models.checkpoints import CheckpointInfo
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.path_fields import CheckpointPath
 from ti_studio.prompts.grammar import Emphasis
 from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
-from ti_studio.web.views import View
+from ti_studio.web.server.views import View
 
 ClipSkip = Annotated[int, Field(ge=1, le=12)]
 

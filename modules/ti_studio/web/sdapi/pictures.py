@@ -10,10 +10,10 @@ from fastapi import APIRouter
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict
 
-from ti_studio.embeddings.pictures import PICTURE_DAMAGE, known_formats, told
+from ti_studio.embeddings.formats.png_embeddings import PICTURE_DAMAGE, known_formats, told
 from ti_studio.generation.restoring import Infotext, NoInfotext, infotext_of, read_infotext
 from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
-from ti_studio.web.views import View
+from ti_studio.web.server.views import View
 
 _EMBEDDED = "parameters"
 _MOST_TEXT = 8 * 2**20

@@ -9,8 +9,8 @@ from ti_studio.generation.activity import Activity
 from ti_studio.generation.service import png_bytes
 from ti_studio.jobs.job import ACTIVE, Job
 from ti_studio.web.sdapi.training import Trainings
-from ti_studio.web.services import Services
-from ti_studio.web.views import View
+from ti_studio.web.server.services import Services
+from ti_studio.web.server.views import View
 
 _TIMESTAMP = "%Y%m%d%H%M%S"
 

@@ -15,8 +15,8 @@ from ti_studio.web.sdapi.samplers import samplers_routes
 from ti_studio.web.sdapi.server import server_routes
 from ti_studio.web.sdapi.training import Trainings, training_routes
 from ti_studio.web.sdapi.txt2img import txt2img_routes
-from ti_studio.web.services import Services
-from ti_studio.web.turns import Turns
+from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.services import Services
 
 
 def sdapi_routes(services: Services, turns: Turns, extensions: ExtensionHost) -> APIRouter:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from ti_studio.generation.samplers import SAMPLERS, Sampler, automatic_sampler
 from ti_studio.web.sdapi.errors import BadRequest
-from ti_studio.web.views import View
+from ti_studio.web.server.views import View
 
 AUTOMATIC = "Automatic"
 DEFAULT_SAMPLER = "Euler"

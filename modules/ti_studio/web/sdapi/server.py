@@ -4,8 +4,8 @@ import psutil
 from fastapi import APIRouter
 
 from ti_studio.models.memory import gpu_memory
-from ti_studio.web.services import Services
-from ti_studio.web.views import View
+from ti_studio.web.server.services import Services
+from ti_studio.web.server.views import View
 
 
 class RoomView(View):

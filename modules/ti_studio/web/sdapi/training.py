@@ -8,19 +8,19 @@ from fastapi import APIRouter, Query
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from ti_studio.embeddings.entries import Entry, State
+from ti_studio.embeddings.library.entries import Entry, State
 from ti_studio.errors import Conflict, StudioError
 from ti_studio.jobs.job import ACTIVE, Job
 from ti_studio.jobs.progress import JobStatus
 from ti_studio.jobs.queue import Jobs
-from ti_studio.training.request import TrainRequest
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.watchdog import sign_of_life
-from ti_studio.web.errors import sentences
 from ti_studio.web.sdapi.embeddings import InfoView
 from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
 from ti_studio.web.sdapi.options import chosen
 from ti_studio.web.sdapi.training_body import TrainBody
-from ti_studio.web.services import Services
+from ti_studio.web.server.errors import sentences
+from ti_studio.web.server.services import Services
 
 LOOKS_EVERY = 0.5
 """Seconds between two looks at a training that is waited for."""

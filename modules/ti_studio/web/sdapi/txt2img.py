@@ -10,14 +10,14 @@ from fastapi import APIRouter
 from ti_studio.generation.infotext import MODEL_HASH
 from ti_studio.generation.restoring import Infotext, read_infotext
 from ti_studio.generation.service import png_bytes
-from ti_studio.web.painting import Canvas
 from ti_studio.web.sdapi.errors import refusals
 from ti_studio.web.sdapi.options import Options
 from ti_studio.web.sdapi.txt2img_body import Txt2ImgBody
 from ti_studio.web.sdapi.txt2img_reading import Wanted, read_body
-from ti_studio.web.services import Services
-from ti_studio.web.turns import Turns
-from ti_studio.web.views import View
+from ti_studio.web.server.progress_view import Canvas
+from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.services import Services
+from ti_studio.web.server.views import View
 
 _NO_DENOISING = 0.0
 _SHOWN = ("Schedule type", "Eta", "Eta DDIM", "TI hashes")

@@ -11,7 +11,7 @@ from ti_studio.web.sdapi.errors import NotPossibleHere
 from ti_studio.web.sdapi.options import Settings, chosen, unheeded
 from ti_studio.web.sdapi.samplers import DEFAULT_SAMPLER, sampler_named
 from ti_studio.web.sdapi.txt2img_body import Txt2ImgBody
-from ti_studio.web.services import Services
+from ti_studio.web.server.services import Services
 
 _NO_SCRIPT = ("", "none")
 _WITHOUT_EFFECT: Mapping[str, tuple[Any, ...]] = {

@@ -1,0 +1,1 @@
+"""What extra-networks cards show, and what people do with the files behind them."""

@@ -1,0 +1,1 @@
+"""Embedding files: every layout that is read and written."""

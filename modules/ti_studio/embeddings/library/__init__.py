@@ -1,0 +1,1 @@
+"""The folder of embeddings as a list that follows changes on disk."""

@@ -1,0 +1,90 @@
+"""What one look into a file found, and the library's entry of it."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ti_studio.embeddings.embedding import family_of
+from ti_studio.embeddings.formats.header_summaries import Outline
+from ti_studio.embeddings.library.entries import Entry, State
+from ti_studio.embeddings.library.walk import FoundFile
+from ti_studio.embeddings.metadata import SHORT
+from ti_studio.embeddings.names import displayed, unseen_character
+
+Verdict = Outline | str | None
+"""An embedding, or why it can't be read; None for a picture that holds none."""
+
+MOST_CHARACTERS = 200
+"""Of a short text that is kept of a file's metadata."""
+
+
+def brief(outline: Outline) -> Outline:
+    """Returns the outline with no more metadata than the library keeps."""
+    said = {key: outline.metadata[key] for key in SHORT if key in outline.metadata}
+    kept = {key: value for key, value in said.items() if len(value) <= MOST_CHARACTERS}
+    return Outline(outline.widths, outline.vectors_per_token, outline.step, kept)
+
+
+def verdict_of(entry: Entry) -> Verdict:
+    """Returns the verdict that an entry was made of."""
+    if entry.state is State.UNREADABLE or entry.vectors_per_token is None:
+        return entry.reason or entry.state.value
+    return Outline(entry.widths, entry.vectors_per_token, entry.step, entry.metadata)
+
+
+@dataclass
+class EntryMaker:
+    """Makes the entries of a library. What many of them have in common they share, for there may be thousands."""
+
+    root: Path
+    _shared: dict[object, object] = field(default_factory=dict)
+
+    def entry(self, relative: str, found: FoundFile, verdict: Outline | str, digest: str | None = None) -> Entry:
+        """Returns the entry of a file.
+
+        Args:
+            relative: the file's path in the library.
+            found: its status and preview.
+            verdict: what is in it.
+            digest: its SHA-256, where its status alone can't tell its content.
+        """
+        path = self.root / relative
+        outline = verdict if isinstance(verdict, Outline) else None
+        return Entry(
+            word=displayed(path.stem),
+            path=path,
+            id=hashlib.sha256(os.fsencode(relative)).hexdigest()[:16],
+            folder=self._one(displayed(relative.rpartition("/")[0])),
+            state=State.USABLE if outline else State.UNREADABLE,
+            reason=None if isinstance(verdict, Outline) else verdict,
+            vectors_per_token=outline.vectors_per_token if outline else None,
+            family=family_of(outline.widths) if outline else None,
+            step=outline.step if outline else None,
+            widths=self._one_mapping(outline.widths if outline else {}),
+            size=found.state.size,
+            modified=found.state.modified_ns / 1e9,
+            sha256=digest,
+            metadata={key: self._one(value) for key, value in outline.metadata.items()} if outline else {},
+            preview=self.preview(relative, found),
+            identity=(relative, found.state, digest),
+        )
+
+    def preview(self, relative: str, found: FoundFile) -> Path | None:
+        """Returns the path of a file's preview picture."""
+        return (self.root / relative).with_name(found.preview) if found.preview else None
+
+    def _one(self, text: str) -> str:
+        return str(self._shared.setdefault(text, text))
+
+    def _one_mapping(self, widths: Mapping[str, int]) -> Mapping[str, int]:
+        shared = self._shared.setdefault(tuple(widths.items()), widths)
+        assert isinstance(shared, Mapping)
+        return shared
+
+
+def unnameable(relative: str) -> str | None:
+    """Returns why a file of this path can't be a word, if it can't."""
+    unseen = unseen_character(relative)
+    return f"its path has {unseen} in it, which can't be seen or typed; rename it" if unseen else None

@@ -1,0 +1,1 @@
+"""Checkpoint files and folders: which model they hold, and their weights."""

@@ -1,0 +1,201 @@
+"""Everything that the steps of a training draw from, prepared once: latents, tokenized prompts, the noise schedule."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+
+import torch
+from torch import Tensor
+
+from ti_studio.models.loading import Model
+from ti_studio.prompts.conditioning import filled
+from ti_studio.prompts.transfer import sent
+from ti_studio.training.config.request import TrainRequest
+from ti_studio.training.data.dataset import repeats_of
+from ti_studio.training.data.latents import Latents
+from ti_studio.training.data.prompts import PicturePrompts, Prompt
+from ti_studio.training.data.sampler import Order
+from ti_studio.training.distributed import Team
+from ti_studio.training.loss.denoising import NoiseSchedule, NoisyBatch
+from ti_studio.training.loss.noise import is_shaped, perturbation, shaped_noise
+from ti_studio.training.randomness import generator
+
+_VALIDATED_PICTURES = 32
+"""A validation looks at no more pictures than this, evenly chosen: enough to compare by, and it stays short."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one forward pass looks at."""
+
+    pictures: NoisyBatch
+    prompts: list[Prompt]
+    """One for each picture."""
+    timesteps: list[int]
+    """The pictures' timesteps on the CPU, for decisions: `pictures.timesteps` is on the device, which nobody waits
+    for."""
+    other_prompts: list[Prompt] = field(default_factory=list)
+    """For each picture a prompt of another one; drawn only if `prompt_weight` asks for them."""
+    share: float = 1.0
+    """The part of the whole batch that this is, where several processes share it."""
+
+    def part(self, which: slice) -> "Batch":
+        """Returns some of its pictures, their prompts as long as the longest of all."""
+        prompts = _of_one_length(self.prompts)[which]
+        return Batch(
+            self.pictures.part(which),
+            prompts,
+            self.timesteps[which],
+            _of_one_length(self.other_prompts)[which],
+            len(prompts) / len(self.prompts),
+        )
+
+
+def _of_one_length(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Returns prompts filled up with empty chunks, as they are when they are encoded together."""
+    chunks = filled(prompts)
+    length = len(chunks) // max(1, len(prompts))
+    return [tuple(chunks[start : start + length]) for start in range(0, len(chunks), length)] if length else []
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The material of a training."""
+
+    latents: Latents
+    prompts: tuple[PicturePrompts, ...]
+    """For each picture, the prompts that the template makes of its caption."""
+    order: Order
+    noise: NoiseSchedule
+    request: TrainRequest
+    team: Team = field(default_factory=Team)
+    """The processes that share each batch."""
+
+    def batch(self, step: int, part: int) -> Batch:
+        """Draws batch `part` (of `gradient_accumulation_steps`) of a step, counted from 1.
+
+        Pictures come in shuffled rounds, each as often as it is to be repeated, those of one size together; the
+        template line, what varies in the caption and the picture, the VAE's noise, the noise and the timestep are drawn
+        anew each time. The timesteps of a batch are spread evenly over the schedule, which calms the gradient. The draw
+        depends on the seed, step and part alone. Of several processes each draws the whole batch and gets its share.
+        """
+        request = self.request
+        number = (step - 1) * request.gradient_accumulation_steps + part
+        drawn = generator(request.seed, "batch", number)
+        pictures = self.order.batch(number)
+        done = (step - 1, request.max_steps)
+        prompts = [self.prompts[picture].draw(drawn, done) for picture in pictures]
+        others = self._other_prompts(pictures, number) if request.prompt_weight else []
+        noisy, timesteps = self._noisy(pictures, drawn, number)
+        whole = Batch(noisy, prompts, timesteps, others)
+        return whole if self.team.size == 1 else whole.part(self.team.share(len(prompts)))
+
+    def validation_batches(self) -> Iterator[Batch]:
+        """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.
+
+        `validation_count` versions of each of 32 pictures at most, at timesteps that are spread evenly over the trained
+        ones; as many at once as a step has, those of one size together. Regularisation pictures are not among them.
+        """
+        request = self.request
+        drawn = generator(request.seed, "validation", 0)
+        learned = [index for index, picture in enumerate(self.prompts) if not picture.sample.options.is_reg]
+        count = len(learned)
+        chosen = sorted({index * count // _VALIDATED_PICTURES for index in range(_VALIDATED_PICTURES)})
+        pictures = [learned[index] for index in (range(count) if count <= _VALIDATED_PICTURES else chosen)]
+        pictures *= request.validation_count
+        timesteps = self._stratified(len(pictures), drawn)
+        for part in self._parts_of_a_size(pictures):
+            shown = [pictures[index] for index in part]
+            prompts = [self.prompts[picture].draw(drawn) for picture in shown]
+            found = self.latents.draw(shown, drawn)
+            device = found.latents.device
+            noise = torch.randn(found.latents.shape, generator=drawn).to(device)
+            noised_to = timesteps[torch.tensor(part)]
+            noisy = self.noise.add_noise(found.latents, noise, noised_to.to(device))
+            yield Batch(replace(noisy, mask=found.mask, sizes=found.sizes), prompts, noised_to.tolist())
+
+    def _parts_of_a_size(self, pictures: list[int]) -> Iterator[list[int]]:
+        """Yields the places of pictures in the list, as many at once as a batch has, those of one size together."""
+
+        def size(place: int) -> tuple[int, int]:
+            return self.prompts[pictures[place]].sample.size
+
+        for _, group in groupby(sorted(range(len(pictures)), key=size), key=size):
+            while part := list(islice(group, self.request.batch_size)):
+                yield part
+
+    def _other_prompts(self, pictures: list[int], number: int) -> list[Prompt]:
+        drawn = generator(self.request.seed, "other prompts", number)
+        count = len(self.prompts)
+        shifts = torch.randint(1, max(2, count), (len(pictures),), generator=drawn).tolist()
+        others = [(picture + shift) % count for picture, shift in zip(pictures, shifts, strict=True)]
+        return [self.prompts[other].draw(drawn) for other in others]
+
+    def _noisy(self, pictures: list[int], drawn: torch.Generator, number: int) -> tuple[NoisyBatch, list[int]]:
+        """Returns a batch's pictures with their noise, and their timesteps."""
+        found = self.latents.draw(pictures, drawn)
+        shape, device = found.latents.shape, found.latents.device
+        noise = torch.randn(shape, generator=drawn)
+        timesteps = self._timesteps(len(pictures), drawn)
+        # Generators of their own, so that an option changes nothing else that is drawn.
+        noise, more, seed = sent(noise, device), None, self.request.seed
+        if is_shaped(self.request):
+            shaping = generator(seed, "shape of the noise", number)
+            noise = shaped_noise(noise, found.latents, self.request, shaping)
+        if self.request.ip_noise_gamma:
+            more = perturbation(noise, self.request, generator(seed, "perturbation", number))
+        noisy = self.noise.add_noise(found.latents, noise, sent(timesteps, device), more)
+        weights = self._weighed(noisy.weights, pictures, device)
+        return replace(noisy, weights=weights, mask=found.mask, sizes=found.sizes), timesteps.tolist()
+
+    def _weighed(self, weights: Tensor | None, pictures: list[int], device: torch.device) -> Tensor | None:
+        """Returns the weights of a batch's errors, with those of regularisation pictures."""
+        chosen = [self.prompts[picture].sample.options for picture in pictures]
+        own = [options.prior_loss_weight if options.is_reg else 1.0 for options in chosen]
+        if all(weight == 1 for weight in own):
+            return weights
+        of_pictures = sent(torch.tensor(own), device)
+        return of_pictures if weights is None else weights * of_pictures
+
+    def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
+        request, (first, end) = self.request, self._timestep_range
+        if request.timestep_distribution == "uniform":
+            if request.timestep_sampling == "stratified":
+                return self._stratified(count, drawn)
+            return torch.randint(first, end, (count,), generator=drawn)
+        evenly = (
+            _evenly(count, drawn) if request.timestep_sampling == "stratified" else torch.rand(count, generator=drawn)
+        )
+        drawn_share = torch.sigmoid(torch.special.ndtri(evenly.double()) + request.timestep_bias)
+        return first + (drawn_share * (end - first)).long().clamp(max=end - first - 1)
+
+    def _stratified(self, count: int, drawn: torch.Generator) -> Tensor:
+        """Returns one timestep from each of `count` equal parts of the trained ones, in random order."""
+        first, end = self._timestep_range
+        return first + (_evenly(count, drawn) * (end - first)).long().clamp(max=end - first - 1)
+
+    @property
+    def _timestep_range(self) -> tuple[int, int]:
+        """The first timestep that is trained, and the one after the last."""
+        end = min(self.request.max_timestep, self.noise.timesteps)
+        return min(self.request.min_timestep, end - 1), end
+
+
+def _evenly(count: int, drawn: torch.Generator) -> Tensor:
+    """Returns one number from each of `count` equal parts of 0…1, in random order."""
+    within = torch.rand(count, generator=drawn)
+    return (torch.randperm(count, generator=drawn) + within) / count
+
+
+def prepare_lesson(
+    request: TrainRequest,
+    model: Model,
+    latents: Latents,
+    prompts: tuple[PicturePrompts, ...],
+    team: Team | None = None,
+) -> Lesson:
+    """Puts the material together for a loaded checkpoint; without a team, for this process alone."""
+    samples = [picture.sample for picture in prompts]
+    order = Order.of([sample.size for sample in samples], repeats_of(samples), request.batch_size, request.seed)
+    noise = NoiseSchedule(model.scheduler_config, model.hardware.device, request)
+    return Lesson(latents, prompts, order, noise, request, team or Team())

@@ -1,0 +1,101 @@
+"""Whether a word still gets better: the validations so far, and the best rows among them."""
+
+import json
+import statistics
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ti_studio.training.config.regularization import ValidationOptions
+from ti_studio.training.state import BadState, State
+
+LEAST_IMPROVEMENT = 0.005
+"""Share of the loss by which a validation must be better to count as an improvement: less is chance."""
+
+
+class Validations:
+    """What the validations found: every loss, the best rows, and how many validations came since the last
+    improvement."""
+
+    def __init__(self, rows: Mapping[str, Tensor]) -> None:
+        """Takes the rows before the first step."""
+        self.best_rows = {encoder: value.detach().clone() for encoder, value in rows.items()}
+        """A copy of the rows of the best validation."""
+        self.best_loss: float | None = None
+        """None before the first step: the untrained word is no candidate."""
+        self.best_step = 0
+        self.since_improvement = 0
+        self._losses: list[float] = []
+        self._reference: float | None = None
+
+    def begin(self, loss: float) -> None:
+        """Takes in the loss of the untrained word, which the first steps have to improve on."""
+        self._reference = loss
+        self._losses = [loss]
+
+    def take_in(self, step: int, loss: float, rows: Mapping[str, Tensor]) -> bool:
+        """Takes in a validation; returns whether it is the best so far."""
+        self._losses.append(loss)
+        if self._reference is None or loss < self._reference * (1 - LEAST_IMPROVEMENT):
+            self._reference, self.since_improvement = loss, 0
+        else:
+            self.since_improvement += 1
+        if self.best_loss is not None and loss >= self.best_loss:
+            return False
+        self.best_loss, self.best_step = loss, step
+        self.best_rows = {encoder: value.detach().clone() for encoder, value in rows.items()}
+        return True
+
+    def verdict(self, options: ValidationOptions) -> str:
+        """Returns why the word no longer gets better, as a part of a sentence; nothing while it may."""
+        window = options.patience
+        if not window:
+            return ""
+        if options.early_stopping == "improvement":
+            if self.since_improvement < window:
+                return ""
+            return f"the last {window} validations brought no improvement by {LEAST_IMPROVEMENT:.1%}"
+        share = self._variance_share(window)
+        if share >= options.variance_share:
+            return ""
+        return (
+            f"the loss of the last {window} validations varies by {share:.0%} of what it varied by in all "
+            f"{len(self._losses)}, less than {options.variance_share:.0%}"
+        )
+
+    def _variance_share(self, window: int) -> float:
+        """Returns the variance of the last validations over the variance of all; 1 until there are more than these."""
+        if len(self._losses) <= window:
+            return 1.0
+        whole = statistics.pvariance(self._losses)
+        return statistics.pvariance(self._losses[-window:]) / whole if whole else 0.0
+
+    def state(self) -> State:
+        """Returns what a resume needs."""
+        told = {
+            "best_loss": self.best_loss,
+            "best_step": self.best_step,
+            "since_improvement": self.since_improvement,
+            "reference": self._reference,
+            "losses": self._losses,
+        }
+        tensors = {f"best.{encoder}": rows.clone() for encoder, rows in self.best_rows.items()}
+        return State(tensors, {"validations": json.dumps(told)})
+
+    def restore(self, state: State) -> None:
+        """Goes back to a saved state.
+
+        Raises:
+            BadState: the state has no validations, or of other rows.
+        """
+        try:
+            told = json.loads(state.notes.get("validations", ""))
+            self.best_loss, self.best_step = told["best_loss"], told["best_step"]
+            self.since_improvement, self._reference = told["since_improvement"], told["reference"]
+            self._losses = list(told["losses"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadState(f"The saved state's validations can't be read: {error!r}") from error
+        with torch.no_grad():
+            for encoder, rows in self.best_rows.items():
+                rows.copy_(state.tensor(f"best.{encoder}", rows))

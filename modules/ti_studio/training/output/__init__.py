@@ -1,0 +1,1 @@
+"""The embedding a training starts from and the file it writes."""

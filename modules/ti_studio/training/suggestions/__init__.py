@@ -1,0 +1,1 @@
+"""Initialization texts ranked by the denoising loss on the pictures."""

@@ -1,0 +1,1 @@
+"""The studio's own REST routes, a module for each subject."""
