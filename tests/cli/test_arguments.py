@@ -7,7 +7,7 @@ import pytest
 
 from ti_studio.cli.arguments import WrongArguments, add_request_options, read_request
 from ti_studio.cli.train import add_train, found_here
-from ti_studio.training.config.concept import TaughtWord
+from ti_studio.training.config.concept import Concept
 from ti_studio.training.config.request import TrainRequest
 
 
@@ -46,8 +46,8 @@ def test_more_words_are_an_argument_each() -> None:
     asked = read_request(TrainRequest, parser.parse_args(given))
 
     assert asked.more_words == (
-        TaughtWord(name="y", initialization_text="red cat", vectors_per_token=3),
-        TaughtWord(name="z"),
+        Concept(name="y", initialization_text="red cat", vectors_per_token=3),
+        Concept(name="z"),
     )
     with pytest.raises(WrongArguments, match=r"--more-words-0-vectors-per-token: .* \(found 'many'\)"):
         read_request(TrainRequest, parser.parse_args([*given, "--more-words", "y : cat : many"]))

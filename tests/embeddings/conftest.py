@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.embeddings.library import scanner as survey_module
+from ti_studio.embeddings.library import scanner as scanner_module
 
 Make = Callable[..., Embedding]
 
@@ -29,11 +29,11 @@ def make() -> Make:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that the library has opened."""
     names: list[str] = []
-    original = survey_module.outline_embedding
+    original = scanner_module.summarize_embedding
 
     def noted(path: Path) -> object:
         names.append(path.name)
         return original(path)
 
-    monkeypatch.setattr(survey_module, "outline_embedding", noted)
+    monkeypatch.setattr(scanner_module, "summarize_embedding", noted)
     return names

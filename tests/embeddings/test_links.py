@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from ti_studio.embeddings.cards.file_groups import FileGroup, copy_files, move_files
-from ti_studio.embeddings.cards.file_operations import Shelf
+from ti_studio.embeddings.cards.file_operations import EmbeddingFiles
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import UnreadableEmbedding
 from ti_studio.embeddings.formats.files import read_embedding, write_embedding
 from ti_studio.embeddings.library.last_used import LastUsed
-from ti_studio.embeddings.library.library import Library, State
+from ti_studio.embeddings.library.library import EntryState, Library
 from ti_studio.embeddings.sidecars import read_card
 
 SECRET = "root:x:0:0:nobody-may-read-this"
@@ -47,7 +47,7 @@ def test_a_link_to_a_file_of_another_kind_is_not_opened(root: Path, elsewhere: P
 
     assert len(library.entries()) == 2
     for entry in library.entries():
-        assert entry.state is State.UNREADABLE
+        assert entry.state is EntryState.UNREADABLE
         assert "is a link to a file of another kind, which was not opened" in (entry.reason or "")
     with pytest.raises(UnreadableEmbedding, match="is a link to a file of another kind"):
         read_embedding(root / name)
@@ -59,7 +59,7 @@ def test_links_to_embeddings_and_to_folders_of_them_are_followed(root: Path, els
     library = Library(root)
     library.refresh()
 
-    assert {entry.relative for entry in library.entries() if entry.state is State.USABLE} == {
+    assert {entry.relative for entry in library.entries() if entry.state is EntryState.USABLE} == {
         "one.safetensors",
         "all/shared.safetensors",
     }
@@ -90,9 +90,9 @@ def test_no_copy_brings_the_content_of_a_file_elsewhere_into_the_library(root: P
     (root / "cat.txt").symlink_to(elsewhere / "secret.txt")
     library = Library(root)
     library.refresh()
-    shelf = Shelf(library, LastUsed(root / "used.json"))
+    embedding_files = EmbeddingFiles(library, LastUsed(root / "used.json"))
 
-    made = shelf.duplicate(library.entries()[0], "dog")
+    made = embedding_files.duplicate(library.entries()[0], "dog")
 
     assert (root / "dog.txt").is_symlink()
     assert SECRET not in str(read_card(made.path))

@@ -14,7 +14,7 @@ from ti_studio.embeddings.formats.export import FORMATS, export
 from ti_studio.embeddings.formats.files import read_embedding, write_embedding
 from ti_studio.embeddings.merging import METHODS, Mixture, merged
 from ti_studio.embeddings.sharing import PLACES, shareable, undescribed
-from ti_studio.training.config.concept import TaughtWord
+from ti_studio.training.config.concept import Concept
 from ti_studio.training.config.dataset import DatasetFolder
 from ti_studio.training.config.request import SAID, TrainRequest
 
@@ -132,7 +132,7 @@ NO_PLACES = {
 """Fields whose description speaks of files or folders, and which name none."""
 
 
-@pytest.mark.parametrize("model", [TrainRequest, DatasetFolder, TaughtWord])
+@pytest.mark.parametrize("model", [TrainRequest, DatasetFolder, Concept])
 def test_every_field_of_a_request_that_names_a_file_or_folder_is_known_as_a_place(model: type[BaseModel]) -> None:
     spoken = {
         name

@@ -10,7 +10,7 @@ from tests.extensions.conftest import Host
 from ti_studio.embeddings.library.library import Library
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders
-from ti_studio.generation.events import Picture, Progress
+from ti_studio.generation.events import DenoisingProgress, Picture
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.service import Txt2ImgService
 
@@ -92,7 +92,7 @@ def test_the_state_is_live_and_interrupts(folders: Folders, host: Host) -> None:
     seen = []
     state.interrupt()
     for event in service.generate(GenerateRequest(prompt="a cat", steps=3, seed=1, count=3)):
-        if isinstance(event, Progress):
+        if isinstance(event, DenoisingProgress):
             seen.append((state.job, state.sampling_step, state.sampling_steps, state.job_count, state.interrupted))
             state.interrupted = True
             assert state.interrupted

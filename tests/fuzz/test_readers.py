@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from tests.fuzz.mutations import VALUES, damaged, headers, json_bytes, noisy, pickled, safetensors
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
-from ti_studio.embeddings.formats.files import outline_embedding, read_embedding
+from ti_studio.embeddings.formats.files import read_embedding, summarize_embedding
 from ti_studio.embeddings.formats.headers import read_header
 from ti_studio.embeddings.formats.layouts import to_a1111
 from ti_studio.embeddings.formats.pickles import load_pickle
@@ -113,7 +113,7 @@ def check_both_readers(path: Path) -> None:
     """Reads a file in outline, and whole: what both can read they read alike, what the outline refuses the other
     refuses too, and what only the whole file shows is damage among the numbers."""
     told: list[object] = []
-    for read in (outline_embedding, read_embedding):
+    for read in (summarize_embedding, read_embedding):
         with within_a_while():
             try:
                 found = read(path)

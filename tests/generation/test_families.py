@@ -12,7 +12,7 @@ from ti_studio.embeddings.formats.files import write_embedding
 from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.events import Notice, Picture
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.loading import Model
 
@@ -22,7 +22,7 @@ PROMPT = "a red tree by monet"
 def painted(model: Model, library: Library, **settings: object) -> tuple[Image.Image, list[str]]:
     """Returns the picture and the notices."""
     request = GenerateRequest(**{"prompt": PROMPT, "sampler": "DDIM", "steps": 3, **settings})  # type: ignore[arg-type]
-    told = list(Painter(model).paint(request, [7], library, lambda: False))
+    told = list(Txt2ImgPipeline(model).paint(request, [7], library, lambda: False))
     (image,) = (event.image for event in told if isinstance(event, Picture))
     return image, [event.text for event in told if isinstance(event, Notice)]
 

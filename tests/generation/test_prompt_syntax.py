@@ -12,7 +12,7 @@ from ti_studio.embeddings.formats.files import write_embedding
 from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.events import Notice, Picture
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.txt2img import NotFinite
@@ -27,7 +27,7 @@ class Studio:
     """A tiny checkpoint and a folder of embeddings."""
 
     def __init__(self, model: Model, library: Library, folders: Folders) -> None:
-        self._painter, self._library, self._folders = Painter(model), library, folders
+        self._painter, self._library, self._folders = Txt2ImgPipeline(model), library, folders
 
     def paint(self, prompt: str, **settings: object) -> Pixels:
         """Paints one small picture."""
@@ -76,7 +76,7 @@ def test_a_picture_of_no_numbers_is_refused_but_no_reason_to_end_a_training(
         studio.paint("a tree")
     astray = Embedding("zzzz1234", {"clip_l": torch.ones(1, TINY_WIDTH)})
     wanted = GenerateRequest(prompt="zzzz1234", steps=2, width=32, height=32)
-    pictures = list(Painter(tiny_model).preview([astray], wanted, [1, 2]))
+    pictures = list(Txt2ImgPipeline(tiny_model).preview([astray], wanted, [1, 2]))
     assert [picture.getextrema() for picture in pictures] == [((0, 0),) * 3] * 2
 
 

@@ -15,7 +15,7 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.files import file_sha256, write_embedding
 from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
-from ti_studio.generation.events import Loading, Notice, PaintingEvent, Picture, Progress
+from ti_studio.generation.events import DenoisingProgress, GenerationEvent, Loading, Notice, Picture
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import UnknownSampler, sampler_names
 from ti_studio.generation.service import Txt2ImgService
@@ -30,7 +30,7 @@ def service(folders: Folders, library: Library) -> Txt2ImgService:
     return Txt2ImgService(folders, library)
 
 
-def events_of(service: Txt2ImgService, prompt: str, **settings: object) -> list[PaintingEvent]:
+def events_of(service: Txt2ImgService, prompt: str, **settings: object) -> list[GenerationEvent]:
     wanted = GenerateRequest(**{"prompt": prompt, "steps": 2, "seed": 1, **settings})  # type: ignore[arg-type]
     return list(service.generate(wanted))
 
@@ -120,13 +120,13 @@ def test_a_seed_is_drawn_when_none_is_given(service: Txt2ImgService) -> None:
 def test_progress_counts_every_step_of_every_batch(service: Txt2ImgService) -> None:
     told = events_of(service, "a cat", count=5, steps=3)
 
-    steps = [(event.step, event.steps) for event in told if isinstance(event, Progress)]
+    steps = [(event.step, event.steps) for event in told if isinstance(event, DenoisingProgress)]
     assert steps == [(n, 6) for n in range(1, 7)]
     assert isinstance(told[0], Loading)
 
 
 def test_an_interrupt_ends_the_work_and_keeps_finished_pictures(service: Txt2ImgService) -> None:
-    seen: list[PaintingEvent] = []
+    seen: list[GenerationEvent] = []
     for event in service.generate(GenerateRequest(prompt="a cat", steps=3, count=8, seed=1)):
         seen.append(event)
         if isinstance(event, Picture):
@@ -216,7 +216,7 @@ def test_a_released_checkpoint_is_loaded_anew_for_the_next_picture(service: Txt2
 
 def test_a_checkpoint_that_is_released_while_it_paints_finishes_the_picture_first(service: Txt2ImgService) -> None:
     painting = service.generate(GenerateRequest(prompt="a circle", steps=3, seed=1))
-    next(event for event in painting if isinstance(event, Progress))
+    next(event for event in painting if isinstance(event, DenoisingProgress))
     service.release()
     assert isinstance(list(painting)[-1], Picture)
     assert any(isinstance(event, Loading) for event in events_of(service, "a circle"))

@@ -6,8 +6,8 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ti_studio.embeddings.library.entries import Entry, State, named_as
-from ti_studio.generation.words import KnownWords
+from ti_studio.embeddings.library.entries import Entry, EntryState, named_as
+from ti_studio.generation.words import EmbeddingIndex
 from ti_studio.prompts.chunks import Word, WordIndex
 
 NAMES = st.text("ab ", min_size=1, max_size=4)
@@ -58,9 +58,9 @@ PATHS = st.lists(
 @given(PATHS, st.text("aAbB.ß xy/\\pt", max_size=8))
 def test_a_name_finds_the_same_file_among_the_likely_ones_as_among_all(paths: list[str], text: str) -> None:
     entries = tuple(
-        Entry(Path(path).stem, Path("/library") / path, path, path.rpartition("/")[0], State.USABLE)
+        Entry(Path(path).stem, Path("/library") / path, path, path.rpartition("/")[0], EntryState.USABLE)
         for path in sorted(paths)
     )
-    known = KnownWords(entries, {}, {}, WordIndex(), WordIndex())
+    known = EmbeddingIndex(entries, {}, {}, WordIndex(), WordIndex())
     for name in (text, *(entry.relative for entry in entries), *(entry.word.upper() for entry in entries)):
         assert known.named(name) is named_as(entries, name)

@@ -126,7 +126,7 @@ def test_the_tab_tells_how_far_the_installation_is(make_host: Callable[..., Host
     place = page.locator("#ti_studio_place")
     expect(place).to_contain_text("Package 1 of 2 · easel: 21 of 42 MB · 21 MB downloaded · ", timeout=SOON)
     expect(place.locator("pre")).to_contain_text("Collecting brush")
-    expect(place.locator("pre")).not_to_contain_text("Progress")
+    expect(place.locator("pre")).not_to_contain_text("JobProgress")
     expect(place).to_contain_text("nothing of the WebUI's is touched")
 
 

@@ -102,4 +102,4 @@ def test_the_studios_own_pip_writes_what_is_read(tmp_path: Path) -> None:
     assert progress_of(text[: text.index("Collecting easel")], 3).startswith("Package 1 of 1 found so far · 2 MB")
     shown = last_lines(log)
     assert any(line.startswith("Successfully installed") for line in shown)
-    assert not any(line.startswith("Progress") for line in shown)
+    assert not any(line.startswith("JobProgress") for line in shown)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ti_studio.folders import Folders
-from ti_studio.jobs.folder import JobFolder, JobPlace
+from ti_studio.jobs.folder import JobFolder, JobPaths
 from ti_studio.jobs.queue import Jobs
 from ti_studio.training.config.optimizer import OptimizerOptions, UnknownPackage, check_packages
 from ti_studio.training.config.request import TrainRequest
@@ -29,7 +29,7 @@ def test_others_have_no_module_imported_but_those_of_optimizers(
 
 def test_an_old_training_goes_on_only_if_others_might_ask_for_it(folders: Folders, pictures: Path) -> None:
     wanted = TrainRequest(name="zzzz1234", dataset_directory=".", optimizer="antigravity.Surprise")
-    place = JobPlace(checkpoint="", checkpoints="", embeddings="", dataset="", template="", created=1.0)
+    place = JobPaths(checkpoint="", checkpoints="", embeddings="", dataset="", template="", created=1.0)
     job = JobFolder.create(folders.outputs / "train", wanted, place)
     job.append({"event": "failed", "reason": "there is none"})
 

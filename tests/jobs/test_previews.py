@@ -13,7 +13,7 @@ from PIL import Image
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.sidecars import preview_path
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.jobs.previews import give_card_its_picture, paint_previews
 from ti_studio.models.loading import Model
@@ -39,7 +39,7 @@ def pixels(path: Path) -> bytes:
 def test_every_prompt_is_painted_with_the_same_seeds_in_order(
     tiny_model: Model, word: Embedding, tmp_path: Path
 ) -> None:
-    told = list(paint_previews(Painter(tiny_model), request(preview_seed=7), tmp_path, [word]))
+    told = list(paint_previews(Txt2ImgPipeline(tiny_model), request(preview_seed=7), tmp_path, [word]))
 
     assert [(made.index, made.prompt, made.seed) for made in told] == [
         (0, "a photo of zzzz1234", 7),
@@ -54,7 +54,7 @@ def test_every_prompt_is_painted_with_the_same_seeds_in_order(
 def test_a_word_for_the_negative_prompt_is_previewed_there(tiny_model: Model, word: Embedding, tmp_path: Path) -> None:
     asked: list[GenerateRequest] = []
 
-    class Listening(Painter):
+    class Listening(Txt2ImgPipeline):
         def preview(self, embeddings: Sequence[Embedding], request: GenerateRequest, *others: Any) -> Any:
             asked.append(request)
             return super().preview(embeddings, request, *others)
@@ -63,7 +63,9 @@ def test_a_word_for_the_negative_prompt_is_previewed_there(tiny_model: Model, wo
     (made,) = paint_previews(Listening(tiny_model), negative, tmp_path, [word])
     plain = tmp_path / "plain"
     plain.mkdir()
-    (without,) = paint_previews(Painter(tiny_model), request(preview_prompts="a house", preview_count=1), plain, [word])
+    (without,) = paint_previews(
+        Txt2ImgPipeline(tiny_model), request(preview_prompts="a house", preview_count=1), plain, [word]
+    )
 
     assert (asked[0].prompt, asked[0].negative_prompt) == ("a house", "zzzz1234, dark")
     assert pixels(tmp_path / made.path) != pixels(plain / without.path)
@@ -90,7 +92,7 @@ def test_previews_know_every_word_of_the_training(tiny_model: Model, word: Embed
     def painted(folder: str, *words: Embedding) -> tuple[str, bytes]:
         (tmp_path / folder).mkdir()
         wanted = request(preview_prompts="[name] near yyyy5678", preview_count=1)
-        (made,) = paint_previews(Painter(tiny_model), wanted, tmp_path / folder, words)
+        (made,) = paint_previews(Txt2ImgPipeline(tiny_model), wanted, tmp_path / folder, words)
         return made.prompt, pixels(tmp_path / folder / made.path)
 
     both, changed, alone = (

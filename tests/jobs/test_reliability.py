@@ -15,11 +15,11 @@ from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.folders import TEMPORARY_PREFIX, Folders
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.name_lock import NameHeld, check_not_held, holding, name_lock
-from ti_studio.jobs.progress import Progress
+from ti_studio.jobs.progress import JobProgress
 from ti_studio.jobs.queue import Jobs
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.training.config.request import TrainRequest
-from ti_studio.training.state import State
+from ti_studio.training.state import TrainingState
 
 MakeJob = Callable[..., JobFolder]
 
@@ -54,7 +54,7 @@ def left_by(job: JobFolder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in files}
 
 
-def told(progress: Progress) -> tuple[object, ...]:
+def told(progress: JobProgress) -> tuple[object, ...]:
     return (
         [point[:2] for point in progress.curve],
         [(made["step"], made["loss"], made["best"]) for made in progress.validations],
@@ -79,7 +79,7 @@ def test_killed_at_any_moment_and_resumed_a_training_leaves_what_it_would_have_l
 
 def _kill_after(job: JobFolder, step: int, looks: int) -> int:
     """Kills a worker so many looks at its files after a step; returns its last step."""
-    follow = Progress(job.events_path)
+    follow = JobProgress(job.events_path)
     left = iter(range(looks))
     with working(job) as process:
         wait_until(lambda: follow.follow().step >= step and next(left, None) is None, process)
@@ -170,7 +170,7 @@ def test_a_full_disk_fails_the_training_with_the_reason_and_room_lets_it_go_on(m
     assert failed.last == "failed" and failed.reason is not None
     assert str(job.path) in failed.reason and "could not be written" in failed.reason
     assert "the disk is full" in failed.reason
-    assert 0 < State.read(job.path / "state.safetensors").step <= failed.step < 16
+    assert 0 < TrainingState.read(job.path / "state.safetensors").step <= failed.step < 16
     (small_disk / "filling").unlink()
     job.clear_worker()
     assert work_to_the_end(job).last == "finished"
@@ -188,14 +188,14 @@ def test_a_disk_too_full_to_go_on_has_room_for_the_last_event(make: MakeJob, sma
     assert any(str(path) in failed.reason for path in (job.events_path, job.path / "state.safetensors"))
 
 
-def _until_the_disk_is_full(job: JobFolder, disk: Path) -> Progress:
+def _until_the_disk_is_full(job: JobFolder, disk: Path) -> JobProgress:
     with working(job) as process:
-        follow = Progress(job.events_path)
+        follow = JobProgress(job.events_path)
         wait_until(lambda: follow.follow().step >= 3, process)
         _fill(disk)
         process.join(60)
         assert not process.is_alive()
-    return Progress(job.events_path).follow()
+    return JobProgress(job.events_path).follow()
 
 
 def _rows(job: JobFolder) -> torch.Tensor:
@@ -218,10 +218,10 @@ def test_a_stop_comes_through_while_previews_are_painted(make: MakeJob) -> None:
         os.kill(process.pid or 0, signal.SIGTERM)
         process.join(60)
         assert not process.is_alive()
-    stopped = Progress(job.events_path).follow()
+    stopped = JobProgress(job.events_path).follow()
     assert (stopped.last, stopped.step, stopped.curve) == ("stopped", 0, [])
     assert 0 < len(stopped.previews) < 16
-    assert State.read(job.path / "state.safetensors").notes["done"] == '["validated"]'
+    assert TrainingState.read(job.path / "state.safetensors").notes["done"] == '["validated"]'
 
 
 @pytest.mark.parametrize("words", [{}, {"name": "first", "more_words": "zzzz1234"}])

@@ -20,7 +20,7 @@ from ti_studio.embeddings.formats.header_picture import header_picture
 from ti_studio.errors import NotFound
 from ti_studio.folders import Folders
 from ti_studio.jobs.folder import JobFolder
-from ti_studio.jobs.progress import Progress
+from ti_studio.jobs.progress import JobProgress
 from ti_studio.jobs.queue import Jobs
 from ti_studio.jobs.request_paths import Gate
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
@@ -78,7 +78,7 @@ def trained(home: Path, tmp_path: Path, request: TrainRequest) -> JobFolder:
     folders = Folders.under(tmp_path / "data", checkpoints=home / "models")
     info = replace(identify(home / "models" / "tiny"), title="tiny")
     job = make_job(tmp_path / "data", info, home / "cats", Gate(folders).passed(request))
-    assert work_to_the_end(job).last == "finished", Progress(job.events_path).follow().reason
+    assert work_to_the_end(job).last == "finished", JobProgress(job.events_path).follow().reason
     return job
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ti_studio.folders import TEMPORARY_PREFIX
 from ti_studio.jobs import worker
-from ti_studio.jobs.folder import JobFolder, JobPlace
-from ti_studio.jobs.progress import Progress
+from ti_studio.jobs.folder import JobFolder, JobPaths
+from ti_studio.jobs.progress import JobProgress
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.captions import find_template
@@ -26,7 +26,7 @@ _FORKED.set_forkserver_preload(["ti_studio.jobs.work", "diffusers", "transformer
 def make_job(root: Path, checkpoint: CheckpointInfo, pictures: Path, request: TrainRequest) -> JobFolder:
     """Makes a job's folder, and an embeddings folder beside it."""
     (root / "embeddings").mkdir(parents=True, exist_ok=True)
-    place = JobPlace(
+    place = JobPaths(
         checkpoint=str(checkpoint.path),
         checkpoints=str(checkpoint.path.parent),
         embeddings=str(root / "embeddings"),
@@ -49,12 +49,12 @@ def working(job: JobFolder) -> Iterator[BaseProcess]:
         process.join(PATIENCE)
 
 
-def work_to_the_end(job: JobFolder) -> Progress:
+def work_to_the_end(job: JobFolder) -> JobProgress:
     """Runs a worker until it ends, and returns what it told."""
     with working(job) as process:
         process.join(PATIENCE)
         assert not process.is_alive()
-    return Progress(job.events_path).follow()
+    return JobProgress(job.events_path).follow()
 
 
 def wait_until(true: Callable[[], bool], process: BaseProcess) -> None:

@@ -31,7 +31,7 @@ def cut(tokenizer: PromptTokenizer, text: str, **vectors: int) -> tuple[Chunk, .
 
 def test_the_vocabulary_is_clips(tokenizer: PromptTokenizer) -> None:
     assert tokenizer.ids("a photo of a") == (320, 1125, 539, 320)
-    assert tokenizer.framed((320,), 5) == [49406, 320, 49407, 49407, 49407]
+    assert tokenizer.with_special_tokens((320,), 5) == [49406, 320, 49407, 49407, 49407]
 
 
 def test_a_word_takes_as_many_places_as_it_has_vectors(tokenizer: PromptTokenizer) -> None:
@@ -170,7 +170,7 @@ def test_any_prompt_is_cut_into_chunks_without_loss_and_only_where_it_has_to_be(
     # Nothing is lost, added, split or out of order, and every weight stays with its token.
     assert [unit for chunk in chunks for unit in units_of(chunk)] == [unit for unit in wanted if unit[2]]
     assert all(len(chunk.ids) <= CHUNK_TOKENS for chunk in chunks)
-    assert all(len(tokenizer.framed(chunk.ids, CHUNK_TOKENS + 2)) == CHUNK_TOKENS + 2 for chunk in chunks)
+    assert all(len(tokenizer.with_special_tokens(chunk.ids, CHUNK_TOKENS + 2)) == CHUNK_TOKENS + 2 for chunk in chunks)
     # A BREAK ends a chunk, an empty one too; at the end of a prompt it begins no other, as in A1111.
     places = [unit[2] for unit in wanted]
     assert len(chunks) >= max(1, places.count(0) + (not places or places[-1] > 0))

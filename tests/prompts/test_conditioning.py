@@ -18,7 +18,7 @@ def encoded(model: Model, text: str, rows: dict[str, Tensor] | None = None, clip
     words = WordIndex.of({name: len(values) for name, values in (rows or {}).items()}, encoder.tokenizer)
     placed = {name: {encoder.key: values} for name, values in (rows or {}).items()}
     chunks = chunk_prompt(parse_attention(text), encoder.tokenizer, words)
-    return encode(model.encoders, [chunks], placed, clip_skip).context
+    return encode(model.encoders, [chunks], placed, clip_skip).encoder_hidden_states
 
 
 def row_of(model: Model, word: str) -> Tensor:
@@ -62,7 +62,7 @@ def test_prompts_of_different_lengths_are_filled_up_with_empty_chunks(tiny_model
     encoder = tiny_model.encoders[0]
     short, long = (chunk_prompt(parse_attention(text), encoder.tokenizer, WordIndex()) for text in ("a", "a BREAK b"))
 
-    both = encode(tiny_model.encoders, [short, long], {}).context
+    both = encode(tiny_model.encoders, [short, long], {}).encoder_hidden_states
 
     assert torch.allclose(both[0, 77:], encoded(tiny_model, "")[0], atol=1e-5)
     assert torch.allclose(both[1], encoded(tiny_model, "a BREAK b")[0], atol=1e-5)
@@ -164,8 +164,8 @@ def test_every_family_encodes_emphasis_in_finite_numbers(tiny_families: dict[str
             encode(model.encoders, [chunk_prompt(parse_attention(text), tokenizer, WordIndex())], {})
             for text in ("a red tree", "a (red:1.5) tree")
         )
-        assert weighted.context.isfinite().all()
-        assert torch.allclose(plain.context.mean(), weighted.context.mean(), atol=1e-5)
+        assert weighted.encoder_hidden_states.isfinite().all()
+        assert torch.allclose(plain.encoder_hidden_states.mean(), weighted.encoder_hidden_states.mean(), atol=1e-5)
 
 
 def test_clip_skip_takes_an_earlier_layer(tiny_model: Model) -> None:
@@ -186,13 +186,13 @@ def test_the_cache_answers_a_changed_word_with_its_new_meaning(tiny_model: Model
     changed = cache.encode(chunks, {"zzzz1234": {"clip_l": torch.ones(1, 16)}})
 
     assert again is first
-    assert not torch.equal(changed.context, first.context)
+    assert not torch.equal(changed.encoder_hidden_states, first.encoder_hidden_states)
 
 
 def test_without_the_mean_restored_weights_only_multiply(model_with_mean: Model) -> None:
     encoder = model_with_mean.encoders[0]
     chunks = chunk_prompt(parse_attention("a (red:1.5) tree"), encoder.tokenizer, WordIndex())
-    kept = encode(model_with_mean.encoders, [chunks], {}, restores_mean=False).context
+    kept = encode(model_with_mean.encoders, [chunks], {}, restores_mean=False).encoder_hidden_states
     plain = encoded(model_with_mean, "a red tree")
 
     assert torch.equal(kept[:, 2], plain[:, 2] * 1.5)

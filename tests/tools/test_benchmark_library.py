@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ti_studio.embeddings.library.library import Library, State
+from ti_studio.embeddings.library.library import EntryState, Library
 from tools.benchmark_library import main
 from tools.library_benchmark.files import write_library
 from tools.library_benchmark.measures import Place, ours, ours_in_prompts, plain
@@ -19,7 +19,7 @@ def test_every_file_is_one_that_can_be_used(place: Place) -> None:
     library = Library(place.root)
     library.refresh()
     assert sorted(entry.word for entry in library.entries()) == sorted(place.words)
-    assert {entry.state for entry in library.entries()} == {State.USABLE}
+    assert {entry.state for entry in library.entries()} == {EntryState.USABLE}
     assert {entry.family for entry in library.entries()} == {"SD 1", "SDXL"}
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from ti_studio.training.data.captions import find_template
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 
 
 @pytest.fixture
-def place(tmp_path: Path, pictures: Path) -> Place:
+def place(tmp_path: Path, pictures: Path) -> RunPaths:
     (tmp_path / "job").mkdir()
     (tmp_path / "embeddings").mkdir()
-    return Place(
+    return RunPaths(
         job=tmp_path / "job",
         embeddings=tmp_path / "embeddings",
         dataset=pictures,

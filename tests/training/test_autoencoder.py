@@ -15,7 +15,7 @@ from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, identify
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import CheckpointNotLoaded, Model, load, with_vae
 from ti_studio.training import events
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
 
 
@@ -28,7 +28,7 @@ def latents() -> torch.Tensor:
     return torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
-def test_steps_run_without_the_vae_which_previews_read_anew(model: Model, place: Place) -> None:
+def test_steps_run_without_the_vae_which_previews_read_anew(model: Model, place: RunPaths) -> None:
     expected = model.decode(latents())
     seen = []
     weights = weakref.ref(next(model.vae.parameters()))
@@ -47,7 +47,7 @@ def test_steps_run_without_the_vae_which_previews_read_anew(model: Model, place:
     assert len(seen) == 6 and all(found is None for found in seen)
 
 
-def test_steps_that_encode_pictures_keep_the_vae(model: Model, place: Place) -> None:
+def test_steps_that_encode_pictures_keep_the_vae(model: Model, place: RunPaths) -> None:
     vae = model.vae
 
     for event in train(request(random_crop=True), model, place, no_preview, lambda: False):

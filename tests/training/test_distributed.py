@@ -7,19 +7,21 @@ import torch
 
 from tests.training.test_run import prepared, request
 from ti_studio.models.loading import Model
-from ti_studio.training.batches import Lesson
-from ti_studio.training.distributed import Disagreement, Team
-from ti_studio.training.gradients import sum_gradients
-from ti_studio.training.optim.learner import Learner
+from ti_studio.training.batches import TrainingBatches
+from ti_studio.training.distributed import ProcessesDisagree, ProcessGroup
+from ti_studio.training.gradients import accumulate_gradients
+from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 
 
-def gradient(lesson: Lesson, model: Model) -> tuple[torch.Tensor, torch.Tensor]:
+def gradient(training_batches: TrainingBatches, model: Model) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns the first step's loss and penalty, and the gradient of the rows."""
-    learner = Learner(initial_embedding("zzzz1234", model.encoders, "tree", 2), model.hardware.device, lesson.request)
-    sums = sum_gradients(model, lesson, learner, 1)
-    (found,) = learner.gradients()
+    trainable = TrainableEmbedding(
+        initial_embedding("zzzz1234", model.encoders, "tree", 2), model.hardware.device, training_batches.request
+    )
+    sums = accumulate_gradients(model, training_batches, trainable, 1)
+    (found,) = trainable.gradients()
     return sums, found.clone()
 
 
@@ -32,13 +34,15 @@ def gradient(lesson: Lesson, model: Model) -> tuple[torch.Tensor, torch.Tensor]:
     ],
 )
 def test_the_shares_of_all_processes_add_up_to_the_whole_step(
-    tiny_model: Model, place: Place, size: int, options: dict[str, object]
+    tiny_model: Model, place: RunPaths, size: int, options: dict[str, object]
 ) -> None:
     (place.dataset / "0.txt").write_text("a very long caption, " * 20)  # one process has it, and all fill up to it
-    lesson = prepared(request(batch_size=5, **options), tiny_model, place)
-    loss, whole = gradient(lesson, tiny_model)
+    training_batches = prepared(request(batch_size=5, **options), tiny_model, place)
+    loss, whole = gradient(training_batches, tiny_model)
 
-    shares = [gradient(replace(lesson, team=Team(rank, size)), tiny_model) for rank in range(size)]
+    shares = [
+        gradient(replace(training_batches, process_group=ProcessGroup(rank, size)), tiny_model) for rank in range(size)
+    ]
 
     together = torch.stack([share for _, share in shares]).sum(0)
     assert (together - whole).norm() < 1e-5 * whole.norm()
@@ -47,7 +51,7 @@ def test_the_shares_of_all_processes_add_up_to_the_whole_step(
 
 @pytest.mark.parametrize(("count", "size"), [(1, 2), (5, 2), (8, 3), (2, 5)])
 def test_every_picture_is_one_process_s_and_the_main_one_has_some(count: int, size: int) -> None:
-    shares = [list(range(count))[Team(rank, size).share(count)] for rank in range(size)]
+    shares = [list(range(count))[ProcessGroup(rank, size).local_shard(count)] for rank in range(size)]
 
     assert [picture for share in shares for picture in share] == list(range(count))
     assert shares[0]
@@ -55,7 +59,9 @@ def test_every_picture_is_one_process_s_and_the_main_one_has_some(count: int, si
 
 
 def test_a_process_with_other_pictures_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Team, "gathered", lambda _team, notes: [notes, {**notes, "dataset": "b"}])
+    monkeypatch.setattr(ProcessGroup, "all_gather_object", lambda _group, notes: [notes, {**notes, "dataset": "b"}])
 
-    with pytest.raises(Disagreement, match="Process 1 of the training does not have the same dataset as process 0"):
-        Team(0, 2).check_same({"dataset": "a", "checkpoint": "c"})
+    with pytest.raises(
+        ProcessesDisagree, match="Process 1 of the training does not have the same dataset as process 0"
+    ):
+        ProcessGroup(0, 2).check_same({"dataset": "a", "checkpoint": "c"})

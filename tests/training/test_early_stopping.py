@@ -11,11 +11,11 @@ from tests.training.test_run import prepared, request, rows_of, run
 from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.models.loading import Model
 from ti_studio.training import events
-from ti_studio.training.early_stopping import Validations
+from ti_studio.training.early_stopping import EarlyStopping
 from ti_studio.training.loop import batch_loss, validation_loss
 from ti_studio.training.output.initialization import initial_rows
-from ti_studio.training.preparation import Place
-from ti_studio.training.state import BadState, State
+from ti_studio.training.preparation import RunPaths
+from ti_studio.training.state import BadState, TrainingState
 
 ROWS = {"clip_l": torch.zeros(2, 4)}
 WORSE = {"learning_rate": "0.05", "optimizer_args": ["maximize=True"]}
@@ -34,10 +34,10 @@ def validated(told: list[events.Event]) -> list[events.Validated]:
     return [event for event in told if isinstance(event, events.Validated)]
 
 
-def test_every_validation_looks_at_the_same(tiny_model: Model, place: Place) -> None:
-    lesson = prepared(request(validation_every=2, validation_count=3, batch_size=4), tiny_model, place)
+def test_every_validation_looks_at_the_same(tiny_model: Model, place: RunPaths) -> None:
+    training_batches = prepared(request(validation_every=2, validation_count=3, batch_size=4), tiny_model, place)
 
-    once, again = list(lesson.validation_batches()), list(lesson.validation_batches())
+    once, again = list(training_batches.validation_batches()), list(training_batches.validation_batches())
 
     assert [len(batch.prompts) for batch in once] == [4, 4, 1]
     for batch, other in zip(once, again, strict=True):
@@ -47,21 +47,21 @@ def test_every_validation_looks_at_the_same(tiny_model: Model, place: Place) -> 
     assert [int(timestep) * 9 // 1000 for timestep in timesteps] == list(range(9))
 
 
-def test_the_validation_loss_is_the_mean_over_everything_validated(tiny_model: Model, place: Place) -> None:
-    lesson = prepared(request(validation_every=2, validation_count=3, batch_size=4), tiny_model, place)
+def test_the_validation_loss_is_the_mean_over_everything_validated(tiny_model: Model, place: RunPaths) -> None:
+    training_batches = prepared(request(validation_every=2, validation_count=3, batch_size=4), tiny_model, place)
     rows = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
 
     with torch.no_grad():
         losses = [
             batch_loss(tiny_model, batch, {"zzzz1234": rows}).item() * len(batch.prompts)
-            for batch in lesson.validation_batches()
+            for batch in training_batches.validation_batches()
         ]
 
-    assert validation_loss(tiny_model, lesson, rows) == pytest.approx(sum(losses) / 9, rel=1e-5)
+    assert validation_loss(tiny_model, training_batches, rows) == pytest.approx(sum(losses) / 9, rel=1e-5)
 
 
 def test_validations_are_made_before_the_first_step_at_their_steps_and_at_the_last(
-    tiny_model: Model, place: Place
+    tiny_model: Model, place: RunPaths
 ) -> None:
     told = run(request(validation_every=4, max_steps=6), tiny_model, place)
 
@@ -73,7 +73,7 @@ def test_validations_are_made_before_the_first_step_at_their_steps_and_at_the_la
     assert made[2].vector_norms["clip_l"] == pytest.approx(written)
 
 
-def test_validating_changes_nothing_of_what_is_learned(tiny_model: Model, place: Place, tmp_path: Path) -> None:
+def test_validating_changes_nothing_of_what_is_learned(tiny_model: Model, place: RunPaths, tmp_path: Path) -> None:
     run(request(), tiny_model, place)
     plain = rows_of(place)
     other = replace(place, job=tmp_path / "other", embeddings=tmp_path / "others")
@@ -86,7 +86,7 @@ def test_validating_changes_nothing_of_what_is_learned(tiny_model: Model, place:
 
 
 def test_the_best_rows_are_kept_and_published_if_asked(
-    tiny_model: Model, place: Place, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Model, place: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, 0.9, 0.5, 0.7, 0.6, 0.8, 0.9])
     monkeypatch.setattr("ti_studio.training.run.validation_loss", lambda *_: next(losses))
@@ -104,7 +104,7 @@ def test_the_best_rows_are_kept_and_published_if_asked(
     assert told[-1] == events.Finished(6, str(place.embeddings / "zzzz1234.safetensors"))
 
 
-def test_a_training_without_improvement_finishes_early_and_says_so(tiny_model: Model, place: Place) -> None:
+def test_a_training_without_improvement_finishes_early_and_says_so(tiny_model: Model, place: RunPaths) -> None:
     wanted = request(learning_rate="1e-9", validation_every=1, patience=2, max_steps=50, save_every=100)
 
     told = run(wanted, tiny_model, place)
@@ -118,7 +118,7 @@ def test_a_training_without_improvement_finishes_early_and_says_so(tiny_model: M
     assert told[-1] == events.Finished(2, str(place.embeddings / "zzzz1234.safetensors"), early)
 
 
-def test_a_training_whose_loss_hardly_varies_any_more_finishes_early(tiny_model: Model, place: Place) -> None:
+def test_a_training_whose_loss_hardly_varies_any_more_finishes_early(tiny_model: Model, place: RunPaths) -> None:
     wanted = request(**FLAT, max_steps=30)
 
     told = run(wanted, tiny_model, place)
@@ -133,7 +133,7 @@ def test_a_training_whose_loss_hardly_varies_any_more_finishes_early(tiny_model:
     assert told[-1].early.endswith(f"{30 - len(losses) + 1} of 30 steps were saved.")  # type: ignore[attr-defined]
 
 
-def test_a_training_that_was_killed_when_it_was_over_goes_no_further(tiny_model: Model, place: Place) -> None:
+def test_a_training_that_was_killed_when_it_was_over_goes_no_further(tiny_model: Model, place: RunPaths) -> None:
     wanted = request(learning_rate="1e-9", validation_every=1, patience=2, max_steps=50, overwrite=True)
     whole = run(wanted, tiny_model, place)
 
@@ -146,7 +146,7 @@ def test_a_training_that_was_killed_when_it_was_over_goes_no_further(tiny_model:
 @pytest.mark.parametrize("stopped_after", [1, 2, 5])
 @pytest.mark.parametrize("options", [TIRING, FLAT], ids=["improvement", "variance"])
 def test_stopping_and_resuming_keeps_the_best_and_the_patience(
-    tiny_model: Model, place: Place, tmp_path: Path, options: dict[str, object], stopped_after: int
+    tiny_model: Model, place: RunPaths, tmp_path: Path, options: dict[str, object], stopped_after: int
 ) -> None:
     wanted = request(**options, keep_best=True, max_steps=12, overwrite=True)
     whole = run(wanted, tiny_model, place)
@@ -163,15 +163,15 @@ def test_stopping_and_resuming_keeps_the_best_and_the_patience(
 
 
 def test_less_than_half_a_percent_is_no_improvement() -> None:
-    validations = Validations(ROWS)
-    validations.begin(1.0)
+    early_stopping = EarlyStopping(ROWS)
+    early_stopping.begin(1.0)
 
     for step, loss in enumerate((0.999, 0.997, 0.996, 0.99, 1.2), 1):
-        validations.take_in(step, loss, ROWS)
-        assert validations.since_improvement == [1, 2, 3, 0, 1][step - 1]
-    assert (validations.best_step, validations.best_loss) == (4, 0.99)
+        early_stopping.record(step, loss, ROWS)
+        assert early_stopping.since_improvement == [1, 2, 3, 0, 1][step - 1]
+    assert (early_stopping.best_step, early_stopping.best_loss) == (4, 0.99)
 
 
 def test_a_state_without_validations_is_refused() -> None:
     with pytest.raises(BadState, match="validations can't be read"):
-        Validations(ROWS).restore(State({}, {}))
+        EarlyStopping(ROWS).restore(TrainingState({}, {}))

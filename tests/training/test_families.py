@@ -18,18 +18,18 @@ from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.captions import find_template
 from ti_studio.training.loss.denoising import NoiseSchedule
 from ti_studio.training.output.initialization import initial_embedding
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
 
 KEYS = {"SD 1": {"emb_params"}, "SD 2": {"emb_params"}, "SDXL": {"clip_l", "clip_g"}}
 
 
 @pytest.fixture
-def place(tmp_path: Path, pictures: Path) -> Place:
+def place(tmp_path: Path, pictures: Path) -> RunPaths:
     (tmp_path / "job").mkdir()
     (tmp_path / "embeddings").mkdir()
     template = find_template(tmp_path, "subject_filewords.txt")
-    return Place(tmp_path / "job", tmp_path / "embeddings", pictures, template, created=1_700_000_000.0)
+    return RunPaths(tmp_path / "job", tmp_path / "embeddings", pictures, template, created=1_700_000_000.0)
 
 
 def request(**changes: object) -> TrainRequest:
@@ -49,13 +49,13 @@ def no_preview(_words: Sequence[Embedding]) -> Iterator[events.Previewed]:
     return iter(())
 
 
-def run(wanted: TrainRequest, model: Model, place: Place) -> list[events.Event]:
+def run(wanted: TrainRequest, model: Model, place: RunPaths) -> list[events.Event]:
     return list(train(wanted, model, place, no_preview, lambda: False))
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_every_encoders_rows_are_learned_and_written_as_the_family_writes_them(
-    tiny_families: dict[str, CheckpointInfo], place: Place, name: str
+    tiny_families: dict[str, CheckpointInfo], place: RunPaths, name: str
 ) -> None:
     model = load(tiny_families[name], Hardware.automatic())
     start = initial_embedding("zzzz1234", model.encoders, "red tree", 2)
@@ -71,7 +71,7 @@ def test_every_encoders_rows_are_learned_and_written_as_the_family_writes_them(
         assert torch.all((rows - first).abs().amax(dim=1) > 0.005)
 
 
-def test_sdxl_resumes_with_the_rows_of_both_encoders(tiny_sdxl: Model, place: Place) -> None:
+def test_sdxl_resumes_with_the_rows_of_both_encoders(tiny_sdxl: Model, place: RunPaths) -> None:
     run(request(max_steps=6), tiny_sdxl, place)
     whole = read_embedding(place.embeddings / "zzzz1234.safetensors").vectors
     place.state.unlink()
@@ -82,7 +82,7 @@ def test_sdxl_resumes_with_the_rows_of_both_encoders(tiny_sdxl: Model, place: Pl
     assert all(torch.equal(whole[key], resumed[key]) for key in ("clip_l", "clip_g"))
 
 
-def test_a_v_prediction_sd2_trains_towards_the_velocity(tmp_path: Path, place: Place) -> None:
+def test_a_v_prediction_sd2_trains_towards_the_velocity(tmp_path: Path, place: RunPaths) -> None:
     checkpoint = write_tiny_checkpoint(tmp_path / "v", family="SD 2", prediction_type="v_prediction")
     model = load(identify(checkpoint), Hardware.automatic())
     latents, noise, timesteps = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8), torch.tensor([400])

@@ -15,84 +15,84 @@ from tests.training.test_run import prepared, request
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.models.loading import Model
 from ti_studio.prompts import conditioning
-from ti_studio.training import batches as lesson_module
+from ti_studio.training import batches as batches_module
 from ti_studio.training import penalties
-from ti_studio.training.batches import Batch, Lesson
+from ti_studio.training.batches import Batch, TrainingBatches
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data import latents
 from ti_studio.training.data.latents import LatentCache
 from ti_studio.training.events import Step, Warned
-from ti_studio.training.gradients import sum_gradients
+from ti_studio.training.gradients import accumulate_gradients
 from ti_studio.training.loop import Diverged, optimise
 from ti_studio.training.loss.denoising import denoising_losses
-from ti_studio.training.optim.grad_scaler import LossScale
-from ti_studio.training.optim.learner import Learner
+from ti_studio.training.optim.grad_scaler import GradScaler
+from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding
 from ti_studio.training.penalties import conditioned, context_penalty, distance_penalty
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 
 KEPT = {"context_weight": 0.5, "init_weight": 0.1, "prompt_weight": 0.3}
 
 
-def learner_for(model: Model, wanted: TrainRequest, loss_scale: LossScale | None = None) -> Learner:
+def learner_for(model: Model, wanted: TrainRequest, grad_scaler: GradScaler | None = None) -> TrainableEmbedding:
     start = initial_embedding(wanted.name, model.encoders, "tree", wanted.vectors_per_token)
     norms = {encoder.key: 0.5 for encoder in model.encoders}
-    return Learner(start, model.hardware.device, wanted, norms, loss_scale)
+    return TrainableEmbedding(start, model.hardware.device, wanted, norms, grad_scaler)
 
 
-def moved(learner: Learner) -> Learner:
+def moved(trainable: TrainableEmbedding) -> TrainableEmbedding:
     """Moves the rows a little away from the initial ones, so that every penalty has a gradient."""
     with torch.no_grad():
-        for rows in learner.rows.values():
+        for rows in trainable.rows.values():
             rows.add_(0.1 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(3)))
-    return learner
+    return trainable
 
 
-def gradients(learner: Learner) -> dict[str, Tensor]:
-    return {encoder: rows.grad for encoder, rows in learner.rows.items() if rows.grad is not None}
+def gradients(trainable: TrainableEmbedding) -> dict[str, Tensor]:
+    return {encoder: rows.grad for encoder, rows in trainable.rows.items() if rows.grad is not None}
 
 
-@pytest.mark.parametrize("loss_scale", [LossScale(), LossScale(torch.float16)], ids=["plain", "scaled"])
+@pytest.mark.parametrize("grad_scaler", [GradScaler(), GradScaler(torch.float16)], ids=["plain", "scaled"])
 def test_the_gradient_is_that_of_one_batch_after_the_other_with_prompts_of_their_own(
-    tiny_sdxl: Model, place: Place, loss_scale: LossScale
+    tiny_sdxl: Model, place: RunPaths, grad_scaler: GradScaler
 ) -> None:
     wanted = request(gradient_accumulation_steps=3, context_weight=0.5, init_weight=0.1)
-    lesson = prepared(wanted, tiny_sdxl, place)
-    learner = moved(learner_for(tiny_sdxl, wanted, loss_scale))
+    training_batches = prepared(wanted, tiny_sdxl, place)
+    trainable = moved(learner_for(tiny_sdxl, wanted, grad_scaler))
     expected = moved(learner_for(tiny_sdxl, wanted))
     rows, initial = expected.rows, expected.initial
     for part in range(3):
-        batch = lesson.batch(1, part)
+        batch = training_batches.batch(1, part)
         told, before = (conditioned(tiny_sdxl, batch.prompts, {wanted.name: words}) for words in (rows, initial))
         loss = denoising_losses(tiny_sdxl, batch.pictures, told).mean()
-        penalty = 0.5 * context_penalty(told.context, before.context, batch.prompts)
+        penalty = 0.5 * context_penalty(told.encoder_hidden_states, before.encoder_hidden_states, batch.prompts)
         ((loss + penalty + 0.1 * distance_penalty(rows, initial)) / 3).backward()  # type: ignore[no-untyped-call]
 
-    sum_gradients(tiny_sdxl, lesson, learner, 1)
+    accumulate_gradients(tiny_sdxl, training_batches, trainable, 1)
 
-    assert set(gradients(learner)) == {"clip_l", "clip_g"}
-    for encoder, found in gradients(learner).items():
-        wanted_gradient = gradients(expected)[encoder] * loss_scale.factor
+    assert set(gradients(trainable)) == {"clip_l", "clip_g"}
+    for encoder, found in gradients(trainable).items():
+        wanted_gradient = gradients(expected)[encoder] * grad_scaler.factor
         assert (found - wanted_gradient).norm() < 1e-5 * wanted_gradient.norm()
 
 
 def test_the_text_encoder_reads_every_prompt_once_a_step(
-    tiny_model: Model, place: Place, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Model, place: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = request(gradient_accumulation_steps=20, max_steps=1)
-    lesson = prepared(wanted, tiny_model, place)
+    training_batches = prepared(wanted, tiny_model, place)
     read: list[int] = []
     encode = conditioning._encode_chunks
     monkeypatch.setattr(conditioning, "_encode_chunks", lambda *a: read.append(len(a[1])) or encode(*a))
 
-    list(optimise(tiny_model, lesson, learner_for(tiny_model, wanted)))
+    list(optimise(tiny_model, training_batches, learner_for(tiny_model, wanted)))
 
-    prompts = {prompt for part in range(20) for prompt in lesson.batch(1, part).prompts}
+    prompts = {prompt for part in range(20) for prompt in training_batches.batch(1, part).prompts}
     assert read == [len(prompts)] and len(prompts) < 40
 
 
 @dataclass(frozen=True)
-class Spoiled(Lesson):
+class Spoiled(TrainingBatches):
     """A lesson some steps of which hold numbers that are none."""
 
     spoil: Callable[[int], bool] = lambda step: False
@@ -103,39 +103,46 @@ class Spoiled(Lesson):
         return replace(batch, pictures=replace(batch.pictures, target=batch.pictures.target * factor))
 
 
-def spoiled(lesson: Lesson, spoil: Callable[[int], bool]) -> Lesson:
-    return Spoiled(lesson.latents, lesson.prompts, lesson.order, lesson.noise, lesson.request, spoil=spoil)
+def spoiled(training_batches: TrainingBatches, spoil: Callable[[int], bool]) -> TrainingBatches:
+    return Spoiled(
+        training_batches.latents,
+        training_batches.prompts,
+        training_batches.sampler,
+        training_batches.noise,
+        training_batches.request,
+        spoil=spoil,
+    )
 
 
 @pytest.mark.parametrize("options", [{"ema_decay": 0.9}, {"optimizer": "lion", "norm_limit": 1.0}])
 def test_a_bad_step_is_left_out_and_everything_stays_as_it_was(
-    tiny_model: Model, place: Place, options: dict[str, object]
+    tiny_model: Model, place: RunPaths, options: dict[str, object]
 ) -> None:
     wanted = request(max_steps=4, **options)
-    learner = learner_for(tiny_model, wanted)
-    steps = optimise(tiny_model, spoiled(prepared(wanted, tiny_model, place), {1, 3}.__contains__), learner)
-    before = learner.state()
+    trainable = learner_for(tiny_model, wanted)
+    steps = optimise(tiny_model, spoiled(prepared(wanted, tiny_model, place), {1, 3}.__contains__), trainable)
+    before = trainable.state()
 
     assert next(steps) == Warned("Step 1 was left out: its loss is nan.")
-    assert same(learner.state().tensors, before.tensors)
+    assert same(trainable.state().tensors, before.tensors)
     assert isinstance(next(steps), Step)
-    before = learner.state()
+    before = trainable.state()
     assert next(steps) == Warned("Step 3 was left out: its loss is nan.")
-    assert same(learner.state().tensors, before.tensors) and learner.step == 3
+    assert same(trainable.state().tensors, before.tensors) and trainable.step == 3
     last = next(steps)
     assert isinstance(last, Step) and last.step == 4
-    assert not same(learner.state().tensors, before.tensors)
+    assert not same(trainable.state().tensors, before.tensors)
 
 
 def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_bad_steps_in_a_row_end_the_training_and_single_ones_do_not(tiny_model: Model, place: Place) -> None:
+def test_bad_steps_in_a_row_end_the_training_and_single_ones_do_not(tiny_model: Model, place: RunPaths) -> None:
     wanted = request(max_steps=20)
-    lesson = prepared(wanted, tiny_model, place)
-    now_and_then = spoiled(lesson, lambda step: step % 5 > 0)
-    at_the_end = spoiled(lesson, lambda step: step > 10)
+    training_batches = prepared(wanted, tiny_model, place)
+    now_and_then = spoiled(training_batches, lambda step: step % 5 > 0)
+    at_the_end = spoiled(training_batches, lambda step: step > 10)
 
     told = list(optimise(tiny_model, now_and_then, learner_for(tiny_model, wanted)))
     assert len(told) == 20 and sum(isinstance(event, Step) for event in told) == 4
@@ -143,26 +150,26 @@ def test_bad_steps_in_a_row_end_the_training_and_single_ones_do_not(tiny_model: 
         list(optimise(tiny_model, at_the_end, learner_for(tiny_model, wanted)))
 
 
-def test_a_gradient_that_overflows_halves_the_loss_scale_until_it_fits(tiny_model: Model, place: Place) -> None:
+def test_a_gradient_that_overflows_halves_the_loss_scale_until_it_fits(tiny_model: Model, place: RunPaths) -> None:
     wanted = request(max_steps=6)
-    lesson = prepared(wanted, tiny_model, place)
-    scale = LossScale(torch.float16)
+    training_batches = prepared(wanted, tiny_model, place)
+    scale = GradScaler(torch.float16)
     scale.factor = 2.0**130  # float32 overflows here as float16 does at 65504
-    learner = learner_for(tiny_model, wanted, scale)
+    trainable = learner_for(tiny_model, wanted, scale)
 
-    told = list(optimise(tiny_model, lesson, learner))
+    told = list(optimise(tiny_model, training_batches, trainable))
 
     dropped = [event for event in told if isinstance(event, Warned)]
     assert told[: len(dropped)] == dropped and 0 < len(dropped) < 6
     assert "its gradient overflowed at loss scale" in dropped[0].text
     assert scale.factor == 2.0 ** (130 - len(dropped))
-    restored = learner_for(tiny_model, wanted, LossScale(torch.float16))
-    restored.restore(learner.state())
-    assert restored.loss_scale.factor == scale.factor
+    restored = learner_for(tiny_model, wanted, GradScaler(torch.float16))
+    restored.restore(trainable.state())
+    assert restored.grad_scaler.factor == scale.factor
 
 
 def test_the_loss_scale_gives_up_only_when_it_has_no_smaller_factor() -> None:
-    scale = LossScale(torch.float16)
+    scale = GradScaler(torch.float16)
     for _ in range(16):
         scale.drop(loss_is_finite=True)
     assert scale.factor == 1 and not scale.gives_up
@@ -172,13 +179,13 @@ def test_the_loss_scale_gives_up_only_when_it_has_no_smaller_factor() -> None:
     scale.drop(loss_is_finite=True)
     assert scale.gives_up
 
-    fresh = LossScale(torch.float16)
+    fresh = GradScaler(torch.float16)
     fresh.drop(loss_is_finite=False)
     assert fresh.factor == 2.0**16
     for _ in range(2000):
         fresh.accept()
     assert fresh.factor == 2.0**17
-    plain = LossScale()
+    plain = GradScaler()
     for _ in range(2000):
         plain.accept()
     assert plain.factor == 1
@@ -236,23 +243,25 @@ class OnDevice(TorchDispatchMode):
     ],
 )
 def test_a_step_waits_for_the_device_once(
-    tiny_sdxl: Model, place: Place, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+    tiny_sdxl: Model, place: RunPaths, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
 ) -> None:
     wanted = request(max_steps=3, **options)
-    lesson = prepared(wanted, tiny_sdxl, place)
-    learner = learner_for(tiny_sdxl, wanted)
-    assert isinstance(lesson.latents, LatentCache)
+    training_batches = prepared(wanted, tiny_sdxl, place)
+    trainable = learner_for(tiny_sdxl, wanted)
+    assert isinstance(training_batches.latents, LatentCache)
     modules = (tiny_sdxl.unet, *(encoder.model for encoder in tiny_sdxl.encoders))
     weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-    moments = [tensor for of in lesson.latents.upright for tensor in (of.mean, of.std)]
-    device = OnDevice([*weights, *moments, lesson.latents.sizes, lesson.noise._scheduler.alphas_cumprod])
-    device.take([learner._parametrization.parameters, learner.initial])
+    moments = [tensor for of in training_batches.latents.upright for tensor in (of.mean, of.std)]
+    device = OnDevice(
+        [*weights, *moments, training_batches.latents.add_time_ids, training_batches.noise._scheduler.alphas_cumprod]
+    )
+    device.take([trainable._parametrization.parameters, trainable.initial])
     device.watch(monkeypatch)
-    for module in (conditioning, penalties, latents, lesson_module):
-        monkeypatch.setattr(module, "sent", lambda tensor, _device: device.take(tensor.clone()))
+    for module in (conditioning, penalties, latents, batches_module):
+        monkeypatch.setattr(module, "to_device", lambda tensor, _device: device.take(tensor.clone()))
 
     with device:
-        told = list(optimise(tiny_sdxl, lesson, learner))
+        told = list(optimise(tiny_sdxl, training_batches, trainable))
 
     assert [type(event) for event in told] == [Step] * 3
     assert device.waits == ["tolist"] * 3
@@ -260,9 +269,9 @@ def test_a_step_waits_for_the_device_once(
 
 def test_the_state_of_40_vectors_of_sdxl_is_less_than_a_mebibyte(tmp_path: Path) -> None:
     word = Embedding("zzzz1234", {"clip_l": torch.ones(40, 768), "clip_g": torch.ones(40, 1280)})
-    learner = Learner(word, torch.device("cpu"))
-    learner.update(0.005)
+    trainable = TrainableEmbedding(word, torch.device("cpu"))
+    trainable.update(0.005)
 
-    learner.state().write(tmp_path / "state.safetensors")
+    trainable.state().write(tmp_path / "state.safetensors")
 
     assert 40 * 2048 * 4 * 3 < (tmp_path / "state.safetensors").stat().st_size < 2**20

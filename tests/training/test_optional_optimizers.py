@@ -9,7 +9,7 @@ import torch
 from tests.training.test_run import request, rows_of, run
 from ti_studio.models.loading import Model
 from ti_studio.training import events
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 
 OPTIMIZERS = {
     "prodigyopt": {"optimizer": "prodigy", "learning_rate": "1", "optimizer_args": ("d_coef=10",)},
@@ -22,7 +22,7 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("package", OPTIMIZERS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_word_is_learned_and_a_stop_changes_nothing(
-    tiny_model: Model, place: Place, tmp_path: Path, package: str
+    tiny_model: Model, place: RunPaths, tmp_path: Path, package: str
 ) -> None:
     pytest.importorskip(package)
     wanted = request(**OPTIMIZERS[package], overwrite=True, max_steps=8, validation_every=8)

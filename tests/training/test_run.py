@@ -15,18 +15,18 @@ from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.errors import StudioError
 from ti_studio.models.loading import Model
 from ti_studio.training import events
-from ti_studio.training.batches import Lesson, prepare_lesson
+from ti_studio.training.batches import TrainingBatches, prepare_batches
 from ti_studio.training.config.request import SAID, TrainRequest
 from ti_studio.training.data.captions import PromptTemplate
 from ti_studio.training.data.dataset import scan_folders
 from ti_studio.training.data.latents import LatentCache, cache_latents
 from ti_studio.training.data.prompts import PromptReader, WordNotInPrompt, tokenize_prompts
-from ti_studio.training.fingerprint import Identity, OtherCheckpoint
+from ti_studio.training.fingerprint import Fingerprint, OtherCheckpoint
 from ti_studio.training.loop import Diverged, batch_loss, optimise
-from ti_studio.training.optim.learner import Learner
+from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding, initial_rows
 from ti_studio.training.output.publishing import NameTaken
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
 
 
@@ -44,13 +44,13 @@ def request(**changes: object) -> TrainRequest:
     return TrainRequest(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-def prepared(wanted: TrainRequest, model: Model, place: Place) -> Lesson:
+def prepared(wanted: TrainRequest, model: Model, place: RunPaths) -> TrainingBatches:
     """Makes the lesson of a training by hand."""
     size = (model.info.default_size,) * 2
     latents, dataset = cache_latents(model, scan_folders(wanted.dataset_folders(str(place.dataset)), size))
     template = PromptTemplate.read(place.template)
     prompts = tokenize_prompts(dataset, template, PromptReader.of_words(wanted.vectors, model.encoders[0].tokenizer))
-    return prepare_lesson(wanted, model, latents, prompts)
+    return prepare_batches(wanted, model, latents, prompts)
 
 
 def replace_seed(wanted: TrainRequest) -> TrainRequest:
@@ -61,7 +61,7 @@ def no_preview(_words: Sequence[Embedding]) -> Iterator[events.Previewed]:
     return iter(())
 
 
-def run(wanted: TrainRequest, model: Model, place: Place, stop_after: int | None = None) -> list[events.Event]:
+def run(wanted: TrainRequest, model: Model, place: RunPaths, stop_after: int | None = None) -> list[events.Event]:
     """Trains to the end, or stops after so many steps of this run."""
     told: list[events.Event] = []
 
@@ -73,11 +73,11 @@ def run(wanted: TrainRequest, model: Model, place: Place, stop_after: int | None
     return told
 
 
-def rows_of(place: Place) -> torch.Tensor:
+def rows_of(place: RunPaths) -> torch.Tensor:
     return read_embedding(place.embeddings / "zzzz1234.safetensors").vectors["clip_l"]
 
 
-def test_a_training_makes_exactly_its_steps_and_writes_the_word(tiny_model: Model, place: Place) -> None:
+def test_a_training_makes_exactly_its_steps_and_writes_the_word(tiny_model: Model, place: RunPaths) -> None:
     told = run(request(), tiny_model, place)
 
     assert [event.step for event in told if isinstance(event, events.Step)] == [1, 2, 3, 4, 5, 6]
@@ -88,7 +88,7 @@ def test_a_training_makes_exactly_its_steps_and_writes_the_word(tiny_model: Mode
 
 
 def test_a_trained_word_describes_its_pictures_better_than_its_initialization_text(
-    demo_model: Model, place: Place
+    demo_model: Model, place: RunPaths
 ) -> None:
     wanted = request(initialization_text="tree", learning_rate="0.02", max_steps=25, batch_size=4)
     run(wanted, demo_model, place)
@@ -103,7 +103,7 @@ def test_a_trained_word_describes_its_pictures_better_than_its_initialization_te
     assert loss(rows_of(place)) < 0.97 * loss(initial_rows(demo_model.encoders[0], "tree", 2))
 
 
-def test_nothing_but_the_rows_changes(tiny_model: Model, place: Place) -> None:
+def test_nothing_but_the_rows_changes(tiny_model: Model, place: RunPaths) -> None:
     parts = (tiny_model.unet, tiny_model.vae, tiny_model.encoders[0].model)
     before = [{name: value.clone() for name, value in part.state_dict().items()} for part in parts]
 
@@ -127,7 +127,7 @@ BUCKETS = {"enable_bucket": True, "bucket_no_upscale": True, "bucket_reso_steps"
     ],
 )
 def test_stopping_and_resuming_gives_the_same_word_to_the_last_bit(
-    tiny_model: Model, place: Place, tmp_path: Path, stopped_after: int, options: dict[str, object]
+    tiny_model: Model, place: RunPaths, tmp_path: Path, stopped_after: int, options: dict[str, object]
 ) -> None:
     transparent = Image.new("RGBA", (72, 32), (255, 255, 0, 255))
     transparent.paste((0, 0, 0, 0), (0, 0, 30, 32))
@@ -148,7 +148,7 @@ def test_stopping_and_resuming_gives_the_same_word_to_the_last_bit(
     assert (place.embeddings / "zzzz1234.safetensors").read_bytes() == uninterrupted
 
 
-def test_another_seed_gives_another_word(tiny_model: Model, place: Place) -> None:
+def test_another_seed_gives_another_word(tiny_model: Model, place: RunPaths) -> None:
     run(request(seed=0), tiny_model, place)
     first = rows_of(place)
     place.state.unlink()
@@ -159,7 +159,7 @@ def test_another_seed_gives_another_word(tiny_model: Model, place: Place) -> Non
 
 
 def test_changed_pictures_are_noticed_at_a_resume(
-    tiny_model: Model, place: Place, draw: Callable[[Path, list[str]], Path]
+    tiny_model: Model, place: RunPaths, draw: Callable[[Path, list[str]], Path]
 ) -> None:
     run(request(), tiny_model, place, stop_after=2)
     draw(place.dataset, ["yellow"])
@@ -169,7 +169,7 @@ def test_changed_pictures_are_noticed_at_a_resume(
     assert any(isinstance(event, events.Warned) and "have changed" in event.text for event in resumed)
 
 
-def test_snapshots_are_taken_after_exactly_their_steps(tiny_model: Model, place: Place) -> None:
+def test_snapshots_are_taken_after_exactly_their_steps(tiny_model: Model, place: RunPaths) -> None:
     told = run(request(save_every=4), tiny_model, place)
 
     saved = [event for event in told if isinstance(event, events.Saved)]
@@ -180,7 +180,7 @@ def test_snapshots_are_taken_after_exactly_their_steps(tiny_model: Model, place:
     assert read_embedding(place.job / saved[0].path).step == 4
 
 
-def test_previews_are_asked_for_with_the_live_rows(tiny_model: Model, place: Place) -> None:
+def test_previews_are_asked_for_with_the_live_rows(tiny_model: Model, place: RunPaths) -> None:
     seen: list[Embedding] = []
 
     def preview(words: Sequence[Embedding]) -> Iterator[events.Previewed]:
@@ -194,7 +194,7 @@ def test_previews_are_asked_for_with_the_live_rows(tiny_model: Model, place: Pla
     assert not torch.equal(seen[1].vectors["clip_l"], seen[2].vectors["clip_l"])
 
 
-def test_the_file_says_everything_about_how_it_was_made(tiny_model: Model, place: Place) -> None:
+def test_the_file_says_everything_about_how_it_was_made(tiny_model: Model, place: RunPaths) -> None:
     asked = request(metadata_title="Cat", metadata_author="Somebody", metadata_license="CC0")
     run(asked, tiny_model, place)
 
@@ -210,7 +210,7 @@ def test_the_file_says_everything_about_how_it_was_made(tiny_model: Model, place
     assert metadata["modelspec.resolution"] == "32x32"
 
 
-def test_modelspecs_keys_are_what_the_maker_says(tiny_model: Model, place: Place) -> None:
+def test_modelspecs_keys_are_what_the_maker_says(tiny_model: Model, place: RunPaths) -> None:
     said = {f"metadata_{name}": f"my {name}" for name in SAID if name != "thumbnail"}
     said |= {"metadata_thumbnail": "data:image/jpeg;base64,AAAA", "metadata_is_negative_embedding": True}
     (place.dataset / "0.txt").write_text("a yyyy5678")
@@ -234,7 +234,7 @@ def test_modelspecs_keys_are_what_the_maker_says(tiny_model: Model, place: Place
 
 
 def test_without_metadata_no_file_says_how_it_was_made_and_a_resume_is_the_same(
-    tiny_model: Model, place: Place
+    tiny_model: Model, place: RunPaths
 ) -> None:
     asked = request(metadata=False, save_every=3, validation_every=3, keep_best=True, metadata_author="Somebody")
     run(asked, tiny_model, place, stop_after=3)
@@ -248,19 +248,23 @@ def test_without_metadata_no_file_says_how_it_was_made_and_a_resume_is_the_same(
         assert (dict(word.metadata), word.step) == ({"ti_studio.family": "SD 1"}, None)
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_the_step_and_the_rate(tiny_model: Model, place: Place) -> None:
-    lesson = prepared(request(), tiny_model, place)
-    assert isinstance(lesson.latents, LatentCache)
-    broken = replace(lesson, latents=replace(lesson.latents, scaling_factor=math.nan))
-    learner = Learner(initial_embedding("zzzz1234", tiny_model.encoders, "tree", 2), tiny_model.hardware.device)
+def test_a_loss_that_is_no_number_ends_the_training_with_the_step_and_the_rate(
+    tiny_model: Model, place: RunPaths
+) -> None:
+    training_batches = prepared(request(), tiny_model, place)
+    assert isinstance(training_batches.latents, LatentCache)
+    broken = replace(training_batches, latents=replace(training_batches.latents, scaling_factor=math.nan))
+    trainable = TrainableEmbedding(
+        initial_embedding("zzzz1234", tiny_model.encoders, "tree", 2), tiny_model.hardware.device
+    )
 
     with pytest.raises(Diverged, match=r"The loss is nan at step 5, .* learning rate 0\.005\. Try a lower"):
-        list(optimise(tiny_model, broken, learner))
+        list(optimise(tiny_model, broken, trainable))
 
-    assert torch.equal(learner.rows["clip_l"], initial_rows(tiny_model.encoders[0], "tree", 2))
+    assert torch.equal(trainable.rows["clip_l"], initial_rows(tiny_model.encoders[0], "tree", 2))
 
 
-def test_a_picture_that_cannot_be_used_is_told_and_the_others_are(tiny_model: Model, place: Place) -> None:
+def test_a_picture_that_cannot_be_used_is_told_and_the_others_are(tiny_model: Model, place: RunPaths) -> None:
     (place.dataset / "notes.pdf").write_bytes(b"%PDF-1.4")
 
     told = run(request(), tiny_model, place)
@@ -282,21 +286,21 @@ def test_a_picture_that_cannot_be_used_is_told_and_the_others_are(tiny_model: Mo
     ],
 )
 def test_a_rate_that_cannot_move_the_word_is_told_with_a_figure(
-    tiny_model: Model, place: Place, options: dict[str, object], told: str
+    tiny_model: Model, place: RunPaths, options: dict[str, object], told: str
 ) -> None:
     heard = [event.text for event in run(request(**options), tiny_model, place) if isinstance(event, events.Warned)]
 
     assert any("can move a coordinate" in text and told in text for text in heard) is bool(told)
 
 
-def test_a_name_that_is_an_ordinary_word_is_warned_about(tiny_model: Model, place: Place) -> None:
+def test_a_name_that_is_an_ordinary_word_is_warned_about(tiny_model: Model, place: RunPaths) -> None:
     told = run(request(name="cat"), tiny_model, place)
 
     assert any(isinstance(event, events.Warned) and "'cat' is an ordinary word" in event.text for event in told)
 
 
 def test_a_template_that_glues_the_word_to_its_neighbour_is_refused(
-    tiny_model: Model, place: Place, tmp_path: Path
+    tiny_model: Model, place: RunPaths, tmp_path: Path
 ) -> None:
     (tmp_path / "glued.txt").write_text("pre[name]post")
 
@@ -304,7 +308,7 @@ def test_a_template_that_glues_the_word_to_its_neighbour_is_refused(
         run(request(name="zzzz"), tiny_model, replace(place, template=tmp_path / "glued.txt"))
 
 
-def test_a_replaced_word_is_kept_in_the_jobs_folder(tiny_model: Model, place: Place) -> None:
+def test_a_replaced_word_is_kept_in_the_jobs_folder(tiny_model: Model, place: RunPaths) -> None:
     old = place.embeddings / "sub" / "ZZZZ1234.pt"
     old.parent.mkdir()
     old.write_bytes(b"precious")
@@ -318,7 +322,7 @@ def test_a_replaced_word_is_kept_in_the_jobs_folder(tiny_model: Model, place: Pl
     assert (place.job / "replaced" / "ZZZZ1234.pt").read_bytes() == b"precious"
 
 
-def test_captions_that_are_the_prompts_are_checked_before_the_first_step(tiny_model: Model, place: Place) -> None:
+def test_captions_that_are_the_prompts_are_checked_before_the_first_step(tiny_model: Model, place: RunPaths) -> None:
     (place.dataset / "0.txt").write_text("zzzz1234 in red")
     (place.dataset / "1.txt").write_text("zzzz1234 in green")
 
@@ -332,7 +336,7 @@ def test_captions_that_are_the_prompts_are_checked_before_the_first_step(tiny_mo
 
 
 def test_a_batch_of_regularisation_pictures_alone_teaches_nothing_and_stops_nothing(
-    tiny_model: Model, place: Place, tmp_path: Path, draw: Callable[[Path, list[str]], Path]
+    tiny_model: Model, place: RunPaths, tmp_path: Path, draw: Callable[[Path, list[str]], Path]
 ) -> None:
     regular = draw(tmp_path / "regular", ["black", "white"])
     folders = ({"directory": str(place.dataset)}, {"directory": str(regular), "is_reg": True})
@@ -345,7 +349,7 @@ def test_a_batch_of_regularisation_pictures_alone_teaches_nothing_and_stops_noth
 
 
 def test_regularisation_pictures_count_as_much_as_asked(
-    tiny_model: Model, place: Place, tmp_path: Path, draw: Callable[[Path, list[str]], Path]
+    tiny_model: Model, place: RunPaths, tmp_path: Path, draw: Callable[[Path, list[str]], Path]
 ) -> None:
     regular = draw(tmp_path / "regular", ["black", "white"])
     for caption in regular.glob("*.txt"):
@@ -359,7 +363,7 @@ def test_regularisation_pictures_count_as_much_as_asked(
 
 
 @pytest.mark.parametrize("how", ["deterministic", "once"])
-def test_how_latents_are_drawn_changes_the_word(tiny_model: Model, place: Place, how: str) -> None:
+def test_how_latents_are_drawn_changes_the_word(tiny_model: Model, place: RunPaths, how: str) -> None:
     run(request(), tiny_model, place)
     random = rows_of(place)
     place.state.unlink()
@@ -369,7 +373,7 @@ def test_how_latents_are_drawn_changes_the_word(tiny_model: Model, place: Place,
     assert not torch.equal(rows_of(place), random)
 
 
-def test_where_the_mask_is_black_nothing_is_learned(tiny_model: Model, place: Place, tmp_path: Path) -> None:
+def test_where_the_mask_is_black_nothing_is_learned(tiny_model: Model, place: RunPaths, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     for picture in place.dataset.glob("*.png"):
         Image.new("L", (40, 32), 0).save(tmp_path / "masks" / picture.name)
@@ -379,7 +383,7 @@ def test_where_the_mask_is_black_nothing_is_learned(tiny_model: Model, place: Pl
     assert {event.loss for event in told if isinstance(event, events.Step)} == {0.0}
 
 
-def test_a_training_may_start_from_a_file(tiny_model: Model, place: Place) -> None:
+def test_a_training_may_start_from_a_file(tiny_model: Model, place: RunPaths) -> None:
     run(request(), tiny_model, place)
     first = rows_of(place)
     place.state.unlink()
@@ -393,14 +397,14 @@ def test_a_training_may_start_from_a_file(tiny_model: Model, place: Place) -> No
         run(request(initialization_file=start, vectors_per_token=3, overwrite=True), tiny_model, place)
 
 
-def test_a_damaged_state_is_refused_and_named(tiny_model: Model, place: Place) -> None:
+def test_a_damaged_state_is_refused_and_named(tiny_model: Model, place: RunPaths) -> None:
     place.state.write_bytes(b"nothing")
 
     with pytest.raises(StudioError, match=r"state\.safetensors can't be resumed from"):
         run(request(), tiny_model, place)
 
 
-def test_what_was_due_when_it_was_stopped_is_done_after_the_resume(tiny_model: Model, place: Place) -> None:
+def test_what_was_due_when_it_was_stopped_is_done_after_the_resume(tiny_model: Model, place: RunPaths) -> None:
     seen: list[int] = []
 
     def preview(words: Sequence[Embedding]) -> Iterator[events.Previewed]:
@@ -419,7 +423,7 @@ def test_what_was_due_when_it_was_stopped_is_done_after_the_resume(tiny_model: M
 
 
 @pytest.mark.parametrize("stopped_in", ["encoding", "validating"])
-def test_a_stop_before_the_first_step_is_heeded_at_once(tiny_model: Model, place: Place, stopped_in: str) -> None:
+def test_a_stop_before_the_first_step_is_heeded_at_once(tiny_model: Model, place: RunPaths, stopped_in: str) -> None:
     wanted, told = request(validation_every=2), list[events.Event]()
     kind = {"encoding": events.Preparing, "validating": events.Started}[stopped_in]
 
@@ -433,7 +437,7 @@ def test_a_stop_before_the_first_step_is_heeded_at_once(tiny_model: Model, place
 
 
 def test_what_changed_while_a_training_was_stopped_is_told(
-    tiny_model: Model, place: Place, draw: Callable[[Path, list[str]], Path]
+    tiny_model: Model, place: RunPaths, draw: Callable[[Path, list[str]], Path]
 ) -> None:
     run(request(), tiny_model, place, stop_after=2)
     draw(place.dataset, ["black"])
@@ -450,13 +454,15 @@ def test_what_changed_while_a_training_was_stopped_is_told(
     )
 
 
-def test_what_is_as_it_was_is_not_told_of(tiny_model: Model, place: Place) -> None:
+def test_what_is_as_it_was_is_not_told_of(tiny_model: Model, place: RunPaths) -> None:
     run(request(), tiny_model, place, stop_after=2)
 
     assert not any(isinstance(event, events.Warned) for event in run(request(max_steps=7), tiny_model, place))
 
 
-def test_a_training_does_not_go_on_with_another_checkpoint_of_the_same_title(tiny_model: Model, place: Place) -> None:
+def test_a_training_does_not_go_on_with_another_checkpoint_of_the_same_title(
+    tiny_model: Model, place: RunPaths
+) -> None:
     run(request(), tiny_model, place, stop_after=2)
     state = place.state.read_bytes()
     info = replace(tiny_model.info)
@@ -469,15 +475,17 @@ def test_a_training_does_not_go_on_with_another_checkpoint_of_the_same_title(tin
 
 
 @pytest.mark.parametrize("name", ["vae.safetensors", "folder"])
-def test_another_vae_of_the_same_name_is_noticed(tiny_model: Model, place: Place, tmp_path: Path, name: str) -> None:
+def test_another_vae_of_the_same_name_is_noticed(tiny_model: Model, place: RunPaths, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     file = path if path.suffix else path / "diffusion_pytorch_model.safetensors"
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(b"one")
     wanted = request(vae=str(path))
 
-    def identity() -> Identity:
-        return Identity.of(scan_folders(wanted.dataset_folders(str(place.dataset)), (32, 32)), tiny_model.info, wanted)
+    def identity() -> Fingerprint:
+        return Fingerprint.of(
+            scan_folders(wanted.dataset_folders(str(place.dataset)), (32, 32)), tiny_model.info, wanted
+        )
 
     notes = identity().notes()
     assert list(identity().changes_since(notes)) == []
@@ -487,9 +495,9 @@ def test_another_vae_of_the_same_name_is_noticed(tiny_model: Model, place: Place
     assert told.startswith(f"The VAE {path} is another one")
 
 
-def test_the_state_of_very_many_pictures_names_none_of_them(tiny_model: Model, place: Place, pictures: Path) -> None:
+def test_the_state_of_very_many_pictures_names_none_of_them(tiny_model: Model, place: RunPaths, pictures: Path) -> None:
     dataset = scan_folders(request().dataset_folders(str(pictures)), (32, 32))
-    whole = Identity.of(dataset, tiny_model.info, request())
+    whole = Fingerprint.of(dataset, tiny_model.info, request())
     many = replace(whole, pictures={f"{number:06d}.png": "a" * 12 + "-" + "b" * 12 for number in range(20_000)})
 
     notes = many.notes()
@@ -499,7 +507,7 @@ def test_the_state_of_very_many_pictures_names_none_of_them(tiny_model: Model, p
     assert "have changed since the training was stopped: there are 1 now." in told
 
 
-def test_resuming_puts_the_best_word_back_that_belongs_to_the_state(tiny_model: Model, place: Place) -> None:
+def test_resuming_puts_the_best_word_back_that_belongs_to_the_state(tiny_model: Model, place: RunPaths) -> None:
     wanted = request(validation_every=1, max_steps=4)
     run(wanted, tiny_model, place, stop_after=2)  # it comes before the second validation
     best = place.job / "snapshots" / "zzzz1234-best.safetensors"

@@ -13,7 +13,7 @@ from tests.training.test_run import request, run
 from ti_studio.embeddings.formats.files import read_embedding, write_embedding
 from ti_studio.models.loading import Model
 from ti_studio.training import events
-from ti_studio.training.config.concept import TaughtWord
+from ti_studio.training.config.concept import Concept
 from ti_studio.training.config.dataset import DatasetFolder
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.captions import PromptTemplate
@@ -21,7 +21,7 @@ from ti_studio.training.data.dataset import scan_dataset
 from ti_studio.training.data.prompts import CAPTION_ALONE, PicturePrompts, PromptReader, WordNotInPrompt
 from ti_studio.training.output.initialization import initial_embedding, initial_rows
 from ti_studio.training.output.publishing import NameTaken
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 
 FIRST, SECOND = "zzzz1234", "yyyy5678"
 MORE = (f"{SECOND} : red cat : 3",)
@@ -36,13 +36,13 @@ def two_folders(draw: Draw, tmp_path: Path, colours: int = 2) -> tuple[dict[str,
     return ({"directory": str(first)}, {"directory": str(second), "word": SECOND})
 
 
-def written(place: Place, name: str) -> torch.Tensor:
+def written(place: RunPaths, name: str) -> torch.Tensor:
     return read_embedding(place.embeddings / f"{name}.safetensors").vectors["clip_l"]
 
 
 @pytest.mark.parametrize("family", ["tiny_model", "tiny_sdxl"])
 def test_two_words_are_taught_from_two_folders_and_each_file_is_its_own(
-    family: str, place: Place, draw: Draw, tmp_path: Path, request: pytest.FixtureRequest
+    family: str, place: RunPaths, draw: Draw, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     model: Model = request.getfixturevalue(family)
     wanted = asked(folders=two_folders(draw, tmp_path), save_every=3, validation_every=3, keep_best=True)
@@ -71,7 +71,7 @@ def asked(**changes: object) -> TrainRequest:
 
 
 def test_a_picture_teaches_the_words_of_its_prompt_and_no_other(
-    tiny_model: Model, place: Place, draw: Draw, tmp_path: Path
+    tiny_model: Model, place: RunPaths, draw: Draw, tmp_path: Path
 ) -> None:
     def moved(*folders: dict[str, str]) -> list[bool]:
         run(asked(folders=folders, batch_size=1, max_steps=1, overwrite=True), tiny_model, place)
@@ -90,7 +90,7 @@ def test_a_picture_teaches_the_words_of_its_prompt_and_no_other(
 
 
 def test_two_words_stopped_and_resumed_are_the_same_to_the_last_bit(
-    tiny_model: Model, place: Place, draw: Draw, tmp_path: Path
+    tiny_model: Model, place: RunPaths, draw: Draw, tmp_path: Path
 ) -> None:
     options = {"validation_every": 2, "keep_best": True, "ema_decay": 0.9, "context_weight": 0.1, "init_weight": 0.1}
     wanted = asked(folders=two_folders(draw, tmp_path), save_every=2, **options)
@@ -113,7 +113,7 @@ def test_two_words_stopped_and_resumed_are_the_same_to_the_last_bit(
     assert [path.read_bytes() for path in files] == uninterrupted
 
 
-def test_a_word_that_no_prompt_holds_is_refused_before_the_first_step(tiny_model: Model, place: Place) -> None:
+def test_a_word_that_no_prompt_holds_is_refused_before_the_first_step(tiny_model: Model, place: RunPaths) -> None:
     with pytest.raises(WordNotInPrompt, match=rf"No prompt holds the word '{SECOND}', which would learn nothing"):
         run(asked(), tiny_model, place)
 
@@ -121,7 +121,7 @@ def test_a_word_that_no_prompt_holds_is_refused_before_the_first_step(tiny_model
 
 
 def test_no_word_is_written_where_one_of_the_names_was_taken_meanwhile(
-    tiny_model: Model, place: Place, draw: Draw, tmp_path: Path
+    tiny_model: Model, place: RunPaths, draw: Draw, tmp_path: Path
 ) -> None:
     other = place.embeddings / f"{SECOND}.pt"
     write_embedding(initial_embedding(SECOND, tiny_model.encoders, "tree", 1), other)
@@ -132,7 +132,7 @@ def test_no_word_is_written_where_one_of_the_names_was_taken_meanwhile(
     assert list(place.embeddings.iterdir()) == [other]
 
 
-def test_each_word_may_start_from_a_file(tiny_model: Model, place: Place, draw: Draw, tmp_path: Path) -> None:
+def test_each_word_may_start_from_a_file(tiny_model: Model, place: RunPaths, draw: Draw, tmp_path: Path) -> None:
     start = initial_embedding("start", tiny_model.encoders, "blue bird", 3)
     write_embedding(start, tmp_path / "start.safetensors")
     more = ({"name": SECOND, "vectors_per_token": 3, "initialization_file": str(tmp_path / "start.safetensors")},)
@@ -171,8 +171,8 @@ def test_words_are_written_as_lines() -> None:
 
     found = request(more_words=lines).more_words
 
-    assert word == TaughtWord(name=SECOND, initialization_text="red cat", vectors_per_token=3)
-    assert found[:2] == (word, TaughtWord(name="xxxx"))
+    assert word == Concept(name=SECOND, initialization_text="red cat", vectors_per_token=3)
+    assert found[:2] == (word, Concept(name="xxxx"))
     assert found[2].initialization_file == "C:\\words\\a.pt"
     assert request(more_words="\n".join(map(str, found))).more_words == found
 

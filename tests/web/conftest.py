@@ -21,7 +21,7 @@ from ti_studio.embeddings.formats.files import write_embedding
 from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
 from ti_studio.generation.service import Txt2ImgService
-from ti_studio.jobs.folder import JobFolder, JobPlace
+from ti_studio.jobs.folder import JobFolder, JobPaths
 from ti_studio.jobs.queue import Jobs
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.web.app import create_app
@@ -79,7 +79,7 @@ def dataset(tmp_path: Path) -> Path:
 def finished_job(services: Services, dataset: Path) -> JobFolder:
     """A training that went well, as its folder says."""
     request = TrainRequest(name="blue-cat", dataset_directory=str(dataset), max_steps=3)
-    place = JobPlace(checkpoint="", checkpoints="", embeddings="", dataset=str(dataset), template="", created=1.0)
+    place = JobPaths(checkpoint="", checkpoints="", embeddings="", dataset=str(dataset), template="", created=1.0)
     job = JobFolder.create(services.folders.outputs / "train", request, place)
     started = {"pictures": 2, "checkpoint": "demo", "device": "cpu", "precision": "fp32"}
     job.append({"event": "started", "step": 0, "max_steps": 3, **started})

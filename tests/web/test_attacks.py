@@ -187,24 +187,24 @@ def test_pictures_that_are_made_to_harm_are_refused(asking: httpx.Client, add_em
 def test_large_requests_wait_for_each_other(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of twelve large bodies, sent by eight clients, two are worked on at a time and all are answered."""
 
-    class Turns(asyncio.Semaphore):
+    class SerialExecutor(asyncio.Semaphore):
         inside = most = ended = 0
 
         async def acquire(self) -> bool:
             await super().acquire()
-            Turns.inside += 1
-            Turns.most = max(Turns.most, Turns.inside)
+            SerialExecutor.inside += 1
+            SerialExecutor.most = max(SerialExecutor.most, SerialExecutor.inside)
             return True
 
         def release(self) -> None:
-            Turns.inside, Turns.ended = Turns.inside - 1, Turns.ended + 1
+            SerialExecutor.inside, SerialExecutor.ended = SerialExecutor.inside - 1, SerialExecutor.ended + 1
             super().release()
 
     begin = Bodies.__init__
 
     def counted(self: Bodies, *arguments: Any, **options: Any) -> None:
         begin(self, *arguments, **options)
-        self._turns = Turns(self._turns._value)
+        self._turns = SerialExecutor(self._turns._value)
 
     monkeypatch.setattr(Bodies, "__init__", counted)
     with httpx.Client(base_url=f"http://127.0.0.1:{serving()}", timeout=120) as client:
@@ -215,8 +215,8 @@ def test_large_requests_wait_for_each_other(serving: Serving, monkeypatch: pytes
 
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(ask, range(12))) == {422}
-    wait_until(lambda: Turns.ended == 12)  # an answer is sent before its turn is given back
-    assert Turns.inside == 0 and Turns.most == 2
+    wait_until(lambda: SerialExecutor.ended == 12)  # an answer is sent before its turn is given back
+    assert SerialExecutor.inside == 0 and SerialExecutor.most == 2
 
 
 def test_a_body_that_comes_drop_by_drop_is_not_waited_for(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:

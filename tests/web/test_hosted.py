@@ -22,7 +22,7 @@ from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.web import hosted
 from ti_studio.web.app import INSIDE, create_app
-from ti_studio.web.hosted import News, SecretGuard, hosted_services
+from ti_studio.web.hosted import HostNotifier, SecretGuard, hosted_services
 from ti_studio.web.server.host_channel import HostChannel, HostSetup
 from ti_studio.web.server.services import Services
 
@@ -177,7 +177,7 @@ def test_what_making_room_says_is_told_in_the_training(services: Services, folde
 def test_the_host_is_told_of_files_that_trainings_have_made_since(
     host: Host, services: Services, finished_job: JobFolder
 ) -> None:
-    news = News(services.jobs, services.library, host.channel)
+    news = HostNotifier(services.jobs, services.library, host.channel)
     news.look()
     assert host.told == []
 
@@ -192,7 +192,7 @@ def test_the_host_is_told_of_words_that_come_into_the_library_after_the_first_lo
     host: Host, services: Services, add_embedding: Callable[..., Path]
 ) -> None:
     add_embedding("there-before", width=16)
-    news = News(services.jobs, services.library, host.channel)
+    news = HostNotifier(services.jobs, services.library, host.channel)
     news.look()
     news.first_look()
     news.look()

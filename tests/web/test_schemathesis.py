@@ -20,7 +20,7 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.files import write_embedding
 from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders
-from ti_studio.generation.events import PaintingEvent
+from ti_studio.generation.events import GenerationEvent
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.service import Txt2ImgService
 from ti_studio.jobs.progress import JobStatus
@@ -80,7 +80,7 @@ generation.max-examples = 40
 class Quick(Txt2ImgService):
     """Paints one step of one small picture, whatever is asked."""
 
-    def generate(self, request: GenerateRequest, folder: Path | None = None, **how: Any) -> Iterator[PaintingEvent]:
+    def generate(self, request: GenerateRequest, folder: Path | None = None, **how: Any) -> Iterator[GenerationEvent]:
         """Paints less than that."""
         less = {"steps": 1, "count": 1, "width": 32, "height": 32}
         return super().generate(request.model_copy(update=less), folder, **how)

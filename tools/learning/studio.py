@@ -9,7 +9,7 @@ import torch
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.files import read_embedding
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.prompting import PromptEncoder
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoint.checkpoints import identify
@@ -20,7 +20,7 @@ from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.captions import find_template
 from ti_studio.training.events import Event, Finished
 from ti_studio.training.loss.denoising import NoiseSchedule, denoising_losses
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
 from tools.demo_model.drawing import Pixels
 
@@ -50,7 +50,7 @@ class Studio:
         self.native_side = info.default_size
         """Pixels on each side of a picture as the checkpoint was trained."""
         self.model: Model = load(info, hardware or Hardware(torch.device("cpu"), torch.float32))
-        self._painter = Painter(self.model)
+        self._painter = Txt2ImgPipeline(self.model)
         self._prompts = PromptEncoder(self.model)
 
     def teach(self, request: TrainRequest, folder: Path) -> Embedding:
@@ -62,7 +62,7 @@ class Studio:
     def training(self, request: TrainRequest, folder: Path, should_stop: Callable[[], bool]) -> Iterator[Event]:
         """Trains a word, without previews; the job's files and the word's go into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        place = Place(
+        place = RunPaths(
             job=folder,
             embeddings=folder,
             dataset=Path(request.dataset_directory),

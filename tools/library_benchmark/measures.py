@@ -14,7 +14,7 @@ import psutil
 
 from ti_studio.embeddings.library.library import Library
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.generation.words import WordBook
+from ti_studio.generation.words import EmbeddingLookup
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
 from ti_studio.prompts.chunks import WordIndex
@@ -76,7 +76,7 @@ def ours_in_prompts(place: Place) -> dict[str, Any]:
     library = Library(place.root, place.cache)
     library.refresh()
     tokenizer = _tokenizer()
-    book = WordBook(PromptLexer(tokenizer))
+    book = EmbeddingLookup(PromptLexer(tokenizer))
     info = cast(CheckpointInfo, _FOR_SD1)
     usable = library.usable(_FOR_SD1.widths)
     request = GenerateRequest(prompt=_prompt(list(usable), tokenizer), steps=1)

@@ -10,13 +10,13 @@ from torch import Tensor
 from ti_studio.models.checkpoint.checkpoints import identify
 from ti_studio.models.hardware import Precision, hardware_for
 from ti_studio.models.loading import Model, load, load_as_it_is
-from ti_studio.training.batches import Lesson, prepare_lesson
+from ti_studio.training.batches import TrainingBatches, prepare_batches
 from ti_studio.training.data.captions import PromptTemplate
 from ti_studio.training.data.dataset import scan_folders
 from ti_studio.training.data.latents import cache_latents
 from ti_studio.training.data.prompts import PromptReader, tokenize_prompts
-from ti_studio.training.gradients import sum_gradients
-from ti_studio.training.optim.learner import Learner
+from ti_studio.training.gradients import accumulate_gradients
+from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding
 from tools.training_benchmark.plain_loop import add_word
 from tools.training_benchmark.variants import Setting, request_for
@@ -26,35 +26,37 @@ def difference(setting: Setting, precision: Precision) -> float:
     """Returns the relative Euclidean difference of our gradient, in a precision, from the plain loop's in float32."""
     info = identify(setting.checkpoint)
     plain = load_as_it_is(info, hardware_for(info, "fp32"))
-    lesson = _lesson(plain, setting)
+    training_batches = _lesson(plain, setting)
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "gradient.pt"
-        torch.save(_plain_gradient(plain, lesson), kept)
+        torch.save(_plain_gradient(plain, training_batches), kept)
         del plain
         expected: Tensor = torch.load(kept)
     ours = load(info, hardware_for(info, precision))
-    start = initial_embedding(lesson.request.name, ours.encoders, "tree", lesson.request.vectors_per_token)
-    learner = Learner(start, ours.hardware.device, lesson.request)
-    sum_gradients(ours, lesson, learner, 1)
-    found = learner.rows["clip_l"].grad
+    start = initial_embedding(
+        training_batches.request.name, ours.encoders, "tree", training_batches.request.vectors_per_token
+    )
+    trainable = TrainableEmbedding(start, ours.hardware.device, training_batches.request)
+    accumulate_gradients(ours, training_batches, trainable, 1)
+    found = trainable.rows["clip_l"].grad
     assert found is not None
     return float((found - expected).norm() / expected.norm())
 
 
-def _lesson(model: Model, setting: Setting) -> Lesson:
+def _lesson(model: Model, setting: Setting) -> TrainingBatches:
     request = request_for(setting)
     size = (model.info.default_size,) * 2
     latents, dataset = cache_latents(model, scan_folders(request.dataset_folders(str(setting.pictures)), size))
     template = PromptTemplate.read(setting.template)
     prompts = tokenize_prompts(dataset, template, PromptReader.of_words(request.vectors, model.encoders[0].tokenizer))
-    return prepare_lesson(request, model, latents, prompts)
+    return prepare_batches(request, model, latents, prompts)
 
 
-def _plain_gradient(model: Model, lesson: Lesson) -> Tensor:
+def _plain_gradient(model: Model, training_batches: TrainingBatches) -> Tensor:
     """Returns the rows of the whole table's gradient that are the word's."""
-    encoder, batch = model.encoders[0], lesson.batch(1, 0)
-    _, word = add_word(model, "tree", lesson.request.vectors_per_token)
-    ids = torch.tensor([encoder.tokenizer.framed(prompt[0].ids, 77) for prompt in batch.prompts])
+    encoder, batch = model.encoders[0], training_batches.batch(1, 0)
+    _, word = add_word(model, "tree", training_batches.request.vectors_per_token)
+    ids = torch.tensor([encoder.tokenizer.with_special_tokens(prompt[0].ids, 77) for prompt in batch.prompts])
     for index, prompt in enumerate(batch.prompts):
         start = 1 + prompt[0].placements[0].offset
         ids[index, start : start + len(word)] = torch.tensor(word)

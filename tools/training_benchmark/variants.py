@@ -17,7 +17,7 @@ from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.training import gradients
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.events import Step
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
 from tools.training_benchmark.plain_loop import Material, steps
 
@@ -165,7 +165,7 @@ def request_for(setting: Setting, precision: Precision = "auto") -> TrainRequest
 
 
 def _training(model: Model, setting: Setting, variant: Variant) -> Iterator[object]:
-    place = Place(setting.work, setting.work, setting.pictures, setting.template, created=time.time())
+    place = RunPaths(setting.work, setting.work, setting.pictures, setting.template, created=time.time())
     return train(request_for(setting, variant.precision), model, place, lambda _: iter(()), lambda: False)
 
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from ti_studio.cli.arguments import Commands, add_folder_options, add_request_options, read_folders, read_request
 from ti_studio.embeddings.library.library import Library
-from ti_studio.generation.events import Loading, Notice, Picture, Progress
+from ti_studio.generation.events import DenoisingProgress, Loading, Notice, Picture
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import sampler_names
 from ti_studio.generation.service import Txt2ImgService
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     with tqdm(total=request.steps, unit="step", dynamic_ncols=True, mininterval=interval) as bar:
         for event in service.generate(request, options.output):
             match event:
-                case Progress():
+                case DenoisingProgress():
                     bar.total = event.steps
                     bar.update(event.step - bar.n)
                 case Picture():

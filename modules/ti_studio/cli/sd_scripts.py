@@ -24,14 +24,14 @@ def main(arguments: Sequence[str], *, sdxl: bool) -> int:
         plan = read_plan(read_options(arguments, prog))
         # torch and the models take seconds to import; the options have been checked before.
         from ti_studio.cli.sd_scripts_run import run  # noqa: PLC0415
-        from ti_studio.training.distributed import Team  # noqa: PLC0415
+        from ti_studio.training.distributed import ProcessGroup  # noqa: PLC0415
 
-        team = Team.present()
-        with _quiet() if not team.is_main else nullcontext():
+        process_group = ProcessGroup.present()
+        with _quiet() if not process_group.is_main else nullcontext():
             for notice in plan.notices:
                 print(f"note: {notice}", file=sys.stderr)
-            status = run(plan, _checkpoint(plan, sdxl=sdxl), team)
-        team.leave()
+            status = run(plan, _checkpoint(plan, sdxl=sdxl), process_group)
+        process_group.destroy()
         return status
     except (StudioError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -7,7 +7,7 @@ from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.captions import PromptTemplate, find_template
 from ti_studio.training.data.dataset import repeats_of, scan_folders
 from ti_studio.training.data.prompts import CAPTION_ALONE, PicturePrompts, PromptReader, keep_captions_with_word
-from ti_studio.training.randomness import generator
+from ti_studio.training.randomness import seeded_generator
 
 FIRST_NEW_ID = 49408
 """The id that the first row of a new word would have behind CLIP's vocabulary."""
@@ -32,7 +32,7 @@ def show_dataset(request: TrainRequest, model: Model, size: tuple[int, int]) -> 
         print(f"warning: {text}")
     ids = [FIRST_NEW_ID + row for row in range(request.vectors_per_token)]
     print(f"tokens are added: {ids}")
-    drawn = generator(request.seed, "shown", 0)
+    drawn = seeded_generator(request.seed, "shown", 0)
     for sample, repeats in zip(dataset.samples, repeats_of(dataset.samples), strict=True):
         prompt = PicturePrompts(sample, CAPTION_ALONE if sample.options.is_reg else template, reader).draw(drawn)
         print(f"{sample.path}\n  {sample.size[0]}×{sample.size[1]}, repeats {repeats}, caption: {sample.caption}")
@@ -45,4 +45,4 @@ def _ids(chunk: Chunk, model: Model) -> list[int]:
     for placed in chunk.placements:
         ids[placed.offset : placed.offset + placed.vectors] = range(FIRST_NEW_ID, FIRST_NEW_ID + placed.vectors)
     tokenizer = model.encoders[0].tokenizer
-    return tokenizer.framed(ids, len(ids) + 2)
+    return tokenizer.with_special_tokens(ids, len(ids) + 2)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.errors import StudioError
 from ti_studio.folders import atomic_write, remove_temporaries
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.training.events import Previewed, Saved, Step
@@ -132,9 +132,9 @@ class Samples:
     """The sample pictures of a training. The file of prompts is read anew each time, so it can be changed meanwhile;
     what is wrong with it then is told, and the training goes on."""
 
-    def __init__(self, plan: Plan, painter: Painter, epoch: int, should_stop: Callable[[], bool]) -> None:
+    def __init__(self, plan: Plan, pipeline: Txt2ImgPipeline, epoch: int, should_stop: Callable[[], bool]) -> None:
         self._plan = plan
-        self._painter = painter
+        self._pipeline = pipeline
         self._should_stop = should_stop
         self._due = due_every(plan, "sample", epoch)
         self._path = Path(plan.options["sample_prompts"]).expanduser()
@@ -161,7 +161,7 @@ class Samples:
         for index, (wanted, request) in enumerate(pictures):
             seed = random.getrandbits(32) if wanted.seed is None else wanted.seed
             stamp = time.strftime("%Y%m%d%H%M%S")
-            for image in self._painter.preview(words, request, [seed], self._should_stop):
+            for image in self._pipeline.preview(words, request, [seed], self._should_stop):
                 path = folder / f"{self._plan.output_name}_{step:06d}_{index:02d}_{stamp}_{seed}.png"
                 atomic_write(path, _png(image))
                 yield Previewed(step, index, path.relative_to(self._plan.output_dir).as_posix(), wanted.prompt, seed)

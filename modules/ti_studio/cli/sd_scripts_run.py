@@ -18,7 +18,7 @@ from ti_studio.cli.sd_scripts_outputs import Outputs, Samples, open_log
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.header_picture import header_picture
 from ti_studio.errors import NotFound
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import Precision, hardware_for, use_threads_for
@@ -26,10 +26,10 @@ from ti_studio.models.loading import Model, load, with_vae
 from ti_studio.training.data.captions import find_template
 from ti_studio.training.data.dataset import Dataset, repeats_of, scan_folders
 from ti_studio.training.data.prompts import PromptReader, keep_captions_with_word
-from ti_studio.training.data.sampler import Order
-from ti_studio.training.distributed import Team
+from ti_studio.training.data.sampler import BucketBatchSampler
+from ti_studio.training.distributed import ProcessGroup
 from ti_studio.training.events import Event, Finished, Preparing, Previewed, Saved, Started, Step, Stopped, Warned
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
 from ti_studio.training.sd_scripts.plan import Plan, steps_in_epoch
 
@@ -38,13 +38,13 @@ SECONDS_BETWEEN_LINES = 10.0
 INTERRUPTED = 130
 
 
-def run(plan: Plan, info: CheckpointInfo, team: Team) -> int:
+def run(plan: Plan, info: CheckpointInfo, process_group: ProcessGroup) -> int:
     """Trains, or shows the dataset, and returns the exit status. Every process of a team calls this.
 
     Raises:
         StudioError: the training can't begin or go on.
     """
-    plan = _with_thumbnail(_for_team(plan, team))
+    plan = _with_thumbnail(_for_team(plan, process_group))
     request = plan.request
     size = (request.width or info.default_size, request.height or info.default_size)
     dataset = scan_folders(request.dataset_folders(""), size)
@@ -55,25 +55,27 @@ def run(plan: Plan, info: CheckpointInfo, team: Team) -> int:
         show_dataset(plan.request, model, size)
         return 0
     outputs = Outputs(plan, epoch)
-    if not team.is_main:
-        return _train(plan, model, outputs, epoch, team)
+    if not process_group.is_main:
+        return _train(plan, model, outputs, epoch, process_group)
     state = _state_to_resume(plan)
     outputs.work.mkdir(parents=True, exist_ok=True)
     try:
         with holding(outputs.lock, plan.output_name, outputs.work):
             _put_state(outputs, state)
-            return _train(plan, model, outputs, epoch, team)
+            return _train(plan, model, outputs, epoch, process_group)
     finally:
         outputs.leave()
 
 
-def _for_team(plan: Plan, team: Team) -> Plan:
+def _for_team(plan: Plan, process_group: ProcessGroup) -> Plan:
     """Makes the batch as large as all processes' batches together, as in sd-scripts."""
-    if team.size == 1:
+    if process_group.size == 1:
         return plan
     one = plan.request.batch_size
-    whole = one * team.size
-    print(f"{team.size} processes: a batch is {one} × {team.size} = {whole} pictures.", file=sys.stderr)
+    whole = one * process_group.size
+    print(
+        f"{process_group.size} processes: a batch is {one} × {process_group.size} = {whole} pictures.", file=sys.stderr
+    )
     return replace(plan, request=plan.request.model_copy(update={"batch_size": whole}))
 
 
@@ -89,20 +91,20 @@ def _with_thumbnail(plan: Plan) -> Plan:
     return replace(plan, request=plan.request.model_copy(update={"metadata_thumbnail": header_picture(wanted)}))
 
 
-def _train(plan: Plan, model: Model, outputs: Outputs, epoch: int, team: Team) -> int:
-    with _interruptible(at_once=team.size == 1) as interrupted:
+def _train(plan: Plan, model: Model, outputs: Outputs, epoch: int, process_group: ProcessGroup) -> int:
+    with _interruptible(at_once=process_group.size == 1) as interrupted:
 
         def should_stop() -> bool:
             return bool(interrupted)
 
         wanted = plan.options.get("sample_prompts")
-        pictures = Samples(plan, Painter(model), epoch, should_stop) if wanted else None
+        pictures = Samples(plan, Txt2ImgPipeline(model), epoch, should_stop) if wanted else None
         request = plan.request.model_copy(
             update={"save_every": outputs.every, "preview_every": pictures.every if pictures else 0}
         )
         preview = pictures.paint if pictures else _no_samples
-        events = train(request, model, _place(plan, outputs), preview, should_stop, team)
-        if team.is_main:
+        events = train(request, model, _place(plan, outputs), preview, should_stop, process_group)
+        if process_group.is_main:
             return _follow(events, plan, outputs)
         return INTERRUPTED if any([isinstance(event, Stopped) for event in events]) else 0
 
@@ -113,7 +115,7 @@ def _steps_in_epoch(plan: Plan, model: Model, dataset: Dataset) -> int:
         reader = PromptReader.of(request.name, request.vectors_per_token, model.encoders[0].tokenizer)
         dataset, _ = keep_captions_with_word(dataset, reader)  # the training tells what it leaves out
     sizes = [sample.size for sample in dataset.samples]
-    order = Order.of(sizes, repeats_of(dataset.samples), request.batch_size, request.seed)
+    order = BucketBatchSampler.of(sizes, repeats_of(dataset.samples), request.batch_size, request.seed)
     return steps_in_epoch(request, order.batches_in_round)
 
 
@@ -152,8 +154,8 @@ def _put_state(outputs: Outputs, state: Path | None) -> None:
         shutil.copyfile(state, outputs.work / STATE)
 
 
-def _place(plan: Plan, outputs: Outputs) -> Place:
-    return Place(
+def _place(plan: Plan, outputs: Outputs) -> RunPaths:
+    return RunPaths(
         job=outputs.work,
         embeddings=outputs.finished,
         dataset=Path(plan.request.folders[0].directory),

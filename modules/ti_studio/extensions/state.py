@@ -23,7 +23,7 @@ IDLE: Fields = {
 }
 
 
-class Painting(Protocol):
+class RunningGeneration(Protocol):
     """What paints: `Txt2ImgService`."""
 
     @property
@@ -41,10 +41,10 @@ class State:
     """A1111's fields: live while txt2img paints, otherwise what extensions set for jobs of their own."""
 
     def __init__(self) -> None:
-        self._painting: Painting | None = None
+        self._painting: RunningGeneration | None = None
         self._own = {**IDLE, "server_start": time.time()}
 
-    def attach(self, painting: Painting) -> None:
+    def attach(self, painting: RunningGeneration) -> None:
         """Tells where paintings are."""
         self._painting = painting
 
@@ -91,7 +91,7 @@ class State:
         names = ("skipped", "interrupted", "stopping_generation", "job", "job_count", "job_timestamp", "job_no")
         return {name: getattr(self, name) for name in (*names, "sampling_step", "sampling_steps")}
 
-    def _stop(self, how: str, stop: Callable[[Painting], None]) -> None:
+    def _stop(self, how: str, stop: Callable[[RunningGeneration], None]) -> None:
         if self._painting is not None and self._painting.activity is not None:
             stop(self._painting)
         elif self._own["job"]:
@@ -99,7 +99,7 @@ class State:
 
     def _live(self) -> Fields:
         """Returns the fields of what is being painted; none if nothing is."""
-        painting: Painting | None = self.__dict__.get("_painting")
+        painting: RunningGeneration | None = self.__dict__.get("_painting")
         activity = painting.activity if painting is not None else None
         if activity is None:
             return {}

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field, replace
 
-from ti_studio.generation.events import Loading, Notice, PaintingEvent, Picture
+from ti_studio.generation.events import GenerationEvent, Loading, Notice, Picture
 from ti_studio.generation.request import GenerateRequest
 
 
@@ -29,7 +29,7 @@ class Activity:
     skipped: bool = False
     """Whether its present batch is to end after this step."""
 
-    def after(self, event: PaintingEvent) -> "Activity":
+    def after(self, event: GenerationEvent) -> "Activity":
         """Returns it as it is after an event."""
         if isinstance(event, Picture):
             return replace(self, pictures=self.pictures + 1, latest=event)

@@ -9,11 +9,11 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 
-def split_step(sigma: Tensor, following: Tensor, eta: float) -> tuple[Tensor, Tensor]:
+def get_ancestral_step(sigma: Tensor, sigma_next: Tensor, eta: float) -> tuple[Tensor, Tensor]:
     """Returns what a step goes down to and what noise it adds then, so that the noise level is the following one's;
     k-diffusion's `get_ancestral_step`."""
-    up = torch.minimum(following, eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5)
-    return (following**2 - up**2) ** 0.5, up
+    up = torch.minimum(sigma_next, eta * (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2) ** 0.5)
+    return (sigma_next**2 - up**2) ** 0.5, up
 
 
 class EulerAncestral(EulerAncestralDiscreteScheduler):
@@ -33,17 +33,17 @@ class EulerAncestral(EulerAncestralDiscreteScheduler):
         """Returns the sample at the next noise level; the arguments are diffusers', and `return_dict` is not heeded."""
         if self._step_index is None:
             self._init_step_index(timestep)
-        sigma, following = self.sigmas[self._step_index], self.sigmas[self._step_index + 1]
+        sigma, sigma_next = self.sigmas[self._step_index], self.sigmas[self._step_index + 1]
         if self.config["prediction_type"] == "v_prediction":
-            slope = model_output / (sigma**2 + 1) ** 0.5 + sample * sigma / (sigma**2 + 1)
+            derivative = model_output / (sigma**2 + 1) ** 0.5 + sample * sigma / (sigma**2 + 1)
         else:
-            slope = model_output
-        down, up = split_step(sigma, following, self.eta)
+            derivative = model_output
+        down, up = get_ancestral_step(sigma, sigma_next, self.eta)
         noise = randn_tensor(
             model_output.shape, generator=generator, device=model_output.device, dtype=model_output.dtype
         )
         self._step_index += 1
-        made = sample.float() + slope.float() * (down - sigma) + noise * up
+        made = sample.float() + derivative.float() * (down - sigma) + noise * up
         return (made.to(model_output.dtype),)
 
 
@@ -61,7 +61,7 @@ class KDPM2Ancestral(KDPM2AncestralDiscreteScheduler):
         """Sets the noise levels for so many steps, and those in between that each step looks at."""
         super().set_timesteps(num_inference_steps, device, num_train_timesteps)
         sigmas = torch.cat([self.sigmas[:1], self.sigmas[1:-1:2]])
-        down, up = split_step(sigmas[:-1], sigmas[1:], self.eta)
+        down, up = get_ancestral_step(sigmas[:-1], sigmas[1:], self.eta)
         between = sigmas[:-1].log().lerp(down.log(), 0.5).exp()
         between[-1] = 0.0
         self.sigmas_up, self.sigmas_down, self.sigmas_interpol = (_twice(each, device) for each in (up, down, between))

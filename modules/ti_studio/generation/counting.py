@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ti_studio.embeddings.library.library import Library
 from ti_studio.generation.request import GenerateRequest
-from ti_studio.generation.words import WordBook
+from ti_studio.generation.words import EmbeddingLookup
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.prompts.chunks import CHUNK_TOKENS
 from ti_studio.prompts.limits import PromptLimits
@@ -29,7 +29,7 @@ class TokenCounter:
         """Counts with the words of a library; `limits` says how many characters it looks at."""
         self._library = library
         self._limits = limits
-        self._words: WordBook | None = None
+        self._words: EmbeddingLookup | None = None
         self._lock = threading.Lock()
 
     def count(self, request: GenerateRequest, info: CheckpointInfo) -> tuple[TokenCount, TokenCount]:
@@ -42,15 +42,15 @@ class TokenCounter:
             self._limits.check_text(text)
         with self._lock:
             self._library.refresh()
-            positive, negative = self._word_book().open(self._library, info).read(request)
+            positive, negative = self._lookup().open(self._library, info).read(request)
         return _count(positive), _count(negative)
 
-    def _word_book(self) -> WordBook:
+    def _lookup(self) -> EmbeddingLookup:
         if self._words is None:
             # transformers takes a second to import, and the page is up before anybody types.
             from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder  # noqa: PLC0415
 
-            self._words = WordBook(PromptLexer(load_tokenizer(shared_tokenizer_folder(), "clip_l")))
+            self._words = EmbeddingLookup(PromptLexer(load_tokenizer(shared_tokenizer_folder(), "clip_l")))
         return self._words
 
 

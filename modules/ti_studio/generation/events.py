@@ -21,7 +21,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Progress:
+class DenoisingProgress:
     """One denoising step of one batch is done."""
 
     step: int
@@ -43,4 +43,4 @@ class Picture:
     """The embeddings in its prompts, by path in the library."""
 
 
-PaintingEvent = Loading | Notice | Progress | Picture
+GenerationEvent = Loading | Notice | DenoisingProgress | Picture

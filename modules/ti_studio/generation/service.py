@@ -18,7 +18,7 @@ from ti_studio.embeddings.library.last_used import FILE, LastUsed
 from ti_studio.embeddings.library.library import Library
 from ti_studio.folders import Folders, atomic_write
 from ti_studio.generation.activity import Activity
-from ti_studio.generation.events import Loading, PaintingEvent, Picture
+from ti_studio.generation.events import GenerationEvent, Loading, Picture
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.saving import Saving, Watcher
@@ -27,7 +27,7 @@ from ti_studio.prompts.limits import PromptLimits
 from ti_studio.watchdog import Turn, long_work
 
 if TYPE_CHECKING:
-    from ti_studio.generation.pipeline import Painter
+    from ti_studio.generation.pipeline import Txt2ImgPipeline
     from ti_studio.models.loading import Model
 
 Result = TypeVar("Result")
@@ -59,7 +59,7 @@ class Txt2ImgService:
         self._own = self._wanted = checkpoint
         self._watcher = watcher or Watcher()
         self.limits = limits or PromptLimits()
-        self._painter: Painter | None = None
+        self._painter: Txt2ImgPipeline | None = None
         self._busy = Turn()
         self._activity: Activity | None = None
         self._interrupted = threading.Event()
@@ -84,8 +84,8 @@ class Txt2ImgService:
     @property
     def loaded(self) -> CheckpointInfo | None:
         """The checkpoint that the last picture was painted with, as long as it is in memory."""
-        painter = self._painter
-        return painter.model.info if painter is not None else None
+        pipeline = self._painter
+        return pipeline.model.info if pipeline is not None else None
 
     def select(self, title: str) -> CheckpointInfo:
         """Chooses the checkpoint for the next picture.
@@ -140,7 +140,7 @@ class Txt2ImgService:
 
     def generate(
         self, request: GenerateRequest, folder: Path | None = None, *, checkpoint: str | None = None, save: bool = True
-    ) -> Iterator[PaintingEvent]:
+    ) -> Iterator[GenerationEvent]:
         """Paints the pictures of a request, saves them, and tells what it does.
 
         Args:
@@ -239,7 +239,7 @@ class Txt2ImgService:
         self._watcher.saved(saving)
         return replace(picture, image=saving.image, infotext=saving.texts.get("parameters", ""), path=saving.path)
 
-    def _paint(self, request: GenerateRequest, checkpoint: str | None) -> Iterator[PaintingEvent]:
+    def _paint(self, request: GenerateRequest, checkpoint: str | None) -> Iterator[GenerationEvent]:
         """Paints, and notes how far it is. Only while `_busy` is held."""
         self._interrupted.clear()
         self._skipped.clear()
@@ -252,7 +252,7 @@ class Txt2ImgService:
         finally:
             self._activity = None
 
-    def _events(self, request: GenerateRequest, info: CheckpointInfo) -> Iterator[PaintingEvent]:
+    def _events(self, request: GenerateRequest, info: CheckpointInfo) -> Iterator[GenerationEvent]:
         with long_work():
             yield from self._load(info)
             assert self._painter is not None
@@ -271,9 +271,9 @@ class Txt2ImgService:
         yield Loading(f"Loading checkpoint {info.title} …")
         self._forget()  # the old one's memory is free before the new one is loaded
         # torch's models take seconds to import: the page is up long before, and may never need them.
-        from ti_studio.generation.pipeline import load_painter  # noqa: PLC0415
+        from ti_studio.generation.pipeline import load_pipeline  # noqa: PLC0415
 
-        self._painter = load_painter(info, self.limits)
+        self._painter = load_pipeline(info, self.limits)
 
     def _forget(self) -> None:
         """Lets the loaded checkpoint go. Only while `_busy` is held."""

@@ -10,14 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from ti_studio.errors import StudioError
-from ti_studio.generation.events import Progress
+from ti_studio.generation.events import DenoisingProgress
 from ti_studio.generation.guidance import Guidance
 from ti_studio.generation.samplers import Sampler
 from ti_studio.models.loading import Model
 
 
 @dataclass(frozen=True)
-class Painting:
+class DenoisingSettings:
     """What is to be painted, everything settled."""
 
     guidance: Guidance
@@ -39,9 +39,9 @@ class NotFinite(StudioError):
 
 @torch.no_grad()
 def paint(
-    model: Model, painting: Painting, seeds: Sequence[int], should_stop: Callable[[], bool] = lambda: False
-) -> Iterator[Progress | Image.Image]:
-    """Denoises one batch: a `Progress` after every step, then the pictures in the order of their seeds.
+    model: Model, settings: DenoisingSettings, seeds: Sequence[int], should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[DenoisingProgress | Image.Image]:
+    """Denoises one batch: a `DenoisingProgress` after every step, then the pictures in the order of their seeds.
 
     Each picture's noise follows from its own seed, drawn on the CPU, so that it is the same in every batch and on every
     device. When `should_stop` says so between two steps, nothing more is yielded.
@@ -51,47 +51,47 @@ def paint(
     """
     device = model.hardware.device
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    scheduler = painting.sampler.build(model.scheduler_config, painting.eta)
-    scheduler.set_timesteps(painting.steps, device=device)
-    latents = _noise(model, painting, generators) * scheduler.init_noise_sigma
-    options = _options(scheduler, generators, painting)
-    looks = len(scheduler.timesteps)  # some samplers look twice at a step
+    scheduler = settings.sampler.build(model.scheduler_config, settings.eta)
+    scheduler.set_timesteps(settings.steps, device=device)
+    latents = _noise(model, settings, generators) * scheduler.init_noise_sigma
+    options = _options(scheduler, generators, settings)
+    model_evaluations = len(scheduler.timesteps)  # some samplers look twice at a step
     for index, timestep in enumerate(scheduler.timesteps):
         if should_stop():
             return
         scaled = scheduler.scale_model_input(latents, timestep)
-        told = (1 + index * painting.steps // looks, painting.cfg_scale)
-        predicted = painting.guidance.predict(model, scaled, timestep, told)
+        told = (1 + index * settings.steps // model_evaluations, settings.cfg_scale)
+        predicted = settings.guidance.predict(model, scaled, timestep, told)
         latents = scheduler.step(predicted, timestep, latents, **options)[0]
-        yield Progress(index + 1, looks)
+        yield DenoisingProgress(index + 1, model_evaluations)
     if not torch.isfinite(latents).all():
         raise NotFinite(
-            f"After {painting.steps} steps the picture is infinite or no numbers (NaN); expected finite ones. Weights "
+            f"After {settings.steps} steps the picture is infinite or no numbers (NaN); expected finite ones. Weights "
             "far from 1 do that, a high CFG scale, an embedding gone astray, or a checkpoint that half precision is "
             "too small for."
         )
     yield from _pictures(model, latents)
 
 
-def steps_of(painting: Painting, model: Model) -> int:
-    """Returns how many `Progress` events a batch gives: some samplers look twice at a step."""
-    scheduler = painting.sampler.build(model.scheduler_config)
-    scheduler.set_timesteps(painting.steps)
+def steps_of(settings: DenoisingSettings, model: Model) -> int:
+    """Returns how many `DenoisingProgress` events a batch gives: some samplers look twice at a step."""
+    scheduler = settings.sampler.build(model.scheduler_config)
+    scheduler.set_timesteps(settings.steps)
     return len(scheduler.timesteps)
 
 
-def _options(scheduler: Any, generators: list[torch.Generator], painting: Painting) -> dict[str, Any]:
+def _options(scheduler: Any, generators: list[torch.Generator], settings: DenoisingSettings) -> dict[str, Any]:
     """Returns what the scheduler's step is told beside the prediction."""
     told = signature(scheduler.step).parameters
     options: dict[str, Any] = {"generator": generators} if "generator" in told else {}
-    eta = painting.sampler.other_eta(painting.eta)
+    eta = settings.sampler.other_eta(settings.eta)
     return options | ({"eta": eta} if eta is not None and "eta" in told else {})
 
 
-def _noise(model: Model, painting: Painting, generators: Sequence[torch.Generator]) -> Tensor:
+def _noise(model: Model, settings: DenoisingSettings, generators: Sequence[torch.Generator]) -> Tensor:
     """Returns [n, 4, h, w]."""
     factor = model.latent_factor
-    shape = (model.unet.config.in_channels, painting.height // factor, painting.width // factor)
+    shape = (model.unet.config.in_channels, settings.height // factor, settings.width // factor)
     noise = [torch.randn(shape, generator=generator) for generator in generators]
     return torch.stack(noise).to(model.hardware.device)
 

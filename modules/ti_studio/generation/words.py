@@ -8,7 +8,7 @@ from itertools import chain
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.library.entries import named_as
-from ti_studio.embeddings.library.library import Entry, Library, State
+from ti_studio.embeddings.library.library import Entry, EntryState, Library
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.prompts.chunks import CHUNK_TOKENS, Word, WordIndex
@@ -16,7 +16,7 @@ from ti_studio.prompts.parser import PromptLexer, Reading, ReadPrompt
 
 
 @dataclass(frozen=True)
-class KnownWords:
+class EmbeddingIndex:
     """What a library has for a checkpoint at one moment, and where its words are looked up."""
 
     entries: tuple[Entry, ...]
@@ -41,12 +41,12 @@ class KnownWords:
         return numbers
 
 
-class WordBook:
+class EmbeddingLookup:
     """Looks up a library's words for prompts. It keeps them, for sorting thousands anew for each prompt takes long."""
 
     def __init__(self, lexer: PromptLexer) -> None:
         self._lexer = lexer
-        self._known: KnownWords | None = None
+        self._known: EmbeddingIndex | None = None
 
     def open(self, library: Library, info: CheckpointInfo) -> "PromptWords":
         """Returns the words that prompts may use at this moment; what has changed on disk `library.refresh` sees."""
@@ -55,7 +55,7 @@ class WordBook:
             self._known = self._sorted_in(entries)
         return PromptWords(library, self._known, self._lexer)
 
-    def _sorted_in(self, entries: tuple[Entry, ...]) -> KnownWords:
+    def _sorted_in(self, entries: tuple[Entry, ...]) -> EmbeddingIndex:
         usable: dict[str, Entry] = {}
         reasons: dict[str, str] = {}
         for entry in entries:
@@ -70,13 +70,13 @@ class WordBook:
         before = self._known
         index = self._lexer.index(vectors, before.index if before else None)
         refused = self._lexer.index(dict.fromkeys(reasons, 1), before.refused if before else None)
-        return KnownWords(entries, usable, reasons, index, refused)
+        return EmbeddingIndex(entries, usable, reasons, index, refused)
 
 
 class PromptWords:
     """The words that prompts may use at one moment."""
 
-    def __init__(self, library: Library, known: KnownWords, prompts: PromptLexer) -> None:
+    def __init__(self, library: Library, known: EmbeddingIndex, prompts: PromptLexer) -> None:
         self._library = library
         self._prompts = prompts
         self._known = known
@@ -129,7 +129,7 @@ class PromptWords:
 
 
 def _why_not(entry: Entry) -> str | None:
-    if entry.state is not State.USABLE:
+    if entry.state is not EntryState.USABLE:
         return entry.reason or entry.state.value
     if (entry.vectors_per_token or 0) > CHUNK_TOKENS:
         return f"it has {entry.vectors_per_token} vectors; a prompt chunk has room for {CHUNK_TOKENS}"

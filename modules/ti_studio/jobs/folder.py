@@ -35,7 +35,7 @@ class BrokenJob(StudioError):
 
 
 @dataclass(frozen=True)
-class JobPlace:
+class JobPaths:
     """Where a job reads and writes, as absolute paths."""
 
     checkpoint: str
@@ -55,7 +55,7 @@ class JobFolder:
     path: Path
 
     @classmethod
-    def create(cls, root: Path, request: TrainRequest, place: JobPlace) -> "JobFolder":
+    def create(cls, root: Path, request: TrainRequest, place: JobPaths) -> "JobFolder":
         """Makes the folder `<time>-<name>` of a new job."""
         stem = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(place.created))}-{request.name}"
         path, number = root / stem, 1
@@ -76,9 +76,9 @@ class JobFolder:
         return TrainRequest(**self.read_json("request.json"))
 
     @property
-    def place(self) -> JobPlace:
+    def place(self) -> JobPaths:
         """Where it reads and writes."""
-        return JobPlace(**self.read_json("place.json"))
+        return JobPaths(**self.read_json("place.json"))
 
     @property
     def events_path(self) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ti_studio.jobs.folder import JobFolder
-from ti_studio.jobs.progress import JobStatus, Progress
+from ti_studio.jobs.progress import JobProgress, JobStatus
 from ti_studio.training.config.request import TrainRequest
 
 RESUMABLE = (JobStatus.STOPPED, JobStatus.CRASHED, JobStatus.FAILED)
@@ -21,7 +21,7 @@ class Job:
     request: TrainRequest
     created: float
     """When it was submitted, Unix seconds."""
-    progress: Progress
+    progress: JobProgress
     status: JobStatus
     queue_position: int | None = None
     """1 for the next one to be started; None unless it is queued."""

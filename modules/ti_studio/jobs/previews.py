@@ -11,7 +11,7 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.png_embeddings import PICTURE_DAMAGE, known_formats
 from ti_studio.embeddings.sidecars import find_preview, preview_path
 from ti_studio.folders import atomic_write
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.captions import NAME
@@ -24,7 +24,7 @@ _MARK = "ti_studio"
 
 
 def paint_previews(
-    painter: Painter,
+    pipeline: Txt2ImgPipeline,
     request: TrainRequest,
     job: Path,
     words: Sequence[Embedding],
@@ -35,14 +35,14 @@ def paint_previews(
     folder = job / "previews"
     folder.mkdir(exist_ok=True)
     step = words[0].step or 0
-    for index, (prompt, seed, image) in enumerate(_painted(painter, request, words, should_stop)):
+    for index, (prompt, seed, image) in enumerate(_painted(pipeline, request, words, should_stop)):
         path = folder / f"{step:06d}-{index}.png"
         atomic_write(path, _png(image, prompt if request.metadata else ""))
         yield Previewed(step, index, path.relative_to(job).as_posix(), prompt, seed)
 
 
 def _painted(
-    painter: Painter, request: TrainRequest, words: Sequence[Embedding], should_stop: Callable[[], bool]
+    pipeline: Txt2ImgPipeline, request: TrainRequest, words: Sequence[Embedding], should_stop: Callable[[], bool]
 ) -> Iterator[tuple[str, int, Image.Image]]:
     """Paints each prompt with each seed, until a stop is wanted."""
     seeds = [request.preview_seed + index for index in range(request.preview_count)]
@@ -55,7 +55,7 @@ def _painted(
             height=request.height,
             clip_skip=request.clip_skip,
         )
-        for seed, image in zip(seeds, painter.preview(words, wanted, seeds, should_stop), strict=False):
+        for seed, image in zip(seeds, pipeline.preview(words, wanted, seeds, should_stop), strict=False):
             yield wanted.prompt, seed, image
 
 

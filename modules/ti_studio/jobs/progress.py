@@ -30,7 +30,7 @@ class JobStatus(str, Enum):
 
 
 @dataclass
-class Progress:
+class JobProgress:
     """A job's events, added up. `follow` reads on where it left off, so that it can be called every second."""
 
     events_path: Path
@@ -65,7 +65,7 @@ class Progress:
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     """Held while events are taken in, and by who reads more than one value: a server's threads share this object."""
 
-    def follow(self) -> "Progress":
+    def follow(self) -> "JobProgress":
         """Takes in what has been appended since the last call, whole lines only."""
         with self.lock:
             if not self.events_path.exists():

@@ -18,10 +18,10 @@ from filelock import FileLock
 
 from ti_studio.errors import Conflict, NotFound, StudioError
 from ti_studio.folders import Folders, inside
-from ti_studio.jobs.folder import JobFolder, JobPlace
+from ti_studio.jobs.folder import JobFolder, JobPaths
 from ti_studio.jobs.job import ACTIVE, RESUMABLE, Job
 from ti_studio.jobs.name_lock import check_not_held, name_lock
-from ti_studio.jobs.progress import JobStatus, Progress
+from ti_studio.jobs.progress import JobProgress, JobStatus
 from ti_studio.jobs.request_paths import Gate
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo, find_checkpoint
 from ti_studio.prompts.limits import PromptLimits
@@ -51,7 +51,7 @@ class _Known:
     files: JobFolder
     request: TrainRequest
     created: float
-    progress: Progress
+    progress: JobProgress
 
 
 class Jobs:
@@ -188,7 +188,7 @@ class Jobs:
                     waiting[-1].files.append({"event": "warned", "text": told})
                 self._workers.append(_start_worker(waiting[-1].files))
 
-    def _check(self, request: TrainRequest, job: Path | None = None) -> JobPlace:
+    def _check(self, request: TrainRequest, job: Path | None = None) -> JobPaths:
         """Checks everything that can be checked before a training, and resolves what it names; `job` is the folder of
         one that goes on.
 
@@ -209,7 +209,7 @@ class Jobs:
         size = info.default_size
         scan_folders(request.dataset_folders(str(dataset)), (request.width or size, request.height or size))
         self._check_room()
-        return JobPlace(
+        return JobPaths(
             checkpoint=str(info.path.resolve()),
             checkpoints=str(self._folders.checkpoints),
             embeddings=str(self._folders.embeddings),
@@ -248,7 +248,7 @@ class Jobs:
                 self._broken.add(path.name)
 
     def _read(self, files: JobFolder) -> "_Known":
-        known = _Known(files, files.request, files.place.created, Progress(files.events_path))
+        known = _Known(files, files.request, files.place.created, JobProgress(files.events_path))
         self._known[files.path.name] = known
         return known
 
@@ -260,7 +260,7 @@ class Jobs:
             yield
 
 
-def _status(files: JobFolder, progress: Progress) -> JobStatus:
+def _status(files: JobFolder, progress: JobProgress) -> JobStatus:
     if progress.last in ("finished", "stopped", "failed"):
         return JobStatus(progress.last)
     if not files.has_worker:

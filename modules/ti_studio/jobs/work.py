@@ -8,14 +8,14 @@ import torch
 
 from ti_studio.errors import StudioError
 from ti_studio.folders import remove_temporaries
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.jobs.folder import JobFolder
 from ti_studio.jobs.previews import give_card_its_picture, paint_previews
 from ti_studio.models.checkpoint.checkpoints import identify
 from ti_studio.models.hardware import hardware_for, use_threads_for
 from ti_studio.models.loading import load, with_vae
 from ti_studio.training.events import Finished, Preparing, Stopped
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
 
 LATENTS = "latents"
@@ -44,7 +44,7 @@ def work(files: JobFolder, should_stop: Callable[[], bool]) -> None:
     model = load(info, hardware)
     if request.vae:
         model = with_vae(model, Path(request.vae))
-    training_place = Place(
+    run_paths = RunPaths(
         job=files.path,
         embeddings=Path(place.embeddings),
         dataset=Path(place.dataset),
@@ -52,9 +52,9 @@ def work(files: JobFolder, should_stop: Callable[[], bool]) -> None:
         created=place.created,
         latents=files.path.parents[1] / LATENTS,
     )
-    preview = partial(paint_previews, Painter(model), request, files.path, should_stop=should_stop)
+    preview = partial(paint_previews, Txt2ImgPipeline(model), request, files.path, should_stop=should_stop)
     try:
-        for event in train(request, model, training_place, preview, should_stop):
+        for event in train(request, model, run_paths, preview, should_stop):
             if isinstance(event, Finished):
                 give_card_its_picture(Path(event.path), files.path)
             tell = files.append_last if isinstance(event, Finished | Stopped) else files.append

@@ -21,7 +21,7 @@ class Family:
     """An empty negative prompt is zeros, not an encoded empty text: as SDXL was trained, and A1111 paints."""
 
 
-SD1 = Family("SD 1", ("clip_l",), "stable-diffusion-v1", Layer.CHOSEN)
+SD1 = Family("SD 1", ("clip_l",), "stable-diffusion-v1", Layer.BY_CLIP_SKIP)
 SD2 = Family("SD 2", ("clip_h",), "stable-diffusion-v2", Layer.LAST)
 SDXL = Family("SDXL", ("clip_l", "clip_g"), "stable-diffusion-xl-v1-base", Layer.PENULTIMATE, zero_negative=True)
 

@@ -17,7 +17,7 @@ from ti_studio.models.autoencoder import Autoencoder
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.checkpoint.conversion import PROJECTED, CheckpointNotLoaded, SingleFile, single_file_scheduler
 from ti_studio.models.checkpoint.diffusers_folders import ENCODER_PARTS, HALF_VARIANT, half_precision_only
-from ti_studio.models.cpu.optimize import quicken
+from ti_studio.models.cpu.optimize import optimize_for_training
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.tokenizers import load_tokenizer, shared_tokenizer_folder
 from ti_studio.prompts.conditioning import Conditioning, TextEncoder
@@ -68,9 +68,11 @@ class Model:
                 for. The other families don't hear of it.
         """
         dtype = self.hardware.dtype
-        context = conditioning.context.to(dtype)
+        encoder_hidden_states = conditioning.encoder_hidden_states.to(dtype)
         added = self._added(noisy, conditioning, sizes)
-        return cast(Tensor, self.unet(noisy.to(dtype), timesteps, context, added_cond_kwargs=added).sample).float()
+        return cast(
+            Tensor, self.unet(noisy.to(dtype), timesteps, encoder_hidden_states, added_cond_kwargs=added).sample
+        ).float()
 
     def _added(self, noisy: Tensor, conditioning: Conditioning, sizes: Tensor | None) -> dict[str, Tensor] | None:
         """Returns what SDXL is told beside the context: the pooled prompts, and the pictures' sizes."""
@@ -100,7 +102,7 @@ def load(info: CheckpointInfo, hardware: Hardware) -> Model:
         CheckpointNotLoaded: weights are missing, or do not fit the configuration.
     """
     model = load_as_it_is(info, hardware)
-    quicken(model.unet, hardware)
+    optimize_for_training(model.unet, hardware)
     return model
 
 

@@ -13,7 +13,7 @@ from transformers import CLIPTextModel
 from ti_studio.prompts.chunks import CHUNK_TOKENS, Chunk
 from ti_studio.prompts.layers import Layer, TooFewLayers
 from ti_studio.prompts.tokens import PromptTokenizer
-from ti_studio.prompts.transfer import sent
+from ti_studio.prompts.transfer import to_device
 
 POSITIONS = CHUNK_TOKENS + 2
 """Tokens of an encoded chunk: begin, 75, end."""
@@ -40,7 +40,7 @@ class TextEncoder:
     """How files name it: `clip_l` (SD 1, SDXL), `clip_h` (SD 2), `clip_g` (SDXL)."""
     tokenizer: PromptTokenizer
     model: CLIPTextModel
-    layer: Layer = Layer.CHOSEN
+    layer: Layer = Layer.BY_CLIP_SKIP
     projection: nn.Module | None = None
     """What makes the pooled output of the end token's last hidden state; None if the UNet does not ask for one."""
 
@@ -61,7 +61,7 @@ class TextEncoder:
 class Conditioning:
     """Encoded prompts: what the UNet is told."""
 
-    context: Tensor
+    encoder_hidden_states: Tensor
     """[n, 77 · chunks, width]"""
     pooled: Tensor | None = None
     """SDXL: the projected end token of each prompt's first chunk, [n, d]; None for the other families."""
@@ -69,19 +69,19 @@ class Conditioning:
     def repeated(self, count: int) -> "Conditioning":
         """Returns the one prompt that this is, `count` times."""
         pooled = None if self.pooled is None else self.pooled.expand(count, -1)
-        return Conditioning(self.context.expand(count, -1, -1), pooled)
+        return Conditioning(self.encoder_hidden_states.expand(count, -1, -1), pooled)
 
     def joined(self, other: "Conditioning") -> "Conditioning":
         """Returns these prompts and then those of another one, which have as many chunks."""
-        context = torch.cat([self.context, other.context])
+        encoder_hidden_states = torch.cat([self.encoder_hidden_states, other.encoder_hidden_states])
         if self.pooled is None or other.pooled is None:
-            return Conditioning(context)
-        return Conditioning(context, torch.cat([self.pooled, other.pooled]))
+            return Conditioning(encoder_hidden_states)
+        return Conditioning(encoder_hidden_states, torch.cat([self.pooled, other.pooled]))
 
     def zeros(self) -> "Conditioning":
         """Returns as many prompts that say nothing at all, which is less than an empty text says."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
-        return Conditioning(torch.zeros_like(self.context), pooled)
+        return Conditioning(torch.zeros_like(self.encoder_hidden_states), pooled)
 
 
 @dataclass(frozen=True)
@@ -95,20 +95,20 @@ class EncodedChunks:
 
     def conditioning(self, prompts: Sequence[Sequence[Chunk]]) -> Conditioning:
         """Returns prompts for the UNet. One with fewer chunks than the longest is filled up with empty ones."""
-        chunks = filled(prompts)
-        hidden, pooled = self.outputs.context, self.outputs.pooled
+        chunks = padded(prompts)
+        hidden, pooled = self.outputs.encoder_hidden_states, self.outputs.pooled
         length = len(chunks) // len(prompts)
         places = [self.places[chunk] for chunk in chunks]
         if places != list(range(len(hidden))):
-            index = sent(torch.tensor(places), hidden.device)
+            index = to_device(torch.tensor(places), hidden.device)
             hidden = hidden[index]
             pooled = None if pooled is None else pooled[index]
-        context = hidden.reshape(len(prompts), length * POSITIONS, hidden.shape[-1])
-        return Conditioning(context, None if pooled is None else pooled[::length])
+        encoder_hidden_states = hidden.reshape(len(prompts), length * POSITIONS, hidden.shape[-1])
+        return Conditioning(encoder_hidden_states, None if pooled is None else pooled[::length])
 
     def detached(self) -> "EncodedChunks":
         """Returns a float32 copy that collects the gradients of everything that is made of it."""
-        hidden, pooled = self.outputs.context, self.outputs.pooled
+        hidden, pooled = self.outputs.encoder_hidden_states, self.outputs.pooled
         leaves = Conditioning(_leaf(hidden), None if pooled is None else _leaf(pooled))
         return replace(self, outputs=leaves)
 
@@ -133,7 +133,7 @@ def encode(
         restores_mean: whether each chunk with weights in it is scaled back to the mean it had without them (A1111's
             emphasis modes "Original" and "No norm"), where it has one to speak of (`emphasised`).
     """
-    encoded = encode_chunks(encoders, filled(prompts), words, clip_skip, restores_mean=restores_mean)
+    encoded = encode_chunks(encoders, padded(prompts), words, clip_skip, restores_mean=restores_mean)
     return encoded.conditioning(prompts)
 
 
@@ -152,13 +152,15 @@ def encode_chunks(
         for encoder in encoders
     ]
     weights = _weights(distinct)
-    hidden = torch.cat([emphasised(output.context, weights, restores_mean=restores_mean) for output in outputs], dim=-1)
+    hidden = torch.cat(
+        [emphasised(output.encoder_hidden_states, weights, restores_mean=restores_mean) for output in outputs], dim=-1
+    )
     pooled = [output.pooled for output in outputs if output.pooled is not None]
     places = {chunk: index for index, chunk in enumerate(distinct)}
     return EncodedChunks(Conditioning(hidden, pooled[0] if pooled else None), places)
 
 
-def filled(prompts: Sequence[Sequence[Chunk]]) -> list[Chunk]:
+def padded(prompts: Sequence[Sequence[Chunk]]) -> list[Chunk]:
     """Returns the chunks of all prompts, one prompt after the other, each filled up to the longest with empty ones."""
     length = max((len(chunks) for chunks in prompts), default=0)
     return [chunk for chunks in prompts for chunk in (*chunks, *([Chunk()] * (length - len(chunks))))]
@@ -171,15 +173,17 @@ def _leaf(tensor: Tensor) -> Tensor:
 def _encode_chunks(encoder: TextEncoder, chunks: Sequence[Chunk], rows: Rows, clip_skip: int) -> Conditioning:
     """Returns one encoder's outputs: [chunks, 77, width] and, if it has a projection, [chunks, d]."""
     table = encoder.token_embedding
-    framed = torch.tensor([encoder.tokenizer.framed(chunk.ids, POSITIONS) for chunk in chunks])
-    ids = sent(framed, table.weight.device)
-    back = {Layer.CHOSEN: clip_skip, Layer.LAST: 1, Layer.PENULTIMATE: 2}[encoder.layer]
+    with_special_tokens = torch.tensor(
+        [encoder.tokenizer.with_special_tokens(chunk.ids, POSITIONS) for chunk in chunks]
+    )
+    ids = to_device(with_special_tokens, table.weight.device)
+    back = {Layer.BY_CLIP_SKIP: clip_skip, Layer.LAST: 1, Layer.PENULTIMATE: 2}[encoder.layer]
     if back > (layers := encoder.model.config.num_hidden_layers):
         raise TooFewLayers(f"Clip skip {back}: the checkpoint's text encoder has {layers} layers; expected no more.")
-    with spliced(table, chunks, rows):
+    with injected(table, chunks, rows):
         output = encoder.model(input_ids=ids, output_hidden_states=back > 1)
     hidden: Tensor = output.last_hidden_state if back == 1 else output.hidden_states[-back]
-    if back > 1 and encoder.layer is Layer.CHOSEN:
+    if back > 1 and encoder.layer is Layer.BY_CLIP_SKIP:
         hidden = encoder.model.final_layer_norm(hidden)
     return Conditioning(hidden, _pooled(encoder, output.last_hidden_state, chunks))
 
@@ -192,13 +196,13 @@ def _pooled(encoder: TextEncoder, hidden: Tensor, chunks: Sequence[Chunk]) -> Te
     """
     if encoder.projection is None:
         return None
-    ends = sent(torch.tensor([1 + len(chunk.ids) for chunk in chunks]), hidden.device)
+    ends = to_device(torch.tensor([1 + len(chunk.ids) for chunk in chunks]), hidden.device)
     projected: Tensor = encoder.projection(hidden[torch.arange(len(chunks), device=hidden.device), ends])
     return projected
 
 
 @contextmanager
-def spliced(table: nn.Embedding, chunks: Sequence[Chunk], rows: Rows) -> Iterator[None]:
+def injected(table: nn.Embedding, chunks: Sequence[Chunk], rows: Rows) -> Iterator[None]:
     """Lets the table answer with the learned rows where words are placed, until the block ends; the table is not
     changed.
 
@@ -214,7 +218,7 @@ def spliced(table: nn.Embedding, chunks: Sequence[Chunk], rows: Rows) -> Iterato
     places = [
         (index, 1 + placement.offset + vector) for index, placement in placements for vector in range(placement.vectors)
     ]
-    chunk_indices, positions = sent(torch.tensor(places), table.weight.device).unbind(dim=1)
+    chunk_indices, positions = to_device(torch.tensor(places), table.weight.device).unbind(dim=1)
     learned = torch.cat([rows[placement.name][: placement.vectors] for _, placement in placements])
     learned = learned.to(table.weight.device, table.weight.dtype)
 
@@ -255,7 +259,7 @@ def emphasised(hidden: Tensor, weights: Tensor | None, *, restores_mean: bool) -
     """
     if weights is None:
         return hidden
-    weights = sent(weights, hidden.device)
+    weights = to_device(weights, hidden.device)
     plain = hidden.float()  # before the mean is restored, weighted numbers may be more than half precision holds
     weighted = plain * weights
     if restores_mean:
@@ -312,5 +316,5 @@ class ConditioningCache:
         self._chunks += len(chunks)
         while len(self._encoded) > self._most or self._chunks > self._most_chunks:
             _, oldest = self._encoded.popitem(last=False)
-            self._chunks -= oldest.context.shape[1] // POSITIONS
+            self._chunks -= oldest.encoder_hidden_states.shape[1] // POSITIONS
         return encoded

@@ -12,7 +12,7 @@ class TooFewLayers(StudioError):
 class Layer(Enum):
     """The layer that the UNet was trained on, and whether the encoder's final normalisation follows it."""
 
-    CHOSEN = "chosen"
+    BY_CLIP_SKIP = "chosen"
     """SD 1: the last one, or the one that Clip skip names; normalised."""
     LAST = "last"
     """SD 2: the last one there is; normalised. Its files leave out OpenCLIP's last layer, so this is OpenCLIP's

@@ -60,8 +60,8 @@ class PromptTokenizer:
             if spelled.endswith(_WORD_END):
                 yield token, spelled.removesuffix(_WORD_END)
 
-    def framed(self, ids: Sequence[int], length: int) -> list[int]:
+    def with_special_tokens(self, ids: Sequence[int], length: int) -> list[int]:
         """Returns ids between begin and end token, padded to `length`."""
-        framed = [self.tokenizer.bos_token_id, *ids, self.tokenizer.eos_token_id]
+        with_special_tokens = [self.tokenizer.bos_token_id, *ids, self.tokenizer.eos_token_id]
         pad = self.tokenizer.eos_token_id if self.pad is None else self.pad
-        return framed + [pad] * (length - len(framed))
+        return with_special_tokens + [pad] * (length - len(with_special_tokens))

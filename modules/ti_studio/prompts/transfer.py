@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def sent(tensor: Tensor, device: torch.device) -> Tensor:
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Returns a tensor of the CPU on a device.
 
     A GPU copies from pinned memory in its own time; from ordinary memory, the CPU would wait for all that the GPU has

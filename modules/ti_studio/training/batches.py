@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import filled
-from ti_studio.prompts.transfer import sent
+from ti_studio.prompts.conditioning import padded
+from ti_studio.prompts.transfer import to_device
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.dataset import repeats_of
 from ti_studio.training.data.latents import Latents
 from ti_studio.training.data.prompts import PicturePrompts, Prompt
-from ti_studio.training.data.sampler import Order
-from ti_studio.training.distributed import Team
+from ti_studio.training.data.sampler import BucketBatchSampler
+from ti_studio.training.distributed import ProcessGroup
 from ti_studio.training.loss.denoising import NoiseSchedule, NoisyBatch
 from ti_studio.training.loss.noise import is_shaped, perturbation, shaped_noise
-from ti_studio.training.randomness import generator
+from ti_studio.training.randomness import seeded_generator
 
 _VALIDATED_PICTURES = 32
 """A validation looks at no more pictures than this, evenly chosen: enough to compare by, and it stays short."""
@@ -53,22 +53,22 @@ class Batch:
 
 def _of_one_length(prompts: Sequence[Prompt]) -> list[Prompt]:
     """Returns prompts filled up with empty chunks, as they are when they are encoded together."""
-    chunks = filled(prompts)
+    chunks = padded(prompts)
     length = len(chunks) // max(1, len(prompts))
     return [tuple(chunks[start : start + length]) for start in range(0, len(chunks), length)] if length else []
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingBatches:
     """The material of a training."""
 
     latents: Latents
     prompts: tuple[PicturePrompts, ...]
     """For each picture, the prompts that the template makes of its caption."""
-    order: Order
+    sampler: BucketBatchSampler
     noise: NoiseSchedule
     request: TrainRequest
-    team: Team = field(default_factory=Team)
+    process_group: ProcessGroup = field(default_factory=ProcessGroup)
     """The processes that share each batch."""
 
     def batch(self, step: int, part: int) -> Batch:
@@ -81,14 +81,14 @@ class Lesson:
         """
         request = self.request
         number = (step - 1) * request.gradient_accumulation_steps + part
-        drawn = generator(request.seed, "batch", number)
-        pictures = self.order.batch(number)
+        generator = seeded_generator(request.seed, "batch", number)
+        pictures = self.sampler.batch(number)
         done = (step - 1, request.max_steps)
-        prompts = [self.prompts[picture].draw(drawn, done) for picture in pictures]
+        prompts = [self.prompts[picture].draw(generator, done) for picture in pictures]
         others = self._other_prompts(pictures, number) if request.prompt_weight else []
-        noisy, timesteps = self._noisy(pictures, drawn, number)
+        noisy, timesteps = self._noisy(pictures, generator, number)
         whole = Batch(noisy, prompts, timesteps, others)
-        return whole if self.team.size == 1 else whole.part(self.team.share(len(prompts)))
+        return whole if self.process_group.size == 1 else whole.part(self.process_group.local_shard(len(prompts)))
 
     def validation_batches(self) -> Iterator[Batch]:
         """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.
@@ -97,22 +97,22 @@ class Lesson:
         ones; as many at once as a step has, those of one size together. Regularisation pictures are not among them.
         """
         request = self.request
-        drawn = generator(request.seed, "validation", 0)
+        generator = seeded_generator(request.seed, "validation", 0)
         learned = [index for index, picture in enumerate(self.prompts) if not picture.sample.options.is_reg]
         count = len(learned)
         chosen = sorted({index * count // _VALIDATED_PICTURES for index in range(_VALIDATED_PICTURES)})
         pictures = [learned[index] for index in (range(count) if count <= _VALIDATED_PICTURES else chosen)]
         pictures *= request.validation_count
-        timesteps = self._stratified(len(pictures), drawn)
+        timesteps = self._stratified(len(pictures), generator)
         for part in self._parts_of_a_size(pictures):
             shown = [pictures[index] for index in part]
-            prompts = [self.prompts[picture].draw(drawn) for picture in shown]
-            found = self.latents.draw(shown, drawn)
+            prompts = [self.prompts[picture].draw(generator) for picture in shown]
+            found = self.latents.draw(shown, generator)
             device = found.latents.device
-            noise = torch.randn(found.latents.shape, generator=drawn).to(device)
+            noise = torch.randn(found.latents.shape, generator=generator).to(device)
             noised_to = timesteps[torch.tensor(part)]
             noisy = self.noise.add_noise(found.latents, noise, noised_to.to(device))
-            yield Batch(replace(noisy, mask=found.mask, sizes=found.sizes), prompts, noised_to.tolist())
+            yield Batch(replace(noisy, mask=found.mask, add_time_ids=found.add_time_ids), prompts, noised_to.tolist())
 
     def _parts_of_a_size(self, pictures: list[int]) -> Iterator[list[int]]:
         """Yields the places of pictures in the list, as many at once as a batch has, those of one size together."""
@@ -125,28 +125,28 @@ class Lesson:
                 yield part
 
     def _other_prompts(self, pictures: list[int], number: int) -> list[Prompt]:
-        drawn = generator(self.request.seed, "other prompts", number)
+        generator = seeded_generator(self.request.seed, "other prompts", number)
         count = len(self.prompts)
-        shifts = torch.randint(1, max(2, count), (len(pictures),), generator=drawn).tolist()
+        shifts = torch.randint(1, max(2, count), (len(pictures),), generator=generator).tolist()
         others = [(picture + shift) % count for picture, shift in zip(pictures, shifts, strict=True)]
-        return [self.prompts[other].draw(drawn) for other in others]
+        return [self.prompts[other].draw(generator) for other in others]
 
-    def _noisy(self, pictures: list[int], drawn: torch.Generator, number: int) -> tuple[NoisyBatch, list[int]]:
+    def _noisy(self, pictures: list[int], generator: torch.Generator, number: int) -> tuple[NoisyBatch, list[int]]:
         """Returns a batch's pictures with their noise, and their timesteps."""
-        found = self.latents.draw(pictures, drawn)
+        found = self.latents.draw(pictures, generator)
         shape, device = found.latents.shape, found.latents.device
-        noise = torch.randn(shape, generator=drawn)
-        timesteps = self._timesteps(len(pictures), drawn)
+        noise = torch.randn(shape, generator=generator)
+        timesteps = self._timesteps(len(pictures), generator)
         # Generators of their own, so that an option changes nothing else that is drawn.
-        noise, more, seed = sent(noise, device), None, self.request.seed
+        noise, more, seed = to_device(noise, device), None, self.request.seed
         if is_shaped(self.request):
-            shaping = generator(seed, "shape of the noise", number)
+            shaping = seeded_generator(seed, "shape of the noise", number)
             noise = shaped_noise(noise, found.latents, self.request, shaping)
         if self.request.ip_noise_gamma:
-            more = perturbation(noise, self.request, generator(seed, "perturbation", number))
-        noisy = self.noise.add_noise(found.latents, noise, sent(timesteps, device), more)
+            more = perturbation(noise, self.request, seeded_generator(seed, "perturbation", number))
+        noisy = self.noise.add_noise(found.latents, noise, to_device(timesteps, device), more)
         weights = self._weighed(noisy.weights, pictures, device)
-        return replace(noisy, weights=weights, mask=found.mask, sizes=found.sizes), timesteps.tolist()
+        return replace(noisy, weights=weights, mask=found.mask, add_time_ids=found.add_time_ids), timesteps.tolist()
 
     def _weighed(self, weights: Tensor | None, pictures: list[int], device: torch.device) -> Tensor | None:
         """Returns the weights of a batch's errors, with those of regularisation pictures."""
@@ -154,25 +154,27 @@ class Lesson:
         own = [options.prior_loss_weight if options.is_reg else 1.0 for options in chosen]
         if all(weight == 1 for weight in own):
             return weights
-        of_pictures = sent(torch.tensor(own), device)
+        of_pictures = to_device(torch.tensor(own), device)
         return of_pictures if weights is None else weights * of_pictures
 
-    def _timesteps(self, count: int, drawn: torch.Generator) -> Tensor:
+    def _timesteps(self, count: int, generator: torch.Generator) -> Tensor:
         request, (first, end) = self.request, self._timestep_range
         if request.timestep_distribution == "uniform":
             if request.timestep_sampling == "stratified":
-                return self._stratified(count, drawn)
-            return torch.randint(first, end, (count,), generator=drawn)
+                return self._stratified(count, generator)
+            return torch.randint(first, end, (count,), generator=generator)
         evenly = (
-            _evenly(count, drawn) if request.timestep_sampling == "stratified" else torch.rand(count, generator=drawn)
+            _evenly(count, generator)
+            if request.timestep_sampling == "stratified"
+            else torch.rand(count, generator=generator)
         )
         drawn_share = torch.sigmoid(torch.special.ndtri(evenly.double()) + request.timestep_bias)
         return first + (drawn_share * (end - first)).long().clamp(max=end - first - 1)
 
-    def _stratified(self, count: int, drawn: torch.Generator) -> Tensor:
+    def _stratified(self, count: int, generator: torch.Generator) -> Tensor:
         """Returns one timestep from each of `count` equal parts of the trained ones, in random order."""
         first, end = self._timestep_range
-        return first + (_evenly(count, drawn) * (end - first)).long().clamp(max=end - first - 1)
+        return first + (_evenly(count, generator) * (end - first)).long().clamp(max=end - first - 1)
 
     @property
     def _timestep_range(self) -> tuple[int, int]:
@@ -181,21 +183,23 @@ class Lesson:
         return min(self.request.min_timestep, end - 1), end
 
 
-def _evenly(count: int, drawn: torch.Generator) -> Tensor:
+def _evenly(count: int, generator: torch.Generator) -> Tensor:
     """Returns one number from each of `count` equal parts of 0…1, in random order."""
-    within = torch.rand(count, generator=drawn)
-    return (torch.randperm(count, generator=drawn) + within) / count
+    within = torch.rand(count, generator=generator)
+    return (torch.randperm(count, generator=generator) + within) / count
 
 
-def prepare_lesson(
+def prepare_batches(
     request: TrainRequest,
     model: Model,
     latents: Latents,
     prompts: tuple[PicturePrompts, ...],
-    team: Team | None = None,
-) -> Lesson:
+    process_group: ProcessGroup | None = None,
+) -> TrainingBatches:
     """Puts the material together for a loaded checkpoint; without a team, for this process alone."""
     samples = [picture.sample for picture in prompts]
-    order = Order.of([sample.size for sample in samples], repeats_of(samples), request.batch_size, request.seed)
+    sampler = BucketBatchSampler.of(
+        [sample.size for sample in samples], repeats_of(samples), request.batch_size, request.seed
+    )
     noise = NoiseSchedule(model.scheduler_config, model.hardware.device, request)
-    return Lesson(latents, prompts, order, noise, request, team or Team())
+    return TrainingBatches(latents, prompts, sampler, noise, request, process_group or ProcessGroup())

@@ -6,7 +6,7 @@ from ti_studio.models.families import Family
 from ti_studio.prompts.layers import Layer
 from ti_studio.training.config.learning_rate import LearningRateSchedule
 from ti_studio.training.config.request import TrainRequest
-from ti_studio.training.optim.lr_schedule import RateOfSteps
+from ti_studio.training.optim.lr_schedule import StepLearningRate
 
 COORDINATE = 0.014
 """How large a coordinate of CLIP's token embeddings is: 0.4 / √768."""
@@ -18,7 +18,7 @@ LEAST_FACTOR = 0.1
 """Optimizers that find the rate by themselves take a factor, and one below this holds them back."""
 
 
-def doubts(request: TrainRequest, family: Family, *, predicts_velocity: bool) -> Iterator[str]:
+def configuration_warnings(request: TrainRequest, family: Family, *, predicts_velocity: bool) -> Iterator[str]:
     """Yields a sentence for each option that won't do what it is for.
 
     Args:
@@ -28,7 +28,7 @@ def doubts(request: TrainRequest, family: Family, *, predicts_velocity: bool) ->
     """
     if request.zero_terminal_snr and not predicts_velocity:
         yield "zero_terminal_snr is for v-prediction; a checkpoint that predicts noise learns nothing of it."
-    if request.clip_skip > 1 and family.layer is not Layer.CHOSEN:
+    if request.clip_skip > 1 and family.layer is not Layer.BY_CLIP_SKIP:
         yield f"Clip skip {request.clip_skip} is not used: {family.name} checkpoints have a layer of their own."
     if request.optimizer in BOUNDED_BY_RATE and request.parametrization == "rows":
         yield from _slow(request)
@@ -42,7 +42,7 @@ def doubts(request: TrainRequest, family: Family, *, predicts_velocity: bool) ->
 
 def _slow(request: TrainRequest) -> Iterator[str]:
     """Tells of rates that can't move the word."""
-    rates = RateOfSteps.of(request)
+    rates = StepLearningRate.of(request)
     reach = sum(rates.rate(step) for step in range(1, request.max_steps + 1))
     if request.learning_rate_unit == "vocabulary":
         if reach < 1:

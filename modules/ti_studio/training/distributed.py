@@ -23,23 +23,23 @@ _PATIENCE = timedelta(hours=2)
 Any_ = TypeVar("Any_")
 
 
-class TeamBroken(StudioError):
+class ProcessGroupBroken(StudioError):
     """The processes of a training no longer work together."""
 
 
-class Disagreement(StudioError):
+class ProcessesDisagree(StudioError):
     """The processes of a training have different things before them."""
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """This process among those of a training; one that trains alone by default."""
 
     rank: int = 0
     size: int = 1
 
     @classmethod
-    def present(cls) -> "Team":
+    def present(cls) -> "ProcessGroup":
         """Joins the processes that a launcher has started, if it has started several."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             state = PartialState()
@@ -53,12 +53,12 @@ class Team:
         """Whether this process writes and tells."""
         return self.rank == 0
 
-    def share(self, count: int) -> slice:
+    def local_shard(self, count: int) -> slice:
         """Returns which of so many pictures are this process's. Where there are too few for all, the last processes get
         none; the main one always has some."""
         return slice(-(-count * self.rank // self.size), -(-count * (self.rank + 1) // self.size))
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         """Puts the sum over all processes into each tensor (float32, on one device).
 
         Raises:
@@ -84,9 +84,9 @@ class Team:
         Raises:
             TeamBroken: another process has ended.
         """
-        return any(self.gathered(here)) if self.size > 1 else here
+        return any(self.all_gather_object(here)) if self.size > 1 else here
 
-    def gathered(self, value: Any_) -> list[Any_]:
+    def all_gather_object(self, value: Any_) -> list[Any_]:
         """Returns what each process has, in the order of their ranks.
 
         Raises:
@@ -108,20 +108,20 @@ class Team:
             Disagreement: they are not; it says in what.
             TeamBroken: another process has ended.
         """
-        found = self.gathered(notes)
+        found = self.all_gather_object(notes)
         for rank, noted in enumerate(found):
             other = [name for name, note in noted.items() if note != found[0][name]]
             if other:
-                raise Disagreement(
+                raise ProcessesDisagree(
                     f"Process {rank} of the training does not have the same {' and '.join(other)} as process 0. Every "
                     "machine needs the same pictures, captions, checkpoint and options."
                 )
 
-    def leave(self) -> None:
+    def destroy(self) -> None:
         """Ends the connection to the others."""
         if self.size > 1:
             PartialState().destroy_process_group()
 
 
-def _broken() -> TeamBroken:
-    return TeamBroken("Another process of this training has ended; what it has told says why. All end with it.")
+def _broken() -> ProcessGroupBroken:
+    return ProcessGroupBroken("Another process of this training has ended; what it has told says why. All end with it.")

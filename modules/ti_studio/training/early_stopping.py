@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ti_studio.training.config.regularization import ValidationOptions
-from ti_studio.training.state import BadState, State
+from ti_studio.training.state import BadState, TrainingState
 
 LEAST_IMPROVEMENT = 0.005
 """Share of the loss by which a validation must be better to count as an improvement: less is chance."""
 
 
-class Validations:
+class EarlyStopping:
     """What the validations found: every loss, the best rows, and how many validations came since the last
     improvement."""
 
@@ -34,7 +34,7 @@ class Validations:
         self._reference = loss
         self._losses = [loss]
 
-    def take_in(self, step: int, loss: float, rows: Mapping[str, Tensor]) -> bool:
+    def record(self, step: int, loss: float, rows: Mapping[str, Tensor]) -> bool:
         """Takes in a validation; returns whether it is the best so far."""
         self._losses.append(loss)
         if self._reference is None or loss < self._reference * (1 - LEAST_IMPROVEMENT):
@@ -47,7 +47,7 @@ class Validations:
         self.best_rows = {encoder: value.detach().clone() for encoder, value in rows.items()}
         return True
 
-    def verdict(self, options: ValidationOptions) -> str:
+    def stop_reason(self, options: ValidationOptions) -> str:
         """Returns why the word no longer gets better, as a part of a sentence; nothing while it may."""
         window = options.patience
         if not window:
@@ -71,7 +71,7 @@ class Validations:
         whole = statistics.pvariance(self._losses)
         return statistics.pvariance(self._losses[-window:]) / whole if whole else 0.0
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Returns what a resume needs."""
         told = {
             "best_loss": self.best_loss,
@@ -81,9 +81,9 @@ class Validations:
             "losses": self._losses,
         }
         tensors = {f"best.{encoder}": rows.clone() for encoder, rows in self.best_rows.items()}
-        return State(tensors, {"validations": json.dumps(told)})
+        return TrainingState(tensors, {"validations": json.dumps(told)})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: TrainingState) -> None:
         """Goes back to a saved state.
 
         Raises:

@@ -51,7 +51,7 @@ class OtherCheckpoint(Conflict):
 
 
 @dataclass(frozen=True)
-class Identity:
+class Fingerprint:
     """The pictures, the checkpoint and the options of a training."""
 
     fingerprint: str
@@ -67,7 +67,7 @@ class Identity:
     """SHA-256 of the VAE that takes the place of the checkpoint's; empty if none does."""
 
     @classmethod
-    def of(cls, dataset: Dataset, checkpoint: CheckpointInfo, request: TrainRequest) -> "Identity":
+    def of(cls, dataset: Dataset, checkpoint: CheckpointInfo, request: TrainRequest) -> "Fingerprint":
         """Reads every picture once."""
         whole = hashlib.sha256()
         pictures: dict[str, str] = {}

@@ -6,17 +6,19 @@ import torch
 from torch import Tensor
 
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import EncodedChunks, encode_chunks, filled
-from ti_studio.training.batches import Batch, Lesson
+from ti_studio.prompts.conditioning import EncodedChunks, encode_chunks, padded
+from ti_studio.training.batches import Batch, TrainingBatches
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.loss.denoising import denoising_losses
-from ti_studio.training.optim.learner import Learner
 from ti_studio.training.optim.parametrization import Rows
+from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.penalties import context_penalty, distance_penalty, prompt_penalty
 from ti_studio.training.word_rows import rows_by_word
 
 
-def sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> Tensor:
+def accumulate_gradients(
+    model: Model, training_batches: TrainingBatches, trainable: TrainableEmbedding, step: int
+) -> Tensor:
     """Adds up the gradients of a step's batches, times the learner's loss scale.
 
     The text encoders see each distinct chunk of the step once. Their output is a leaf to the batches, in which the
@@ -26,13 +28,13 @@ def sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> 
         The mean loss and the penalties that were added to it, [2], on the training device, which nothing here waits
         for. Of several processes, each one's part of the sum.
     """
-    request, factor = lesson.request, learner.loss_scale.factor
+    request, factor = training_batches.request, trainable.grad_scaler.factor
     parts = request.gradient_accumulation_steps
-    batches = [batch for part in range(parts) if (batch := lesson.batch(step, part)).prompts]
+    batches = [batch for part in range(parts) if (batch := training_batches.batch(step, part)).prompts]
     if not batches:  # too few pictures for this process
         return torch.zeros(2, device=model.hardware.device)
-    rows = learner.rows
-    told = _Told.of(model, batches, (rows, learner.initial), request)
+    rows = trainable.rows
+    told = _Told.of(model, batches, (rows, trainable.initial), request)
     sums = torch.zeros(2, device=model.hardware.device)
     for batch in batches:
         losses = torch.stack(_losses(model, batch, told, request))
@@ -44,8 +46,8 @@ def sum_gradients(model: Model, lesson: Lesson, learner: Learner, step: int) -> 
             (losses.sum() * factor).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         sums += losses.detach()
     roots, gradients = told.collected()
-    if request.init_weight and lesson.team.is_main:
-        penalty = request.init_weight * distance_penalty(rows, learner.initial)
+    if request.init_weight and training_batches.process_group.is_main:
+        penalty = request.init_weight * distance_penalty(rows, trainable.initial)
         roots, gradients = [*roots, penalty * factor], [*gradients, torch.ones_like(penalty)]
         sums[1] += penalty.detach()
     if roots:
@@ -69,7 +71,7 @@ class _Told:
         cls, model: Model, batches: list[Batch], rows_and_initial: tuple[Rows, Rows], request: TrainRequest
     ) -> "_Told":
         chunks = [
-            chunk for batch in batches for prompts in (batch.prompts, batch.other_prompts) for chunk in filled(prompts)
+            chunk for batch in batches for prompts in (batch.prompts, batch.other_prompts) for chunk in padded(prompts)
         ]
         rows, initial = rows_and_initial
         outputs = encode_chunks(model.encoders, chunks, rows_by_word(rows, request.vectors), request.clip_skip)
@@ -83,7 +85,7 @@ class _Told:
     def collected(self) -> tuple[list[Tensor], list[Tensor]]:
         """Returns the encoders' outputs, and the gradients of them that have added up."""
         outputs, leaves = self.outputs.outputs, self.leaves.outputs
-        pairs = [(outputs.context, leaves.context.grad)]
+        pairs = [(outputs.encoder_hidden_states, leaves.encoder_hidden_states.grad)]
         if outputs.pooled is not None and leaves.pooled is not None:
             pairs.append((outputs.pooled, leaves.pooled.grad))
         found = [(output, gradient.to(output.dtype)) for output, gradient in pairs if gradient is not None]
@@ -98,7 +100,7 @@ def _losses(model: Model, batch: Batch, told: _Told, request: TrainRequest) -> t
     if told.initially is not None and request.context_weight:
         initially = told.initially.conditioning(batch.prompts)
         penalty = penalty + request.context_weight * context_penalty(
-            conditioning.context, initially.context, batch.prompts
+            conditioning.encoder_hidden_states, initially.encoder_hidden_states, batch.prompts
         )
     if told.initially is not None and request.prompt_weight:
         penalty = penalty + request.prompt_weight * prompt_penalty(model, batch, told.leaves, told.initially)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import POSITIONS, Conditioning, EncodedChunks, Words, encode
-from ti_studio.prompts.transfer import sent
+from ti_studio.prompts.transfer import to_device
 from ti_studio.training.batches import Batch
 from ti_studio.training.data.prompts import Prompt
 
@@ -31,7 +31,7 @@ def distance_penalty(rows: Rows, initial: Rows) -> Tensor:
     return torch.stack(shares).mean()
 
 
-def context_penalty(context: Tensor, initial_context: Tensor, prompts: Sequence[Prompt]) -> Tensor:
+def context_penalty(encoder_hidden_states: Tensor, initial_hidden_states: Tensor, prompts: Sequence[Prompt]) -> Tensor:
     """Returns how much the word changes what the encoder says of the other tokens: the mean squared difference over the
     squared length.
 
@@ -40,10 +40,10 @@ def context_penalty(context: Tensor, initial_context: Tensor, prompts: Sequence[
         initial_context: the prompts with the initial rows in the word's place, of the same shape.
         prompts: the prompts, which say where the word is.
     """
-    others = torch.tensor([_others(prompt, context.shape[1]) for prompt in prompts])
-    shares = sent(others / others.sum(), context.device)
-    difference = (context - initial_context).float().square().sum(dim=-1)
-    length = initial_context.float().square().sum(dim=-1)
+    others = torch.tensor([_others(prompt, encoder_hidden_states.shape[1]) for prompt in prompts])
+    shares = to_device(others / others.sum(), encoder_hidden_states.device)
+    difference = (encoder_hidden_states - initial_hidden_states).float().square().sum(dim=-1)
+    length = initial_hidden_states.float().square().sum(dim=-1)
     return (difference / length * shares).sum()
 
 
@@ -63,12 +63,12 @@ def prompt_penalty(model: Model, batch: Batch, told: EncodedChunks, initially: E
     if not noisy:
         return torch.zeros((), device=model.hardware.device)
     prompts = [batch.other_prompts[index] for index in noisy]
-    chosen = sent(torch.tensor(noisy), batch.pictures.noisy.device)
+    chosen = to_device(torch.tensor(noisy), batch.pictures.noisy.device)
     latents, timesteps = batch.pictures.noisy[chosen], batch.pictures.timesteps[chosen]
-    sizes = None if batch.pictures.sizes is None else batch.pictures.sizes[chosen]
+    add_time_ids = None if batch.pictures.add_time_ids is None else batch.pictures.add_time_ids[chosen]
     with torch.no_grad():
-        kept = model.predict(latents, timesteps, initially.conditioning(prompts), sizes)
-    changed = model.predict(latents, timesteps, told.conditioning(prompts), sizes)
+        kept = model.predict(latents, timesteps, initially.conditioning(prompts), add_time_ids)
+    changed = model.predict(latents, timesteps, told.conditioning(prompts), add_time_ids)
     return (changed - kept).square().mean(dim=(1, 2, 3)).sum() / len(batch.prompts)
 
 

@@ -9,7 +9,7 @@ import hashlib
 import torch
 
 
-def generator(seed: int, purpose: str, number: int) -> torch.Generator:
+def seeded_generator(seed: int, purpose: str, number: int) -> torch.Generator:
     """Returns a CPU generator for one purpose and one number (a step, an epoch) of a seed."""
     digest = hashlib.blake2b(f"{seed}/{purpose}/{number}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
@@ -17,5 +17,5 @@ def generator(seed: int, purpose: str, number: int) -> torch.Generator:
 
 def permutation(seed: int, epoch: int, count: int) -> list[int]:
     """Returns the order of an epoch: each of `count` pictures once."""
-    order: list[int] = torch.randperm(count, generator=generator(seed, "order", epoch)).tolist()
+    order: list[int] = torch.randperm(count, generator=seeded_generator(seed, "order", epoch)).tolist()
     return order

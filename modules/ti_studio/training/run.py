@@ -12,13 +12,13 @@ from ti_studio.embeddings.formats.files import write_embedding
 from ti_studio.embeddings.metadata import header_metadata
 from ti_studio.embeddings.sharing import undescribed
 from ti_studio.models.loading import Model
-from ti_studio.training.batches import Lesson
+from ti_studio.training.batches import TrainingBatches
 from ti_studio.training.cancellation import StopWanted, check_of, go_on
 from ti_studio.training.config.request import TrainRequest
-from ti_studio.training.configuration_warnings import doubts
+from ti_studio.training.configuration_warnings import configuration_warnings
 from ti_studio.training.data.dataset import Dataset
-from ti_studio.training.distributed import Team
-from ti_studio.training.early_stopping import Validations
+from ti_studio.training.distributed import ProcessGroup
+from ti_studio.training.early_stopping import EarlyStopping
 from ti_studio.training.events import (
     Event,
     Finished,
@@ -30,16 +30,16 @@ from ti_studio.training.events import (
     Validated,
     Warned,
 )
-from ti_studio.training.fingerprint import Identity
+from ti_studio.training.fingerprint import Fingerprint
 from ti_studio.training.loop import optimise, validation_loss
-from ti_studio.training.optim.grad_scaler import LossScale
-from ti_studio.training.optim.learner import Learner
+from ti_studio.training.optim.grad_scaler import GradScaler
 from ti_studio.training.optim.parametrization import needed_norms
+from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import starting_embedding
 from ti_studio.training.output.metadata import OF_ONE_WORD, provenance_of
 from ti_studio.training.output.publishing import check_free, publish
-from ti_studio.training.preparation import Place, prepare, training_size
-from ti_studio.training.state import BadState, State
+from ti_studio.training.preparation import RunPaths, prepare, training_size
+from ti_studio.training.state import BadState, TrainingState
 from ti_studio.training.word_rows import rows_by_word
 
 SECONDS_BETWEEN_STATES = 5.0
@@ -59,10 +59,10 @@ Preview = Callable[[Sequence[Embedding]], Iterator[Previewed]]
 def train(
     request: TrainRequest,
     model: Model,
-    place: Place,
+    paths: RunPaths,
     preview: Preview,
     should_stop: Callable[[], bool],
-    team: Team | None = None,
+    process_group: ProcessGroup | None = None,
 ) -> Iterator[Event]:
     """Trains a word, or several together, or goes on with a training if the job's folder holds a state.
 
@@ -72,22 +72,22 @@ def train(
     Raises:
         StudioError: the training can't begin or go on; what has been saved stays.
     """
-    run = _Run(request, model, place, should_stop, team or Team())
+    run = _Run(request, model, paths, should_stop, process_group or ProcessGroup())
     try:
         yield from run.begin()
     except StopWanted:
-        yield Stopped(State.read(place.state).step if place.state.exists() else 0)
+        yield Stopped(TrainingState.read(paths.state).step if paths.state.exists() else 0)
         return
     try:
-        yield from run.duties(preview)
+        yield from run.callbacks(preview)
         for step in run.steps():
             yield step
-            yield from run.duties(preview)
+            yield from run.callbacks(preview)
             run.save_state_now_and_then()
             run.stop_if_wanted()
     except StopWanted:
         run.save_state()
-        yield Stopped(run.learner.step)
+        yield Stopped(run.trainable.step)
         return
     run.save_state()
     yield run.finish()
@@ -96,58 +96,69 @@ def train(
 class _Run:
     """A training under way."""
 
-    lesson: Lesson
-    learner: Learner
+    training_batches: TrainingBatches
+    trainable: TrainableEmbedding
     _dataset: Dataset
 
     def __init__(
-        self, request: TrainRequest, model: Model, place: Place, should_stop: Callable[[], bool], team: Team
+        self,
+        request: TrainRequest,
+        model: Model,
+        paths: RunPaths,
+        should_stop: Callable[[], bool],
+        process_group: ProcessGroup,
     ) -> None:
         self.request = request
         self.model = model
-        self.place = place
-        self.team = team
+        self.paths = paths
+        self.process_group = process_group
         self._should_stop = should_stop
         # Several processes stop at the same step; one that left a validation early would keep the others waiting.
-        self._check = check_of(should_stop) if team.size == 1 else go_on
+        self._check = check_of(should_stop) if process_group.size == 1 else go_on
         self._done: list[str] = []
         self._saved_at = time.monotonic()
 
     def begin(self) -> Iterator[Event]:
         """Prepares the pictures, and sets the rows to the initialization text or to the state that is resumed."""
         request, device = self.request, self.model.hardware.device
-        self.lesson, self._dataset = yield from prepare(request, self.model, self.place, self.team, self._check)
+        self.training_batches, self._dataset = yield from prepare(
+            request, self.model, self.paths, self.process_group, self._check
+        )
         start = starting_embedding(request, self.model.encoders)
-        scale = LossScale(self.model.hardware.dtype)
-        self.learner = Learner(start, device, request, needed_norms(request, self.model.encoders), scale)
-        self.validations = Validations(self.learner.initial)
-        told = doubts(request, self.model.info.family, predicts_velocity=self.lesson.noise.predicts_velocity)
-        yield from (Warned(text) for text in (*self.learner.warnings, *told))
-        self._identity = Identity.of(self._dataset, self.model.info, request)
+        scale = GradScaler(self.model.hardware.dtype)
+        self.trainable = TrainableEmbedding(start, device, request, needed_norms(request, self.model.encoders), scale)
+        self.early_stopping = EarlyStopping(self.trainable.initial)
+        told = configuration_warnings(
+            request, self.model.info.family, predicts_velocity=self.training_batches.noise.predicts_velocity
+        )
+        yield from (Warned(text) for text in (*self.trainable.warnings, *told))
+        self._identity = Fingerprint.of(self._dataset, self.model.info, request)
         self._identity_notes = self._identity.notes()
-        self.team.check_same(self._identity_notes)
-        state = State.read(self.place.state) if self.team.is_main and self.place.state.exists() else None
-        state = self.team.gathered(state)[0]
+        self.process_group.check_same(self._identity_notes)
+        state = (
+            TrainingState.read(self.paths.state) if self.process_group.is_main and self.paths.state.exists() else None
+        )
+        state = self.process_group.all_gather_object(state)[0]
         if state is not None:
             yield from self._resume(state)
         yield Started(
-            step=self.learner.step,
+            step=self.trainable.step,
             max_steps=request.max_steps,
             pictures=len(self._dataset.samples),
             checkpoint=self.model.info.title,
             device=str(device),
             precision=self.model.hardware.precision,
         )
-        if request.validation_every and self.validations.best_step:
+        if request.validation_every and self.early_stopping.best_step:
             yield from self._save_best()  # the file may be that of a later step, which is yet to come again
         self._put_vae_away()
 
-    def _resume(self, state: State) -> Iterator[Event]:
+    def _resume(self, state: TrainingState) -> Iterator[Event]:
         """Goes back to a saved state, and tells what has changed since."""
         yield from (Warned(text) for text in self._identity.changes_since(state.notes))
-        self.learner.restore(state)
+        self.trainable.restore(state)
         if self.request.validation_every:
-            self.validations.restore(state)
+            self.early_stopping.restore(state)
         try:
             self._done = list(json.loads(state.notes.get(_DONE, "[]")))
         except (ValueError, TypeError) as error:
@@ -155,11 +166,11 @@ class _Run:
 
     def is_over(self) -> bool:
         """Returns whether there is no step to make any more: all are made, or they no longer make the word better."""
-        return self.learner.step >= self.request.max_steps or bool(self.validations.verdict(self.request))
+        return self.trainable.step >= self.request.max_steps or bool(self.early_stopping.stop_reason(self.request))
 
     def steps(self) -> Iterator[Step | Warned]:
         """Makes the steps that are left to make."""
-        steps = optimise(self.model, self.lesson, self.learner)
+        steps = optimise(self.model, self.training_batches, self.trainable)
         while not self.is_over():
             event = next(steps)
             self._done = []
@@ -167,10 +178,10 @@ class _Run:
 
     def stop_if_wanted(self) -> None:
         """Stops if that is wanted and there is a step left to make."""
-        if not self.is_over() and self.team.any(self._should_stop()):
+        if not self.is_over() and self.process_group.any(self._should_stop()):
             raise StopWanted
 
-    def duties(self, preview: Preview) -> Iterator[Event]:
+    def callbacks(self, preview: Preview) -> Iterator[Event]:
         """Makes the validation, and takes the snapshot and the previews, that are due at this step and not done yet.
 
         Each is noted in the state after it was told: a training that was killed meanwhile does it again when it is
@@ -180,10 +191,10 @@ class _Run:
             yield from self._validate()
             self._note(_VALIDATED)
         if _SAVED not in self._done and self._is_due(self.request.save_every, at_once=False):
-            ending = f"{self.learner.step:06d}.{self.request.save_as}"
+            ending = f"{self.trainable.step:06d}.{self.request.save_as}"
             yield from (self._snapshot(f"{word.name}-{ending}", word) for word in self.words())
             self._note(_SAVED)
-        wanted = self.team.is_main and self._is_due(self.request.preview_every, at_once=True)
+        wanted = self.process_group.is_main and self._is_due(self.request.preview_every, at_once=True)
         if wanted and _PREVIEWED not in self._done:
             yield from preview(self.words())
             self._put_vae_away()
@@ -192,13 +203,13 @@ class _Run:
 
     def _put_vae_away(self) -> None:
         """Frees the VAE's memory until the next previews, unless the steps encode pictures."""
-        if not self.lesson.latents.encodes:
+        if not self.training_batches.latents.encodes:
             self.model.autoencoder.put_away()
 
     def _is_due(self, every: int, *, at_once: bool) -> bool:
         """Tells whether what is done every so many steps is due: at the last one too, and before the first one if it is
         done `at_once`."""
-        step = self.learner.step
+        step = self.trainable.step
         if not every or step == 0:
             return bool(every) and at_once
         return step % every == 0 or self.is_over()
@@ -210,16 +221,16 @@ class _Run:
 
     def _validate(self) -> Iterator[Event]:
         """Compares the word with how it was, and keeps it if it is the best so far."""
-        rows, step = self.learner.shown_rows, self.learner.step
-        loss = validation_loss(self.model, self.lesson, rows, self._check)
+        rows, step = self.trainable.evaluation_rows, self.trainable.step
+        loss = validation_loss(self.model, self.training_batches, rows, self._check)
         best = False
         if step:
-            best = self.validations.take_in(step, loss, rows)
+            best = self.early_stopping.record(step, loss, rows)
         else:
-            self.validations.begin(loss)
-        least = loss if self.validations.best_loss is None else self.validations.best_loss
+            self.early_stopping.begin(loss)
+        least = loss if self.early_stopping.best_loss is None else self.early_stopping.best_loss
         norms = {encoder: values.norm(dim=-1).tolist() for encoder, values in rows.items()}
-        yield Validated(step, loss, least, self.validations.best_step, norms)
+        yield Validated(step, loss, least, self.early_stopping.best_step, norms)
         if best:
             yield from self._save_best()
 
@@ -228,12 +239,12 @@ class _Run:
 
     def _snapshot(self, name: str, embedding: Embedding) -> Saved:
         """Writes a word as it is, or was at an earlier step."""
-        path = self.place.job / "snapshots" / name
-        if self.team.is_main:
+        path = self.paths.job / "snapshots" / name
+        if self.process_group.is_main:
             path.parent.mkdir(exist_ok=True)
             written = embedding if self.request.metadata else undescribed(embedding)
             write_embedding(replace(written, name=path.stem), path)
-        return Saved(embedding.step or 0, path.relative_to(self.place.job).as_posix())
+        return Saved(embedding.step or 0, path.relative_to(self.paths.job).as_posix())
 
     def save_state_now_and_then(self) -> None:
         """Writes what a resume needs if that was some seconds ago."""
@@ -243,52 +254,52 @@ class _Run:
     def save_state(self) -> None:
         """Writes what a resume needs."""
         self._saved_at = time.monotonic()
-        if not self.team.is_main:
+        if not self.process_group.is_main:
             return
-        state = self.learner.state() | State({}, {**self._identity_notes, _DONE: json.dumps(self._done)})
+        state = self.trainable.state() | TrainingState({}, {**self._identity_notes, _DONE: json.dumps(self._done)})
         if self.request.validation_every:
-            state |= self.validations.state()
-        state.write(self.place.state)
+            state |= self.early_stopping.state()
+        state.write(self.paths.state)
 
     def finish(self) -> Finished:
         """Puts the embedding, or each of several, into its folder."""
-        if not self.team.is_main:
-            return Finished(self.learner.step, "", self._early())
+        if not self.process_group.is_main:
+            return Finished(self.trainable.step, "", self._early())
         words = self._best() if self.request.keep_best else self.words()
-        folder, job = self.place.embeddings, self.place.job
+        folder, job = self.paths.embeddings, self.paths.job
         for word in words:  # all of them before the first is written
             check_free(word.name, folder, overwrite=self.request.overwrite, job=job)
         path, *more = [str(publish(word, self.request, folder, job)) for word in words]
-        return Finished(self.learner.step, path, self._early(), tuple(more))
+        return Finished(self.trainable.step, path, self._early(), tuple(more))
 
     def _early(self) -> str:
         """Returns why the training ended before its last step, and what came of it; nothing if it did not."""
-        step, request = self.learner.step, self.request
+        step, request = self.trainable.step, self.request
         if step >= request.max_steps:
             return ""
         saved = request.max_steps - step
-        best = self.validations.best_step
+        best = self.early_stopping.best_step
         kept = f"The best, of step {best}, was kept" if request.keep_best else f"The best was at step {best}"
         return (
-            f"Finished early at step {step}: {self.validations.verdict(request)}. {kept}. "
+            f"Finished early at step {step}: {self.early_stopping.stop_reason(request)}. {kept}. "
             f"{saved} of {request.max_steps} steps were saved."
         )
 
     def _best(self) -> list[Embedding]:
         """Returns the words as they were at their best validation."""
-        rows = {encoder: rows.cpu() for encoder, rows in self.validations.best_rows.items()}
-        return self._described(rows, self.validations.best_step)
+        rows = {encoder: rows.cpu() for encoder, rows in self.early_stopping.best_rows.items()}
+        return self._described(rows, self.early_stopping.best_step)
 
     def words(self) -> list[Embedding]:
         """Returns the words as they are now, the first one first."""
-        return self._described(self.learner.embedding().vectors, self.learner.step)
+        return self._described(self.trainable.embedding().vectors, self.trainable.step)
 
     def _described(self, rows: Mapping[str, Tensor], step: int) -> list[Embedding]:
         """Returns the words of these rows with everything that is known about them."""
         pictures = len(self._dataset.samples)
         size = training_size(self.request, self.model)
         summary = {"folder": self._dataset.name, "pictures": pictures, "sha256": self._identity.fingerprint}
-        known = provenance_of(self.request, self.model.info, summary, self.place.created, size)
+        known = provenance_of(self.request, self.model.info, summary, self.paths.created, size)
         found = rows_by_word(rows, self.request.vectors)
         words = []
         others_said = {name: text for name, text in known.said.items() if name not in OF_ONE_WORD}

@@ -20,7 +20,7 @@ class BadState(StudioError):
 
 
 @dataclass(frozen=True)
-class State:
+class TrainingState:
     """The parts of a training that change, each under its own name.
 
     The numbers drawn at a step depend only on the seed and the step (`training.randomness`), so no generator's state is
@@ -31,9 +31,9 @@ class State:
     notes: Mapping[str, str]
     """What is no tensor, as text."""
 
-    def __or__(self, other: "State") -> "State":
+    def __or__(self, other: "TrainingState") -> "TrainingState":
         """Returns both states in one; their names differ."""
-        return State({**self.tensors, **other.tensors}, {**self.notes, **other.notes})
+        return TrainingState({**self.tensors, **other.tensors}, {**self.notes, **other.notes})
 
     def write(self, path: Path) -> None:
         """Writes the state into a safetensors file."""
@@ -41,7 +41,7 @@ class State:
         atomic_write(path, save_safetensors(tensors, dict(self.notes)))
 
     @classmethod
-    def read(cls, path: Path) -> "State":
+    def read(cls, path: Path) -> "TrainingState":
         """Reads a state back, onto the CPU.
 
         Raises:

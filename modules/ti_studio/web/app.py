@@ -15,7 +15,7 @@ from starlette.routing import Mount
 
 from ti_studio import __version__
 from ti_studio.embeddings.cards.card_index import CardIndex
-from ti_studio.embeddings.cards.file_operations import Shelf
+from ti_studio.embeddings.cards.file_operations import EmbeddingFiles
 from ti_studio.embeddings.library.library import Library
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.folders import Folders, repository_root
@@ -27,7 +27,7 @@ from ti_studio.web.routes.card_edits import card_edits_routes
 from ti_studio.web.routes.cards import cards_routes
 from ti_studio.web.routes.embeddings import check_not_in_training, embeddings_routes
 from ti_studio.web.routes.extensions import extensions_routes
-from ti_studio.web.routes.generation import painting_routes
+from ti_studio.web.routes.generation import generation_routes
 from ti_studio.web.routes.jobs import jobs_routes
 from ti_studio.web.routes.presets import presets_routes
 from ti_studio.web.routes.prompts import prompts_routes
@@ -41,10 +41,10 @@ from ti_studio.web.server.bodies import Bodies
 from ti_studio.web.server.errors import ErrorView, answer_errors
 from ti_studio.web.server.extension_files import ExtensionFiles
 from ti_studio.web.server.guard import Guard
-from ti_studio.web.server.not_found import Unmatched
+from ti_studio.web.server.not_found import UnknownAddress
 from ti_studio.web.server.reference import DESCRIPTION, TAGS, operation_id, serve_reference
 from ti_studio.web.server.running import Server, listen, tending
-from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.serial_executor import SerialExecutor
 from ti_studio.web.server.services import Services
 from ti_studio.web.server.uploads import GIGABYTE, Uploads
 from ti_studio.web.server.watching import Watchdog
@@ -127,25 +127,27 @@ def _let_extensions_add_routes(app: FastAPI, mount: Mount, page: gr.Blocks, exte
     extensions.callbacks.call("app_started", page, app)
     app.state.extension_routes = [route for route in routes if route not in before]
     routes.remove(mount)
-    routes += [Unmatched(app, "/ti/", "/sdapi/"), mount]
+    routes += [UnknownAddress(app, "/ti/", "/sdapi/"), mount]
 
 
 def _add_routes(app: FastAPI, services: Services, extensions: ExtensionHost) -> None:
-    turns = Turns()
-    shelf = Shelf(services.library, services.txt2img.last_used, partial(check_not_in_training, services))
+    executor = SerialExecutor()
+    embedding_files = EmbeddingFiles(
+        services.library, services.txt2img.last_used, partial(check_not_in_training, services)
+    )
     for routes in (
         embeddings_routes(services),
         cards_routes(services, CardIndex(services.txt2img.last_used)),
-        card_edits_routes(services, shelf),
+        card_edits_routes(services, embedding_files),
         jobs_routes(services),
-        painting_routes(services, turns),
+        generation_routes(services, executor),
         presets_routes(services),
         prompts_routes(services),
-        suggestions_routes(services, turns),
-        sdapi_routes(services, turns, extensions),
+        suggestions_routes(services, executor),
+        sdapi_routes(services, executor, extensions),
         extensions_routes(extensions),
         tools_routes(services),
-        softening_routes(services, turns),
+        softening_routes(services, executor),
     ):
         app.include_router(routes)
     serve_reference(app)

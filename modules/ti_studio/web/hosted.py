@@ -58,7 +58,7 @@ def serve_hosted() -> None:
     port = listener.getsockname()[1]
     modules = f"ti/static/{Assets.shipped().version}/studio/"
     server = Server(app, lambda: channel.tell(listening=port, modules=modules), services.txt2img.interrupt)
-    news = News(services.jobs, services.library, channel)
+    news = HostNotifier(services.jobs, services.library, channel)
 
     def end() -> None:
         server.should_exit = True
@@ -161,7 +161,7 @@ class HostTxt2Img(Txt2ImgService):
                 self._wanted = path
 
 
-class News:
+class HostNotifier:
     """Tells the WebUI when files have come or changed, so that its next prompt knows the words."""
 
     def __init__(self, jobs: Jobs, library: Library, channel: HostChannel) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ti_studio.embeddings.cards import file_groups
 from ti_studio.embeddings.cards.file_groups import FileTaken
-from ti_studio.embeddings.cards.file_operations import Shelf, WordTaken
+from ti_studio.embeddings.cards.file_operations import EmbeddingFiles, WordTaken
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import BadName
 from ti_studio.embeddings.formats.files import write_embedding
@@ -31,8 +31,8 @@ def library(tmp_path: Path) -> Library:
 
 
 @pytest.fixture
-def shelf(library: Library, tmp_path: Path) -> Shelf:
-    return Shelf(library, LastUsed(tmp_path / "last_used.json"))
+def embedding_files(library: Library, tmp_path: Path) -> EmbeddingFiles:
+    return EmbeddingFiles(library, LastUsed(tmp_path / "last_used.json"))
 
 
 @pytest.fixture
@@ -58,52 +58,60 @@ def files(library: Library) -> list[str]:
     return sorted(path.as_posix() for path in found if path.parts[0] != ".trash")
 
 
-def test_a_renamed_embedding_takes_everything_beside_it_along(library: Library, shelf: Shelf, add: Add) -> None:
+def test_a_renamed_embedding_takes_everything_beside_it_along(
+    library: Library, embedding_files: EmbeddingFiles, add: Add
+) -> None:
     cat = add("cat.safetensors", *SIDECARS, "catalogue.txt")
-    renamed = shelf.rename(cat, "Tom.v2")
+    renamed = embedding_files.rename(cat, "Tom.v2")
     assert renamed.word == "Tom.v2"
     assert files(library) == sorted(
         ["Tom.v2.json", "Tom.v2.preview.png", "Tom.v2.safetensors", "Tom.v2.txt", "catalogue.txt"]
     )
     assert read_card(renamed.path).negative
     assert json.loads((library.root / "Tom.v2.json").read_text())["negative text"] == "Tom.v2"
-    assert shelf.rename(renamed, "tom.v2").word == "tom.v2"
+    assert embedding_files.rename(renamed, "tom.v2").word == "tom.v2"
 
 
-def test_no_file_goes_over_another_and_no_name_over_another(library: Library, shelf: Shelf, add: Add) -> None:
+def test_no_file_goes_over_another_and_no_name_over_another(
+    library: Library, embedding_files: EmbeddingFiles, add: Add
+) -> None:
     cat = add("cat.safetensors", *SIDECARS)
     add("zoo/dog.pt")
     (library.root / "bird.txt").write_text("of a bird that is gone")
     before = files(library)
     with pytest.raises(WordTaken, match=r"taken by zoo/dog\.pt"):
-        shelf.rename(cat, "DOG")
+        embedding_files.rename(cat, "DOG")
     with pytest.raises(FileTaken, match=r"bird\.txt is there already"):
-        shelf.rename(cat, "bird")
+        embedding_files.rename(cat, "bird")
     for name in ("", "../out", "a/b", ".hidden", "con", "a\u202eb", "x" * 300):
         with pytest.raises(BadName):
-            shelf.rename(cat, name)
+            embedding_files.rename(cat, name)
     assert files(library) == before
 
 
-def test_an_embedding_is_moved_to_a_folder_that_is_made_for_it(library: Library, shelf: Shelf, add: Add) -> None:
+def test_an_embedding_is_moved_to_a_folder_that_is_made_for_it(
+    library: Library, embedding_files: EmbeddingFiles, add: Add
+) -> None:
     cat = add("cat.safetensors", *SIDECARS)
-    moved = shelf.move(cat, "animals/pets")
+    moved = embedding_files.move(cat, "animals/pets")
     assert moved.relative == "animals/pets/cat.safetensors"
     assert len(files(library)) == 4
-    back = shelf.move(moved, "")
+    back = embedding_files.move(moved, "")
     assert back.id == cat.id
     add("zoo/cat.safetensors")
     with pytest.raises(FileTaken):
-        shelf.move(back, "zoo")
+        embedding_files.move(back, "zoo")
 
 
 @pytest.mark.parametrize("folder", ["..", "a/../..", ".trash", "a/.b", "a\0b", "/".join(["a"] * 20)])
-def test_an_embedding_stays_in_the_library(shelf: Shelf, add: Add, folder: str) -> None:
+def test_an_embedding_stays_in_the_library(embedding_files: EmbeddingFiles, add: Add, folder: str) -> None:
     with pytest.raises((BadName, OutsideFolder)):
-        shelf.move(add("cat.pt"), folder)
+        embedding_files.move(add("cat.pt"), folder)
 
 
-def test_what_lies_elsewhere_is_left_alone(library: Library, shelf: Shelf, add: Add, tmp_path: Path) -> None:
+def test_what_lies_elsewhere_is_left_alone(
+    library: Library, embedding_files: EmbeddingFiles, add: Add, tmp_path: Path
+) -> None:
     cat = add("cat.safetensors")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -113,71 +121,85 @@ def test_what_lies_elsewhere_is_left_alone(library: Library, shelf: Shelf, add: 
     library.refresh()
     assert len(library.entries()) == 2
     for entry in library.entries():
-        for change in (shelf.delete, shelf.duplicate, lambda one: shelf.rename(one, "new")):
+        for change in (
+            embedding_files.delete,
+            embedding_files.duplicate,
+            lambda one: embedding_files.rename(one, "new"),
+        ):
             with pytest.raises(OutsideFolder):
                 change(entry)
     other = add("other.pt")
     with pytest.raises(OutsideFolder):
-        shelf.move(other, "linked")
+        embedding_files.move(other, "linked")
     assert [path.name for path in elsewhere.iterdir()] == ["dog.safetensors"]
 
 
-def test_a_copy_has_the_same_rows_and_its_own_files(library: Library, shelf: Shelf, add: Add) -> None:
+def test_a_copy_has_the_same_rows_and_its_own_files(
+    library: Library, embedding_files: EmbeddingFiles, add: Add
+) -> None:
     cat = add("cat.safetensors", *SIDECARS)
-    copy = shelf.duplicate(cat)
-    assert (copy.word, shelf.duplicate(cat).word, shelf.duplicate(cat, "Tom").word) == ("cat-2", "cat-3", "Tom")
+    copy = embedding_files.duplicate(cat)
+    assert (copy.word, embedding_files.duplicate(cat).word, embedding_files.duplicate(cat, "Tom").word) == (
+        "cat-2",
+        "cat-3",
+        "Tom",
+    )
     assert copy.path.read_bytes() == cat.path.read_bytes()
     assert len(files(library)) == 16
     assert json.loads((library.root / "cat-2.json").read_text())["negative text"] == "cat-2"
 
 
-def test_what_was_deleted_can_be_brought_back(library: Library, shelf: Shelf, add: Add) -> None:
+def test_what_was_deleted_can_be_brought_back(library: Library, embedding_files: EmbeddingFiles, add: Add) -> None:
     cat = add("zoo/cat.safetensors", *SIDECARS)
     before = files(library)
-    item = shelf.delete(cat)
+    item = embedding_files.delete(cat)
     assert (files(library), library.entries()) == ([], ())
     assert not list(library.root.rglob("*.safetensors")), "other programs must not find what was deleted"
-    assert [(one.name, one.folder) for one in shelf.trashed()] == [("cat.safetensors", "zoo")]
-    restored = shelf.restore(item.id)
+    assert [(one.name, one.folder) for one in embedding_files.trashed()] == [("cat.safetensors", "zoo")]
+    restored = embedding_files.restore(item.id)
     assert restored is not None
-    assert (restored.id, files(library), shelf.trashed()) == (cat.id, before, [])
+    assert (restored.id, files(library), embedding_files.trashed()) == (cat.id, before, [])
 
 
-def test_what_is_brought_back_goes_over_nothing(library: Library, shelf: Shelf, add: Add) -> None:
-    item = shelf.delete(add("cat.pt"))
+def test_what_is_brought_back_goes_over_nothing(library: Library, embedding_files: EmbeddingFiles, add: Add) -> None:
+    item = embedding_files.delete(add("cat.pt"))
     add("cat.pt")
     with pytest.raises(FileTaken):
-        shelf.restore(item.id)
-    assert len(shelf.trashed()) == 1
+        embedding_files.restore(item.id)
+    assert len(embedding_files.trashed()) == 1
     for identity in ("..", "../cat.pt", item.id + "0", ""):
         with pytest.raises(NotFound):
-            shelf.restore(identity)
-    assert (shelf.empty_trash(), shelf.trashed()) == (1, [])
+            embedding_files.restore(identity)
+    assert (embedding_files.empty_trash(), embedding_files.trashed()) == (1, [])
     assert files(library) == ["cat.pt"]
 
 
-def test_two_files_of_one_word_share_what_is_beside_them(library: Library, shelf: Shelf, add: Add) -> None:
+def test_two_files_of_one_word_share_what_is_beside_them(
+    library: Library, embedding_files: EmbeddingFiles, add: Add
+) -> None:
     add("cat.pt", *SIDECARS)
     safetensors = add("cat.safetensors")
-    shelf.move(safetensors, "zoo")
+    embedding_files.move(safetensors, "zoo")
     assert files(library) == sorted(
         ["cat.pt", *SIDECARS, "zoo/cat.safetensors", *(f"zoo/{sidecar}" for sidecar in SIDECARS)]
     )
     third = add("cat.safetensors")
-    shelf.delete(third)
+    embedding_files.delete(third)
     assert (library.root / "cat.txt").exists()
 
 
-def test_a_preview_is_replaced_and_the_old_one_comes_back(library: Library, shelf: Shelf, add: Add) -> None:
+def test_a_preview_is_replaced_and_the_old_one_comes_back(
+    library: Library, embedding_files: EmbeddingFiles, add: Add
+) -> None:
     cat = add("cat.pt", "cat.png", "cat.preview.png", "cat.txt")
-    item = shelf.set_preview(cat, b"new")
+    item = embedding_files.set_preview(cat, b"new")
     assert item is not None
     assert files(library) == ["cat.preview.png", "cat.pt", "cat.txt"]
     assert (library.root / "cat.preview.png").read_bytes() == b"new"
-    shelf.restore_preview(cat, item.id)
+    embedding_files.restore_preview(cat, item.id)
     assert (library.root / "cat.preview.png").read_text() == "cat.preview.png"
     assert (library.root / "cat.png").exists()
-    shelf.set_preview(cat, None)
+    embedding_files.set_preview(cat, None)
     assert files(library) == ["cat.pt", "cat.txt"]
 
 
@@ -186,13 +208,13 @@ def test_a_word_that_is_being_trained_is_left_alone(library: Library, add: Add, 
         if word == "cat":
             raise Conflict("'cat' is being trained.")
 
-    shelf = Shelf(library, LastUsed(tmp_path / "used.json"), refuse)
+    embedding_files = EmbeddingFiles(library, LastUsed(tmp_path / "used.json"), refuse)
     cat, dog = add("cat.pt"), add("dog.pt")
     for change in (
-        lambda: shelf.delete(cat),
-        lambda: shelf.move(cat, "zoo"),
-        lambda: shelf.rename(cat, "tom"),
-        lambda: shelf.rename(dog, "cat"),
+        lambda: embedding_files.delete(cat),
+        lambda: embedding_files.move(cat, "zoo"),
+        lambda: embedding_files.rename(cat, "tom"),
+        lambda: embedding_files.rename(dog, "cat"),
     ):
         with pytest.raises(Conflict, match="being trained"):
             change()
@@ -201,7 +223,7 @@ def test_a_word_that_is_being_trained_is_left_alone(library: Library, add: Add, 
 
 @pytest.mark.parametrize("which", [0, 1, 3])
 def test_where_a_file_can_not_be_moved_none_is(
-    library: Library, shelf: Shelf, add: Add, monkeypatch: pytest.MonkeyPatch, which: int
+    library: Library, embedding_files: EmbeddingFiles, add: Add, monkeypatch: pytest.MonkeyPatch, which: int
 ) -> None:
     cat = add("cat.safetensors", *SIDECARS)
     before = files(library)
@@ -214,23 +236,23 @@ def test_where_a_file_can_not_be_moved_none_is(
 
     monkeypatch.setattr(file_groups, "_put", failing)
     with pytest.raises(WriteFailed, match=r"the disk is full. Nothing was changed"):
-        shelf.rename(cat, "tom")
+        embedding_files.rename(cat, "tom")
     assert files(library) == before
     with pytest.raises(WriteFailed):
         count = iter(range(100))
-        shelf.delete(cat)
-    assert (files(library), shelf.trashed()) == (before, [])
+        embedding_files.delete(cat)
+    assert (files(library), embedding_files.trashed()) == (before, [])
 
 
 def test_without_hard_links_nothing_is_written_over_either(
-    library: Library, shelf: Shelf, add: Add, monkeypatch: pytest.MonkeyPatch
+    library: Library, embedding_files: EmbeddingFiles, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **_more: object) -> None:
         raise OSError(errno.EPERM, "not here")
 
     monkeypatch.setattr(os, "link", refuse)
     cat = add("cat.safetensors", *SIDECARS)
-    renamed = shelf.rename(cat, "tom")
+    renamed = embedding_files.rename(cat, "tom")
     assert files(library) == sorted(["tom.safetensors", "tom.json", "tom.txt", "tom.preview.png"])
     (library.root / "bird.safetensors").write_bytes(b"not an embedding")
     with pytest.raises(FileTaken):

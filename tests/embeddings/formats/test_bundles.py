@@ -14,7 +14,7 @@ from torch import Tensor
 from ti_studio.embeddings.embedding import UnreadableEmbedding
 from ti_studio.embeddings.formats import bundles
 from ti_studio.embeddings.formats.bundles import read_embeddings
-from ti_studio.embeddings.library.library import Library, State
+from ti_studio.embeddings.library.library import EntryState, Library
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -93,7 +93,7 @@ def test_in_the_library_such_a_file_says_what_to_do_with_it(tmp_path: Path) -> N
     library = Library(tmp_path)
     library.refresh()
     (entry,) = library.entries()
-    assert entry.state is State.UNREADABLE
+    assert entry.state is EntryState.UNREADABLE
     assert "is a LoRA with embeddings bundled in it" in str(entry.reason)
     assert "`convert` writes each as a file of its own" in str(entry.reason)
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 
 from ti_studio.embeddings.embedding import Embedding, EmbeddingError, UnreadableEmbedding
-from ti_studio.embeddings.formats.files import file_sha256, outline_embedding, read_embedding, write_embedding
+from ti_studio.embeddings.formats.files import file_sha256, read_embedding, summarize_embedding, write_embedding
 from ti_studio.errors import Conflict
 from ti_studio.folders import WriteFailed
 
@@ -283,7 +283,7 @@ def test_damage_anywhere_in_a_file_is_never_more_than_unreadable(tmp_path: Path,
         for _ in range(dice.randint(1, 4)):
             damaged[dice.randrange(len(damaged))] = dice.randrange(256)
         path.write_bytes(damaged[: dice.randint(1, len(damaged))] if dice.random() < 0.3 else damaged)
-        for read in (read_embedding, outline_embedding):
+        for read in (read_embedding, summarize_embedding):
             try:
                 read(path)
             except UnreadableEmbedding as error:

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ti_studio.embeddings.embedding import UnreadableEmbedding
-from ti_studio.embeddings.formats.files import outline_embedding, read_embedding
-from ti_studio.embeddings.formats.header_summaries import Outline, outline_of_pickle
+from ti_studio.embeddings.formats.files import read_embedding, summarize_embedding
+from ti_studio.embeddings.formats.header_summaries import HeaderSummary, summarize_pickle
 from ti_studio.embeddings.formats.pickle_interpreter import StoredTensor
 from ti_studio.embeddings.formats.pickles import load_pickle
-from ti_studio.embeddings.formats.torch_headers import outline_torch_file
+from ti_studio.embeddings.formats.torch_headers import read_torch_header
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.int32)
@@ -63,7 +63,7 @@ GROUPS = st.lists(INNER, max_size=4) | st.dictionaries(KEYS, INNER, max_size=4)
 @given(INNER | st.lists(INNER | GROUPS, max_size=4) | st.dictionaries(KEYS, INNER | GROUPS, max_size=4), st.booleans())
 def test_what_torch_saves_is_outlined_as_torch_loads_it(content: object, as_zip: bool) -> None:
     data = saved(content, as_zip=as_zip)
-    made = outline_torch_file(data)
+    made = read_torch_header(data)
     # None is also what is left to torch.
     assert made is None or agrees(made, load_pickle(data))
 
@@ -73,23 +73,23 @@ def test_what_torch_saves_is_outlined_as_torch_loads_it(content: object, as_zip:
     "rows", [torch.randn(3, 8), torch.nn.Parameter(torch.randn(3, 8)), torch.randn(9, 8)[2:5].half()]
 )
 def test_a1111s_files_need_no_torch(rows: torch.Tensor, as_zip: bool) -> None:
-    outline = outline_of_pickle(saved(a1111(rows), as_zip=as_zip))
-    assert outline == Outline({"clip_l": 8}, 3, 1500, {})
+    summary = summarize_pickle(saved(a1111(rows), as_zip=as_zip))
+    assert summary == HeaderSummary({"clip_l": 8}, 3, 1500, {})
 
 
 def test_a_file_that_was_saved_on_a_gpu_needs_none() -> None:
     data = saved(a1111(torch.randn(3, 8)), as_zip=False)
     moved = data.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
     assert moved != data
-    assert outline_of_pickle(moved) == outline_of_pickle(data)
-    assert agrees(outline_torch_file(moved), load_pickle(moved))
+    assert summarize_pickle(moved) == summarize_pickle(data)
+    assert agrees(read_torch_header(moved), load_pickle(moved))
 
 
 @pytest.mark.parametrize("name", [path.name for path in GOLDEN.iterdir() if path.suffix in (".pt", ".bin")])
 def test_the_outline_of_a_golden_file_is_what_reading_it_shows(name: str) -> None:
-    outline, embedding = outline_embedding(GOLDEN / name), read_embedding(GOLDEN / name)
-    assert (outline.widths, outline.vectors_per_token) == (embedding.widths, embedding.vectors_per_token)
-    assert (outline.step, outline.metadata) == (embedding.step, embedding.metadata)
+    summary, embedding = summarize_embedding(GOLDEN / name), read_embedding(GOLDEN / name)
+    assert (summary.widths, summary.vectors_per_token) == (embedding.widths, embedding.vectors_per_token)
+    assert (summary.step, summary.metadata) == (embedding.step, embedding.metadata)
 
 
 @settings(max_examples=400, deadline=None)
@@ -99,7 +99,7 @@ def test_nothing_is_outlined_that_would_not_be_loaded(name: str, data: st.DataOb
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(content) - 1))
         content[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
-    made = outline_torch_file(bytes(content))
+    made = read_torch_header(bytes(content))
     if made is None:
         return
     try:
@@ -116,7 +116,7 @@ def test_random_instructions_are_left_to_torch_or_agree_with_it() -> None:
     drawn = random.Random(5)
     codes = b"(N\x88\x89)JKMG\x8aX]}\x85\x86\x87taesuqhcQR." + bytes(range(4))
     for _ in range(20_000):
-        made = outline_torch_file(b"\x80\x02" + bytes(drawn.choices(codes, k=drawn.randint(1, 12))))
+        made = read_torch_header(b"\x80\x02" + bytes(drawn.choices(codes, k=drawn.randint(1, 12))))
         assert made is None
 
 
@@ -134,7 +134,7 @@ def test_random_instructions_are_left_to_torch_or_agree_with_it() -> None:
     ids=["empty", "no zip", "bare", "cut off", "longer", "zip cut off", "tuple as key"],
 )
 def test_what_is_not_whole_or_not_usual_is_left_to_torch(content: bytes) -> None:
-    assert outline_torch_file(content) is None
+    assert read_torch_header(content) is None
 
 
 def renamed(content: bytes, extra: dict[str, bytes]) -> bytes:
@@ -160,5 +160,5 @@ def renamed(content: bytes, extra: dict[str, bytes]) -> bytes:
 )
 def test_a_zip_that_torch_could_understand_otherwise_is_left_to_it(extra: dict[str, bytes]) -> None:
     content = saved(a1111(torch.zeros(2, 8)), as_zip=True)
-    assert outline_torch_file(renamed(content, {})) is not None
-    assert outline_torch_file(renamed(content, extra)) is None
+    assert read_torch_header(renamed(content, {})) is not None
+    assert read_torch_header(renamed(content, extra)) is None

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
-from ti_studio.embeddings.formats.files import outline_embedding, read_embedding
+from ti_studio.embeddings.formats.files import read_embedding, summarize_embedding
 from ti_studio.embeddings.formats.layouts import rows_by_encoder, to_a1111, to_safetensors
-from ti_studio.embeddings.library.library import Library, State
+from ti_studio.embeddings.library.library import EntryState, Library
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 OUTPUT_EMBEDDINGS = ("onetrainer_output", "onetrainer_output_sdxl")
@@ -51,8 +51,8 @@ def test_a_file_of_another_tool_is_read(name: str, shapes: dict[str, tuple[int, 
         assert torch.equal(rows, torch.arange(count * width, dtype=torch.float32).reshape(count, width) / 64)
         assert rows.is_contiguous()
         assert not rows.requires_grad
-    outline = outline_embedding(GOLDEN / name)
-    assert (outline.widths, outline.vectors_per_token, outline.step) == (
+    summary = summarize_embedding(GOLDEN / name)
+    assert (summary.widths, summary.vectors_per_token, summary.step) == (
         embedding.widths,
         embedding.vectors_per_token,
         embedding.step,
@@ -69,7 +69,7 @@ def test_an_embedding_of_a_newer_model_is_read_for_inspection_and_fits_no_checkp
     library.refresh()
     for widths in ({"clip_l": 8}, {"clip_l": 8, "clip_g": 10}):
         (entry,) = library.entries(widths)
-        assert entry.state is State.INCOMPATIBLE
+        assert entry.state is EntryState.INCOMPATIBLE
         assert entry.reason is not None
         assert entry.reason.startswith(
             "made for a model with the text encoder t5xxl, such as SD 3 or Flux, which can't be used here; "
@@ -84,7 +84,7 @@ def test_every_golden_file_is_tested_above() -> None:
 
 
 def test_rows_for_each_layer_of_the_unet_are_refused_with_the_reason() -> None:
-    for read in (read_embedding, outline_embedding):
+    for read in (read_embedding, summarize_embedding):
         with pytest.raises(UnreadableEmbedding, match=r"^sd_scripts_xti\.safetensors is an XTI embedding, which can't"):
             read(GOLDEN / "sd_scripts_xti.safetensors")
 
@@ -93,14 +93,14 @@ def test_rows_for_each_layer_of_the_unet_are_refused_with_the_reason() -> None:
 def test_an_output_embedding_of_onetrainer_is_no_word_of_zeros_but_refused_with_the_reason(
     tmp_path: Path, name: str
 ) -> None:
-    for read in (read_embedding, outline_embedding):
+    for read in (read_embedding, summarize_embedding):
         with pytest.raises(UnreadableEmbedding, match="is an output embedding of OneTrainer, which can't be used"):
             read(GOLDEN / f"{name}.safetensors")
     shutil.copy(GOLDEN / f"{name}.safetensors", tmp_path / "cat.safetensors")
     library = Library(tmp_path)
     library.refresh()
     (entry,) = library.entries()
-    assert entry.state is State.UNREADABLE
+    assert entry.state is EntryState.UNREADABLE
     assert entry.reason is not None
     assert "'Output embedding' off" in entry.reason
 
@@ -110,14 +110,14 @@ def test_an_output_embedding_of_onetrainer_is_no_word_of_zeros_but_refused_with_
 def test_the_output_alone_is_no_embedding_either(tmp_path: Path, ending: str, key: str) -> None:
     path, tensors = tmp_path / f"cat{ending}", {f"{key}_out": torch.ones(2, 8)}
     save_file(tensors, path) if ending == ".safetensors" else torch.save(tensors, path)
-    for read in (read_embedding, outline_embedding):
+    for read in (read_embedding, summarize_embedding):
         with pytest.raises(UnreadableEmbedding, match="is an output embedding of OneTrainer"):
             read(path)
 
 
 def test_a_pickled_output_embedding_is_refused_too(tmp_path: Path) -> None:
     torch.save(load_file(GOLDEN / "onetrainer_output.safetensors"), tmp_path / "cat.pt")
-    for read in (read_embedding, outline_embedding):
+    for read in (read_embedding, summarize_embedding):
         with pytest.raises(UnreadableEmbedding, match="is an output embedding of OneTrainer"):
             read(tmp_path / "cat.pt")
 

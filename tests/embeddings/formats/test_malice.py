@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 
 from ti_studio.embeddings.embedding import UnreadableEmbedding
-from ti_studio.embeddings.formats.files import outline_embedding, read_embedding
+from ti_studio.embeddings.formats.files import read_embedding, summarize_embedding
 from ti_studio.embeddings.formats.pickle_allowlist import MAX_TUPLES
 from ti_studio.embeddings.formats.pickles import load_pickle
 from ti_studio.embeddings.formats.png_embeddings import CHUNK, read_picture
@@ -240,7 +240,7 @@ def test_tensors_in_wrong_places_are_refused_by_the_header_alone(
     tmp_path: Path, tensors: dict[str, tuple[list[int], list[int]]], reason: str
 ) -> None:
     path = with_header(tmp_path / "cat.safetensors", tensors, 16)
-    for read in (outline_embedding, read_embedding):
+    for read in (summarize_embedding, read_embedding):
         with pytest.raises(UnreadableEmbedding, match=reason) as refused:
             read(path)
         assert len(str(refused.value)) < 600
@@ -254,7 +254,7 @@ def test_a_header_with_half_a_character_is_refused(tmp_path: Path, half: str) ->
     text = content[8 : 8 + int.from_bytes(content[:8], "little")].rstrip().replace(b'"PLACE"', half.encode())
     (tmp_path / "cat.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + content[-ROW_BYTES:])
     with pytest.raises(UnreadableEmbedding, match="has a damaged header: it is not JSON"):
-        outline_embedding(tmp_path / "cat.safetensors")
+        summarize_embedding(tmp_path / "cat.safetensors")
 
 
 @pytest.mark.parametrize("rows", [0, 10_000])
@@ -265,7 +265,7 @@ def test_no_rows_and_ten_thousand_rows_are_no_embedding(tmp_path: Path, ending: 
         torch.save({"emb_params": torch.zeros(rows, 8)}, path)
     else:
         safetensors.torch.save_file({"emb_params": torch.zeros(rows, 8)}, path)
-    for read in (outline_embedding, read_embedding):
+    for read in (summarize_embedding, read_embedding):
         with pytest.raises(UnreadableEmbedding, match=rf"has the shape \[{rows}, 8\]; expected .* 1 to 1000 rows"):
             read(path)
 

@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from ti_studio.embeddings.embedding import family_of
-from ti_studio.embeddings.library.entries import Entry, Fitting, State, misfit, with_winners
+from ti_studio.embeddings.library.entries import CheckpointFit, Entry, EntryState, misfit, with_winners
 
 SD1 = {"clip_l": 768}
 SD2 = {"clip_h": 1024}
 SDXL = {"clip_l": 768, "clip_g": 1280}
 
 
-def entry(relative: str, widths: Mapping[str, int], state: State = State.USABLE) -> Entry:
+def entry(relative: str, widths: Mapping[str, int], state: EntryState = EntryState.USABLE) -> Entry:
     path = Path("/library") / relative
     folder = path.parent.relative_to("/library").as_posix().replace(".", "")
     return Entry(path.stem, path, relative, folder, state, widths=widths, family=family_of(widths))
@@ -37,7 +37,7 @@ def test_the_reason_says_what_an_embedding_was_made_for_and_what_the_checkpoint_
 
 
 def test_of_two_files_with_one_word_the_first_by_path_wins_whatever_the_case() -> None:
-    judged = Fitting(SD1).judge([entry("a/Cat.pt", SD1), entry("b/cat.pt", SD1), entry("dog.pt", SD1)])
+    judged = CheckpointFit(SD1).judge([entry("a/Cat.pt", SD1), entry("b/cat.pt", SD1), entry("dog.pt", SD1)])
     assert [(found.relative, found.conflict) for found in judged] == [
         ("a/Cat.pt", None),
         ("b/cat.pt", "a/Cat.pt"),
@@ -46,25 +46,28 @@ def test_of_two_files_with_one_word_the_first_by_path_wins_whatever_the_case() -
 
 
 def test_a_file_that_cannot_be_used_takes_no_word_from_one_that_can() -> None:
-    entries = [entry("a/cat.pt", {}, State.UNREADABLE), entry("b/cat.pt", SDXL), entry("c/cat.pt", SD1)]
-    assert [found.conflict for found in Fitting(SD1).judge(entries)] == ["c/cat.pt", "c/cat.pt", None]
-    assert [found.conflict for found in Fitting(SDXL).judge(entries)] == ["b/cat.pt", None, "b/cat.pt"]
-    assert [found.conflict for found in Fitting(SD2).judge(entries)] == [None, "a/cat.pt", "a/cat.pt"]
+    entries = [entry("a/cat.pt", {}, EntryState.UNREADABLE), entry("b/cat.pt", SDXL), entry("c/cat.pt", SD1)]
+    assert [found.conflict for found in CheckpointFit(SD1).judge(entries)] == ["c/cat.pt", "c/cat.pt", None]
+    assert [found.conflict for found in CheckpointFit(SDXL).judge(entries)] == ["b/cat.pt", None, "b/cat.pt"]
+    assert [found.conflict for found in CheckpointFit(SD2).judge(entries)] == [None, "a/cat.pt", "a/cat.pt"]
 
 
 def test_without_a_checkpoint_nothing_is_incompatible_and_an_unreadable_file_stays_so() -> None:
-    entries = [entry("broken.pt", {}, State.UNREADABLE), entry("cat.pt", SD1)]
-    assert [found.state for found in with_winners(entries)] == [State.UNREADABLE, State.USABLE]
-    assert [found.state for found in Fitting(SD2).judge(entries)] == [State.UNREADABLE, State.INCOMPATIBLE]
+    entries = [entry("broken.pt", {}, EntryState.UNREADABLE), entry("cat.pt", SD1)]
+    assert [found.state for found in with_winners(entries)] == [EntryState.UNREADABLE, EntryState.USABLE]
+    assert [found.state for found in CheckpointFit(SD2).judge(entries)] == [
+        EntryState.UNREADABLE,
+        EntryState.INCOMPATIBLE,
+    ]
 
 
 def test_what_was_said_of_an_entry_is_kept_until_it_changes() -> None:
-    fitting = Fitting(SD1)
+    fitting = CheckpointFit(SD1)
     first = [entry("a.pt", SDXL), entry("b.pt", SD2), entry("c.pt", SD1)]
     said = fitting.judge(first)
-    assert [found.state for found in said] == [State.INCOMPATIBLE, State.INCOMPATIBLE, State.USABLE]
+    assert [found.state for found in said] == [EntryState.INCOMPATIBLE, EntryState.INCOMPATIBLE, EntryState.USABLE]
     changed = [first[0], entry("b.pt", SD1), first[2]]
     again = fitting.judge(changed)
     assert again[0] is said[0]
-    assert [found.state for found in again] == [State.INCOMPATIBLE, State.USABLE, State.USABLE]
+    assert [found.state for found in again] == [EntryState.INCOMPATIBLE, EntryState.USABLE, EntryState.USABLE]
     assert fitting.judge(first) == said

@@ -12,11 +12,11 @@ import torch
 
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
 from ti_studio.embeddings.formats.files import write_embedding
-from ti_studio.embeddings.formats.header_summaries import Outline
+from ti_studio.embeddings.formats.header_summaries import HeaderSummary
 from ti_studio.embeddings.library import index_cache
-from ti_studio.embeddings.library import scanner as survey_module
+from ti_studio.embeddings.library import scanner as scanner_module
 from ti_studio.embeddings.library.index_cache import index_path, read_index, write_index
-from ti_studio.embeddings.library.library import Library, State
+from ti_studio.embeddings.library.library import EntryState, Library
 from ti_studio.embeddings.library.walk import FileState
 
 SD1 = {"clip_l": 96}
@@ -27,7 +27,7 @@ Make = Callable[..., Embedding]
 @pytest.fixture
 def root(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A few embeddings; the index is written however few they are."""
-    monkeypatch.setattr(survey_module, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(scanner_module, "WORTH_KEEPING", 1)
     folder = tmp_path / "embeddings"
     (folder / "sub").mkdir(parents=True)
     write_embedding(make("cat", step=3), folder / "cat.safetensors")
@@ -51,7 +51,7 @@ def test_a_restart_opens_no_file_that_is_as_it_was(root: Path, read: list[str]) 
     assert again.entries() == first
     assert read == []
     assert again.load(again.usable(SD1)["dog"]).vectors["clip_l"].shape == (4, 96)
-    assert again.entries()[0].state is State.UNREADABLE
+    assert again.entries()[0].state is EntryState.UNREADABLE
 
 
 def test_what_changed_while_nothing_ran_is_looked_into(root: Path, make: Make, read: list[str]) -> None:
@@ -131,8 +131,8 @@ def test_a_record_that_is_not_what_is_written_is_left_out(tmp_path: Path, said: 
 def test_every_kind_of_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "new" / "index.json"
     files = {
-        "a/кот.pt": (STATE, Outline({"clip_l": 8, "clip_g": 10}, 2, 500, {"ti_studio.trigger": "кот"})),
-        "c\udcfft.pt": (STATE, Outline({"clip_l": 8}, 2, None, {})),
+        "a/кот.pt": (STATE, HeaderSummary({"clip_l": 8, "clip_g": 10}, 2, 500, {"ti_studio.trigger": "кот"})),
+        "c\udcfft.pt": (STATE, HeaderSummary({"clip_l": 8}, 2, None, {})),
         "b.pt": (STATE, "is damaged"),
         "c.png": (STATE, None),
     }
@@ -156,7 +156,7 @@ def test_an_index_that_cannot_be_written_is_told_and_changes_nothing_else(
 
 
 def test_a_few_changes_write_no_index(root: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey_module, "WORTH_KEEPING", 3)
+    monkeypatch.setattr(scanner_module, "WORTH_KEEPING", 3)
     library = started(root)
     path = index_path(root.parent / "cache", root)
     before = path.read_bytes()

@@ -16,9 +16,9 @@ import torch
 from ti_studio.embeddings.embedding import Embedding, UnreadableEmbedding
 from ti_studio.embeddings.formats.files import file_sha256, write_embedding
 from ti_studio.embeddings.library import library as library_module
-from ti_studio.embeddings.library import scanner as survey_module
+from ti_studio.embeddings.library import scanner as scanner_module
 from ti_studio.embeddings.library import walk as walk_module
-from ti_studio.embeddings.library.library import Entry, Library, State
+from ti_studio.embeddings.library.library import Entry, EntryState, Library
 from ti_studio.errors import NotFound
 
 SD1 = {"clip_l": 96}
@@ -55,11 +55,11 @@ def test_the_first_files_of_a_large_library_are_there_before_the_first_look_is_o
     root: Path, library: Library, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_embedding(make("cat"), root / "0.safetensors")
-    for number in range(1, survey_module.FIRST_PART + 40):
+    for number in range(1, scanner_module.FIRST_PART + 40):
         shutil.copy(root / "0.safetensors", root / f"{number}.safetensors")
     settle()
     reached, goes_on = threading.Event(), threading.Event()
-    whole = survey_module.outline_embedding
+    whole = scanner_module.summarize_embedding
 
     def slow(path: Path) -> object:
         if path.name == "99.safetensors":  # the last by path
@@ -67,17 +67,17 @@ def test_the_first_files_of_a_large_library_are_there_before_the_first_look_is_o
             goes_on.wait(60)
         return whole(path)
 
-    monkeypatch.setattr(survey_module, "outline_embedding", slow)
+    monkeypatch.setattr(scanner_module, "summarize_embedding", slow)
     assert library.glance() is False
     reached.wait(60)
-    assert len(library.entries()) == survey_module.FIRST_PART
+    assert len(library.entries()) == scanner_module.FIRST_PART
     assert library.glance() is False  # and waits for nothing
     goes_on.set()
     assert library.refresh()
-    assert len(library.entries()) == survey_module.FIRST_PART + 40
+    assert len(library.entries()) == scanner_module.FIRST_PART + 40
     (root / "0.safetensors").unlink()
     assert library.glance() is True
-    assert len(library.entries()) == survey_module.FIRST_PART + 39
+    assert len(library.entries()) == scanner_module.FIRST_PART + 39
 
 
 def test_a_glance_waits_for_a_small_librarys_first_look_and_for_none_that_fails(
@@ -91,7 +91,7 @@ def test_a_glance_waits_for_a_small_librarys_first_look_and_for_none_that_fails(
     def broken(path: Path) -> object:
         raise AssertionError
 
-    monkeypatch.setattr(survey_module, "outline_embedding", broken)
+    monkeypatch.setattr(scanner_module, "summarize_embedding", broken)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     failing = Library(root)
     assert failing.glance() is False
@@ -116,7 +116,7 @@ def test_what_is_dropped_in_is_seen_with_all_that_is_known_of_it(root: Path, lib
     assert library.refresh()
     (entry,) = library.entries()
     assert (entry.word, entry.folder, entry.relative) == ("Blue Cat", "things", "things/Blue Cat.safetensors")
-    assert (entry.state, entry.reason, entry.conflict) == (State.USABLE, None, None)
+    assert (entry.state, entry.reason, entry.conflict) == (EntryState.USABLE, None, None)
     assert (entry.vectors_per_token, entry.family, entry.step, entry.widths) == (4, "SD 1", 500, SD1)
     assert (entry.path, entry.size) == (path, path.stat().st_size)
     assert entry.modified == pytest.approx(path.stat().st_mtime)
@@ -132,9 +132,9 @@ def test_files_of_each_state_carry_their_reasons(root: Path, library: Library, m
     (root / "broken.pt").write_bytes(b"hello")
     library.refresh()
     assert [(entry.word, entry.state, entry.reason) for entry in library.entries(SD1)] == [
-        ("big", State.INCOMPATIBLE, "made for SDXL; the checkpoint is SD 1"),
-        ("broken", State.UNREADABLE, "broken.pt is damaged or no torch file."),
-        ("cat", State.USABLE, None),
+        ("big", EntryState.INCOMPATIBLE, "made for SDXL; the checkpoint is SD 1"),
+        ("broken", EntryState.UNREADABLE, "broken.pt is damaged or no torch file."),
+        ("cat", EntryState.USABLE, None),
     ]
     assert library.usable(SD1).keys() == {"cat"}
     assert library.usable({"clip_l": 768, "clip_g": 1280}).keys() == {"big"}
@@ -228,16 +228,16 @@ def test_a_file_that_changes_while_it_is_read_is_not_half_read(
     write_embedding(make(step=1), root / "cat.safetensors")
     settle()
     library.refresh()
-    original = survey_module.outline_embedding
+    original = scanner_module.summarize_embedding
 
     def overtaken(path: Path) -> object:
-        outline = original(path)
+        summary = original(path)
         write_embedding(make(step=3), path)
-        return outline
+        return summary
 
     write_embedding(make(step=2), root / "cat.safetensors")
     with monkeypatch.context() as patch:
-        patch.setattr(survey_module, "outline_embedding", overtaken)
+        patch.setattr(scanner_module, "summarize_embedding", overtaken)
         assert not library.refresh()
     assert library.entries()[0].step == 1
     assert library.refresh()
@@ -252,12 +252,12 @@ def test_a_file_that_is_still_being_copied_becomes_usable_when_it_is_whole(
     (root / "cat.safetensors").write_bytes(content[:-100])
     library.refresh()
     entry = library.entries()[0]
-    assert (entry.state, entry.word) == (State.UNREADABLE, "cat")
+    assert (entry.state, entry.word) == (EntryState.UNREADABLE, "cat")
     assert entry.reason is not None
     assert "is cut off" in entry.reason
     (root / "cat.safetensors").write_bytes(content)
     library.refresh()
-    assert library.entries()[0].state is State.USABLE
+    assert library.entries()[0].state is EntryState.USABLE
 
 
 def test_the_first_of_two_files_with_one_word_is_used_and_the_other_says_so(
@@ -374,7 +374,7 @@ def test_a_name_with_characters_that_cannot_be_seen_is_unreadable_and_shown_safe
     write_embedding(make(), path)
     library.refresh()
     (entry,) = library.entries()
-    assert entry.state is State.UNREADABLE
+    assert entry.state is EntryState.UNREADABLE
     assert "its path has U+" in str(entry.reason)
     assert (entry.word + entry.folder + entry.relative).isprintable()
     assert entry.path == path
@@ -529,7 +529,7 @@ def test_entries_for_several_checkpoints_are_kept_and_anew_after_a_change(
     library.refresh()
     for_sd1, for_sdxl = library.entries(SD1), library.entries({"clip_l": 96, "clip_g": 128})
     assert library.entries(SD1) is for_sd1
-    assert [entry.state for entry in for_sdxl] == [State.INCOMPATIBLE]
+    assert [entry.state for entry in for_sdxl] == [EntryState.INCOMPATIBLE]
     write_embedding(make(), root / "dog.safetensors")
     library.refresh()
     assert len(library.entries(SD1)) == 2

@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ti_studio.embeddings.cards.file_operations import Shelf
+from ti_studio.embeddings.cards.file_operations import EmbeddingFiles
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats import png_embeddings
 from ti_studio.embeddings.formats.export import export
 from ti_studio.embeddings.formats.files import write_embedding
-from ti_studio.embeddings.library import scanner as survey_module
+from ti_studio.embeddings.library import scanner as scanner_module
 from ti_studio.embeddings.library.last_used import LastUsed
-from ti_studio.embeddings.library.library import Library, State
+from ti_studio.embeddings.library.library import EntryState, Library
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 Make = Callable[..., Embedding]
@@ -92,7 +92,7 @@ def test_a_picture_of_the_name_of_an_embedding_file_belongs_to_it_even_with_one_
 
 
 def test_a_restart_decodes_no_picture_again(root: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey_module, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(scanner_module, "WORTH_KEEPING", 1)
     shutil.copy(GOLDEN / "a1111_card_stripped.webp", root / "cat.webp")
     picture(root / "loose.png")
     first = started(root).entries()
@@ -121,7 +121,7 @@ def test_a_damaged_chunk_is_a_file_that_says_so(root: Path) -> None:
     information.add_text("sd-ti-embedding", base64.b64encode(b'{"string_to_param"').decode())
     Image.new("RGB", (8, 8), "white").save(root / "cat.png", pnginfo=information)
     (entry,) = started(root).entries()
-    assert entry.state is State.UNREADABLE
+    assert entry.state is EntryState.UNREADABLE
     assert entry.reason is not None
     assert entry.reason.startswith("cat.png is damaged: ")
 
@@ -131,15 +131,15 @@ def test_a_picture_entry_shows_itself_or_the_preview_that_it_was_given(root: Pat
     library = started(root)
     (cat,) = library.entries()
     assert cat.preview == root / "cat.png"
-    shelf = Shelf(library, LastUsed(root.parent / "last_used.json"))
+    embedding_files = EmbeddingFiles(library, LastUsed(root.parent / "last_used.json"))
     picture(root.parent / "new.png")
-    shelf.set_preview(cat, (root.parent / "new.png").read_bytes())
+    embedding_files.set_preview(cat, (root.parent / "new.png").read_bytes())
     (cat,) = library.entries()
     assert cat.preview == root / "cat.preview.png"
-    shelf.set_preview(cat, None)
+    embedding_files.set_preview(cat, None)
     (cat,) = library.entries()
     assert cat.preview == root / "cat.png"
-    renamed = shelf.rename(cat, "tom")
+    renamed = embedding_files.rename(cat, "tom")
     assert (renamed.word, [path.name for path in root.iterdir() if path.is_file()]) == ("tom", ["tom.png"])
-    shelf.delete(renamed)
+    embedding_files.delete(renamed)
     assert library.entries() == ()

@@ -19,7 +19,7 @@ from torch import Tensor
 from tests.checkpoints import TINY, original_tensors, write_single_file
 from ti_studio.embeddings.library.library import Library
 from ti_studio.generation.events import Notice, Picture
-from ti_studio.generation.pipeline import Painter
+from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoint.checkpoints import (
     BrokenFile,
@@ -52,7 +52,7 @@ def write(tiny_families: dict[str, CheckpointInfo], tmp_path: Path) -> Writer:
 
 def painted(model: Model, library: Library) -> tuple[bytes, list[str]]:
     """Returns a picture's pixels, and the notices."""
-    told = list(Painter(model).paint(GenerateRequest(prompt="a tree", steps=2), [7], library, lambda: False))
+    told = list(Txt2ImgPipeline(model).paint(GenerateRequest(prompt="a tree", steps=2), [7], library, lambda: False))
     (image,) = (event.image for event in told if isinstance(event, Picture))
     return np.asarray(image).tobytes(), [event.text for event in told if isinstance(event, Notice)]
 
@@ -144,7 +144,7 @@ def test_v_prediction_is_known_by_marker_metadata_or_a_yaml_beside_the_file(
     info = identify(path)
 
     assert info.prediction_type == expected
-    assert info.outline.notes == ()
+    assert info.summary.notes == ()
 
 
 def test_a_schedule_that_ends_in_pure_noise_is_known_by_its_marker(write: Writer) -> None:
@@ -166,9 +166,11 @@ def test_an_sd2_file_that_does_not_say_what_it_predicts_is_guessed_by_name_and_s
     info = identify(write("SD 2", name, modelspec__resolution="unknown"))
 
     assert (info.prediction_type, info.default_size) == (expected, size)
-    (note,) = info.outline.notes
+    (note,) = info.summary.notes
     assert f"taken for {expected}" in note
-    told = Painter(load(info, CPU)).paint(GenerateRequest(steps=1, width=32, height=32), [1], library, lambda: False)
+    told = Txt2ImgPipeline(load(info, CPU)).paint(
+        GenerateRequest(steps=1, width=32, height=32), [1], library, lambda: False
+    )
     assert Notice(note) in list(told)
 
 

@@ -18,8 +18,8 @@ from ti_studio.models.cpu import attention as module
 from ti_studio.models.cpu import convolution, geglu, im2col_convolution, optimize, winograd
 from ti_studio.models.cpu.attention import attention
 from ti_studio.models.cpu.convolution import freeze_convolutions
-from ti_studio.models.cpu.geglu import make_gates_frugal
-from ti_studio.models.cpu.optimize import quicken
+from ti_studio.models.cpu.geglu import recompute_geglus
+from ti_studio.models.cpu.optimize import optimize_for_training
 from ti_studio.models.cpu.resnet import freeze_resnets
 from ti_studio.models.cpu.upsampling import FrozenUpsampling, freeze_upsamplers
 from ti_studio.models.cpu.winograd import WinogradConvolution, use_winograd
@@ -300,7 +300,7 @@ def test_a_frugal_gate_is_diffusers_and_keeps_one_tensor(
     expected = there_and_back(plain, [features])
     layers = nn.Sequential(plain.to(dtype))
 
-    make_gates_frugal(layers)
+    recompute_geglus(layers)
 
     kept, found = kept_by(layers, [features.to(dtype)])
     assert [tensor.shape[-1] for tensor in kept if tensor.shape[0] == 2] == [48]
@@ -318,7 +318,7 @@ def test_a_large_feed_forward_keeps_what_comes_in_and_works_in_parts(
     features = numbers(2, 5, 8)
     expected = there_and_back(block, [features])
 
-    make_gates_frugal(block.to(dtype))
+    recompute_geglus(block.to(dtype))
 
     gate, _, out = block.net
     kept, found = kept_by(lambda features: gate.into(out, features), [features.to(dtype)])
@@ -411,7 +411,7 @@ def test_on_another_device_only_the_memory_format_changes(tiny_checkpoint: Check
     model = load_as_it_is(tiny_checkpoint, Hardware(CPU, torch.bfloat16))
     before = {type(layer) for layer in model.unet.modules()}
 
-    quicken(model.unet, Hardware(torch.device("cuda"), torch.bfloat16))
+    optimize_for_training(model.unet, Hardware(torch.device("cuda"), torch.bfloat16))
 
     assert {type(layer) for layer in model.unet.modules()} == before
     assert model.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ti_studio.training.config.optimizer import read_arguments
 from ti_studio.training.config.request import TrainRequest
-from ti_studio.training.optim.lr_schedule import RateOfSteps
+from ti_studio.training.optim.lr_schedule import StepLearningRate
 from ti_studio.training.optim.scheduler_classes import BadScheduler
 
 
@@ -17,7 +17,7 @@ def request(**changes: object) -> TrainRequest:
 
 
 def rates(*steps: int, **changes: object) -> list[float]:
-    rate = RateOfSteps.of(request(learning_rate="1", max_steps=10, **changes))
+    rate = StepLearningRate.of(request(learning_rate="1", max_steps=10, **changes))
     return [rate.rate(step) for step in steps]
 
 
@@ -68,7 +68,7 @@ def test_the_pages_lines_are_arguments() -> None:
 
 
 def test_a1111s_schedule_is_the_default() -> None:
-    rate = RateOfSteps.of(request(learning_rate="0.5:3, 0.1"))
+    rate = StepLearningRate.of(request(learning_rate="0.5:3, 0.1"))
 
     assert [rate.rate(step) for step in (1, 3, 4, 999)] == [0.5, 0.5, 0.1, 0.1]
 

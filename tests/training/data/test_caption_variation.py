@@ -80,8 +80,8 @@ def test_tags_come_in_one_after_the_other_and_the_word_is_there_from_the_start()
     wanted = DatasetOptions(token_warmup_step=100, token_warmup_min=1, keep_tokens=1)
     generator = torch.Generator().manual_seed(0)
 
-    def at(warmth: float, caption: str = "best, red hat, smiling, outdoors") -> str:
-        return draw_caption(caption, wanted, ["mychar"], generator, warmth)
+    def at(warmup_fraction: float, caption: str = "best, red hat, smiling, outdoors") -> str:
+        return draw_caption(caption, wanted, ["mychar"], generator, warmup_fraction)
 
     assert is_drawn(CAPTION, wanted)
     assert at(0.0) == "best, red hat"

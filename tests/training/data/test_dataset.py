@@ -15,13 +15,20 @@ from ti_studio.errors import NotFound
 from ti_studio.models.loading import Model
 from ti_studio.training.config.dataset import DatasetFolder
 from ti_studio.training.config.request import TrainRequest
-from ti_studio.training.data.dataset import EmptyDataset, Look, load_picture, repeats_of, scan_dataset, scan_folders
+from ti_studio.training.data.dataset import (
+    EmptyDataset,
+    SampleView,
+    load_picture,
+    repeats_of,
+    scan_dataset,
+    scan_folders,
+)
 from ti_studio.training.data.latents import cache_latents, check_pictures
 
 SIZE = (32, 32)
 
 
-def load(path: Path, size: tuple[int, int] = SIZE, **options: object) -> Look:
+def load(path: Path, size: tuple[int, int] = SIZE, **options: object) -> SampleView:
     """Loads one picture with these options of its folder."""
     folder = DatasetFolder(directory=str(path.parent), **options)  # type: ignore[arg-type]
     (sample,) = (sample for sample in scan_dataset(path.parent, size, folder).samples if sample.path == path)

@@ -16,12 +16,12 @@ from ti_studio.training.config.dataset import DatasetFolder
 from ti_studio.training.data.augmentation import Variation
 from ti_studio.training.data.dataset import load_picture, scan_dataset
 from ti_studio.training.data.latents import FreshLatents
-from ti_studio.training.data.sdxl_sizes import sizes_of
-from ti_studio.training.preparation import Place
+from ti_studio.training.data.sdxl_sizes import add_time_ids_of
+from ti_studio.training.preparation import RunPaths
 
 
 @pytest.fixture
-def place(place: Place, pictures: Path) -> Place:
+def place(place: RunPaths, pictures: Path) -> RunPaths:
     """The folder of pictures, with a wide and a high one in place of two of them."""
     for number, size in enumerate([(120, 40), (48, 96)]):
         Image.new("RGB", size, "green").save(pictures / f"{number}.png")
@@ -43,7 +43,7 @@ def heard(model: Model) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def test_sdxl_is_told_each_pictures_own_size_and_crop(tiny_sdxl: Model, place: Place) -> None:
+def test_sdxl_is_told_each_pictures_own_size_and_crop(tiny_sdxl: Model, place: RunPaths) -> None:
     with heard(tiny_sdxl) as told:
         run(request(max_steps=3, prompt_weight=1.0), tiny_sdxl, place)
 
@@ -52,22 +52,22 @@ def test_sdxl_is_told_each_pictures_own_size_and_crop(tiny_sdxl: Model, place: P
     assert {tuple(sizes.tolist()) for sizes in told} == expected
 
 
-def test_a_buckets_pictures_are_told_their_buckets_size(tiny_sdxl: Model, place: Place) -> None:
+def test_a_buckets_pictures_are_told_their_buckets_size(tiny_sdxl: Model, place: RunPaths) -> None:
     wanted = request(enable_bucket=True, min_bucket_reso=32, max_bucket_reso=64, bucket_reso_steps=8, batch_size=1)
-    lesson = prepared(wanted, tiny_sdxl, place)
-    drawn = [lesson.batch(step, 0).pictures for step in range(1, 10)]
+    training_batches = prepared(wanted, tiny_sdxl, place)
+    drawn = [training_batches.batch(step, 0).pictures for step in range(1, 10)]
 
-    sizes = {tuple(batch.sizes[0].tolist()) for batch in drawn if batch.sizes is not None}
+    sizes = {tuple(batch.add_time_ids[0].tolist()) for batch in drawn if batch.add_time_ids is not None}
     assert {size[:2] for size in sizes} == {(40, 120), (96, 48), (32, 40)}
     for batch in drawn:
-        assert batch.sizes is not None
-        assert [side * tiny_sdxl.latent_factor for side in batch.noisy.shape[-2:]] == batch.sizes[0, 4:].tolist()
+        assert batch.add_time_ids is not None
+        assert [side * tiny_sdxl.latent_factor for side in batch.noisy.shape[-2:]] == batch.add_time_ids[0, 4:].tolist()
 
 
-def test_a_random_crop_is_told_as_it_was_drawn(tiny_sdxl: Model, place: Place) -> None:
+def test_a_random_crop_is_told_as_it_was_drawn(tiny_sdxl: Model, place: RunPaths) -> None:
     samples = scan_dataset(place.dataset, (32, 32), DatasetFolder(directory="", random_crop=True)).samples
     fresh = FreshLatents(tiny_sdxl, samples, vae_batch_size=1)
-    drawn = [fresh.draw([0, 1, 2], torch.Generator().manual_seed(seed)).sizes for seed in range(6)]
+    drawn = [fresh.draw([0, 1, 2], torch.Generator().manual_seed(seed)).add_time_ids for seed in range(6)]
 
     for wide, high, _ in drawn:
         assert wide[2] == high[3] == 0
@@ -83,7 +83,7 @@ def test_the_crop_that_is_told_is_the_crop_that_is_seen(tmp_path: Path, mirrored
     sample = scan_dataset(tmp_path, (32, 32), DatasetFolder(directory=str(tmp_path))).samples[0]
     variation = Variation(centering=(0.8, 0.5), mirrored=mirrored)
 
-    height, width, top, left, *target = sizes_of(sample, variation)
+    height, width, top, left, *target = add_time_ids_of(sample, variation)
     seen = int(load_picture(sample, variation).pixels[0, 16].argmax())
 
     assert (height, width, top, target) == (32, 96, 0, [32, 32])

@@ -16,7 +16,7 @@ from ti_studio.training.loss.denoising import NoiseSchedule, NoisyBatch, denoisi
 from ti_studio.training.loss.noise import perturbation, shaped_noise
 from ti_studio.training.output.initialization import initial_rows
 from ti_studio.training.penalties import conditioned, context_penalty, distance_penalty, prompt_penalty
-from ti_studio.training.preparation import Place
+from ti_studio.training.preparation import RunPaths
 
 CPU = torch.device("cpu")
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -210,11 +210,11 @@ def test_the_perturbations_strength_may_be_drawn() -> None:
     assert torch.allclose(ratio, ratio.flatten()[0].expand_as(ratio)) and 0 <= ratio.mean().item() < 1
 
 
-def test_timesteps_stay_in_their_range(tiny_model: Model, place: Place) -> None:
+def test_timesteps_stay_in_their_range(tiny_model: Model, place: RunPaths) -> None:
     for sampling in ("stratified", "uniform"):
         wanted = request(min_timestep=400, max_timestep=410, timestep_sampling=sampling, batch_size=4)
-        lesson = prepared(wanted, tiny_model, place)
-        drawn = {int(t) for step in range(1, 20) for t in lesson.batch(step, 0).pictures.timesteps}
+        training_batches = prepared(wanted, tiny_model, place)
+        drawn = {int(t) for step in range(1, 20) for t in training_batches.batch(step, 0).pictures.timesteps}
 
         assert drawn <= set(range(400, 410))
         assert len(drawn) > 5
@@ -223,12 +223,12 @@ def test_timesteps_stay_in_their_range(tiny_model: Model, place: Place) -> None:
 @pytest.mark.parametrize("sampling", ["stratified", "uniform"])
 @pytest.mark.parametrize(("bias", "mean"), [(0.0, 0.5), (1.0, 0.7)])
 def test_timesteps_may_be_drawn_from_the_middle_most(
-    tiny_model: Model, place: Place, sampling: str, bias: float, mean: float
+    tiny_model: Model, place: RunPaths, sampling: str, bias: float, mean: float
 ) -> None:
     """The logistic of a normal number: a quarter lies below sigmoid(bias - 0.6745), and none outside of the range."""
     shape = {"timestep_distribution": "logit_normal", "timestep_bias": bias, "timestep_sampling": sampling}
-    lesson = prepared(request(min_timestep=200, max_timestep=800, batch_size=64, **shape), tiny_model, place)
-    drawn = torch.cat([lesson.batch(step, 0).pictures.timesteps for step in range(1, 6)])
+    training_batches = prepared(request(min_timestep=200, max_timestep=800, batch_size=64, **shape), tiny_model, place)
+    drawn = torch.cat([training_batches.batch(step, 0).pictures.timesteps for step in range(1, 6)])
     share = (drawn - 200) / 600
 
     assert drawn.min() >= 200 and drawn.max() < 800
@@ -236,7 +236,7 @@ def test_timesteps_may_be_drawn_from_the_middle_most(
     assert share.quantile(0.25).item() == pytest.approx(1 / (1 + math.exp(0.6745 - bias)), abs=0.05)
 
 
-def test_input_perturbation_disturbs_the_picture_and_not_the_target(tiny_model: Model, place: Place) -> None:
+def test_input_perturbation_disturbs_the_picture_and_not_the_target(tiny_model: Model, place: RunPaths) -> None:
     plain = prepared(request(), tiny_model, place).batch(1, 0)
     disturbed = prepared(request(ip_noise_gamma=0.5), tiny_model, place).batch(1, 0)
 
@@ -254,12 +254,12 @@ def test_the_distance_is_measured_in_the_initial_rows_norm() -> None:
     assert distance_penalty({"x": torch.ones(1, 2)}, {"x": torch.zeros(1, 2)}).item() == pytest.approx(2.0)
 
 
-def test_the_context_penalty_looks_at_everything_but_the_word(tiny_model: Model, place: Place) -> None:
+def test_the_context_penalty_looks_at_everything_but_the_word(tiny_model: Model, place: RunPaths) -> None:
     prompts = prepared(request(), tiny_model, place).batch(1, 0).prompts
     initial = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
     with torch.no_grad():
-        before = conditioned(tiny_model, prompts, {"zzzz1234": initial}).context
-        after = conditioned(tiny_model, prompts, {"zzzz1234": {"clip_l": initial["clip_l"] + 1}}).context
+        before = conditioned(tiny_model, prompts, {"zzzz1234": initial}).encoder_hidden_states
+        after = conditioned(tiny_model, prompts, {"zzzz1234": {"clip_l": initial["clip_l"] + 1}}).encoder_hidden_states
     word = [1 + prompt[0].placements[0].offset for prompt in prompts]
     only_word = before.clone()
     for number, start in enumerate(word):
@@ -272,15 +272,17 @@ def test_the_context_penalty_looks_at_everything_but_the_word(tiny_model: Model,
     assert context_penalty(only_word, before, prompts).item() == pytest.approx(1 / (2 * 77 - 4), rel=1e-3)
 
 
-def test_the_prompt_penalty_is_of_another_pictures_prompt_at_noisy_timesteps(tiny_model: Model, place: Place) -> None:
-    lesson = prepared(request(prompt_weight=1.0, batch_size=3, min_timestep=600), tiny_model, place)
+def test_the_prompt_penalty_is_of_another_pictures_prompt_at_noisy_timesteps(
+    tiny_model: Model, place: RunPaths
+) -> None:
+    training_batches = prepared(request(prompt_weight=1.0, batch_size=3, min_timestep=600), tiny_model, place)
     clean = prepared(request(prompt_weight=1.0, batch_size=3, max_timestep=400), tiny_model, place)
-    batch = lesson.batch(1, 0)
+    batch = training_batches.batch(1, 0)
     initial = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
     moved = {"clip_l": (-3 * initial["clip_l"]).requires_grad_(True)}
 
-    for picture, other in zip(lesson.order.batch(0), batch.other_prompts, strict=True):
-        own = lesson.prompts[picture]
+    for picture, other in zip(training_batches.sampler.batch(0), batch.other_prompts, strict=True):
+        own = training_batches.prompts[picture]
         assert other not in [own.reader.read(text) for text in own.texts()]
     chunks = [chunk for prompt in (*batch.other_prompts, *clean.batch(1, 0).other_prompts) for chunk in prompt]
     before, after = (encode_chunks(tiny_model.encoders, chunks, {"zzzz1234": rows}) for rows in (initial, moved))
@@ -312,7 +314,7 @@ OPTIONS: list[dict[str, object]] = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: next(iter(options)))
 def test_every_option_changes_the_word_and_resumes_to_the_last_bit(
-    tiny_model: Model, place: Place, tmp_path: Path, options: dict[str, object]
+    tiny_model: Model, place: RunPaths, tmp_path: Path, options: dict[str, object]
 ) -> None:
     wanted = request(**options, overwrite=True, gradient_accumulation_steps=2, max_steps=4)
     run(request(overwrite=True, gradient_accumulation_steps=2, max_steps=4), tiny_model, place)
@@ -333,7 +335,7 @@ def test_every_option_changes_the_word_and_resumes_to_the_last_bit(
     assert (penalties[-1] > 0) == bool(keeps)
 
 
-def test_keeping_the_rows_keeps_them(tiny_model: Model, place: Place) -> None:
+def test_keeping_the_rows_keeps_them(tiny_model: Model, place: RunPaths) -> None:
     start = initial_rows(tiny_model.encoders[0], "tree", 2)
 
     def moved(**options: object) -> float:
@@ -344,7 +346,7 @@ def test_keeping_the_rows_keeps_them(tiny_model: Model, place: Place) -> None:
     assert moved(init_weight=10.0) < 0.5 * moved()
 
 
-def test_options_that_do_nothing_useful_are_warned_about(tiny_model: Model, place: Place) -> None:
+def test_options_that_do_nothing_useful_are_warned_about(tiny_model: Model, place: RunPaths) -> None:
     told = run(request(zero_terminal_snr=True), tiny_model, place)
 
     assert any(isinstance(event, events.Warned) and "zero_terminal_snr is for v-pred" in event.text for event in told)

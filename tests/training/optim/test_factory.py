@@ -10,7 +10,7 @@ from ti_studio.training.config.optimizer import OptimizerOptions
 from ti_studio.training.optim.factory import BadOptimizer, averaged_rows, make_optimizer
 from ti_studio.training.optim.row_optimizers import Lion, NaturalRowSGD, RowSGD
 from ti_studio.training.optim.state_dict import optimizer_state, restore_optimizer
-from ti_studio.training.state import BadState, State
+from ti_studio.training.state import BadState, TrainingState
 
 
 def options(optimizer: str, *arguments: str, **changes: float) -> OptimizerOptions:
@@ -69,7 +69,7 @@ def test_an_optimizer_goes_on_from_its_state_to_the_last_bit(
     resumed_rows = rows.detach().clone().requires_grad_(True)
     optimizer_state(optimizer).write(tmp_path / "state.safetensors")
     resumed, _ = make_optimizer(options(name, *arguments), [resumed_rows])
-    restore_optimizer(resumed, State.read(tmp_path / "state.safetensors"))
+    restore_optimizer(resumed, TrainingState.read(tmp_path / "state.safetensors"))
 
     descend(optimizer, rows)
     descend(resumed, resumed_rows)

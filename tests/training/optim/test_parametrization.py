@@ -6,26 +6,28 @@ import torch
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.models.loading import Model
 from ti_studio.training.config.regularization import LearningOptions
-from ti_studio.training.optim.grad_scaler import LossScale
-from ti_studio.training.optim.learner import Learner
+from ti_studio.training.optim.grad_scaler import GradScaler
 from ti_studio.training.optim.parametrization import NoDirection, vocabulary_norms
+from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 
 CPU = torch.device("cpu")
 
 
-def learner(rows: torch.Tensor, scale: LossScale | None = None, norm: float = 0.5, **options: object) -> Learner:
+def trainable(
+    rows: torch.Tensor, scale: GradScaler | None = None, norm: float = 0.5, **options: object
+) -> TrainableEmbedding:
     word = Embedding("word", {"clip_l": rows})
-    return Learner(word, CPU, LearningOptions(**options), {"clip_l": norm}, scale)  # type: ignore[arg-type]
+    return TrainableEmbedding(word, CPU, LearningOptions(**options), {"clip_l": norm}, scale)  # type: ignore[arg-type]
 
 
-def step(taught: Learner, gradient: torch.Tensor, rate: float = 0.1) -> None:
+def step(taught: TrainableEmbedding, gradient: torch.Tensor, rate: float = 0.1) -> None:
     """Makes a step with this gradient of the rows."""
     (taught.rows["clip_l"] * gradient).sum().backward()
     taught.update(rate)
 
 
 def test_directions_stay_on_the_sphere_at_the_vocabularys_norm() -> None:
-    taught = learner(torch.randn(2, 8), parametrization="direction")
+    taught = trainable(torch.randn(2, 8), parametrization="direction")
 
     for _ in range(5):
         step(taught, torch.randn(2, 8))
@@ -35,7 +37,7 @@ def test_directions_stay_on_the_sphere_at_the_vocabularys_norm() -> None:
 
 
 def test_a_gradient_that_only_lengthens_the_row_moves_no_direction() -> None:
-    taught = learner(torch.tensor([[0.0, 1.0, 0.0]]), parametrization="direction", optimizer="torch.optim.SGD")
+    taught = trainable(torch.tensor([[0.0, 1.0, 0.0]]), parametrization="direction", optimizer="torch.optim.SGD")
 
     step(taught, torch.tensor([[0.0, -3.0, 0.0]]))
 
@@ -43,7 +45,7 @@ def test_a_gradient_that_only_lengthens_the_row_moves_no_direction() -> None:
 
 
 def test_riemannian_descent_turns_a_direction_by_the_rate() -> None:
-    taught = learner(torch.tensor([[0.0, 1.0, 0.0]]), parametrization="direction", optimizer="rsgd", norm=1.0)
+    taught = trainable(torch.tensor([[0.0, 1.0, 0.0]]), parametrization="direction", optimizer="rsgd", norm=1.0)
 
     step(taught, torch.tensor([[-7.0, 2.0, 0.0]]), rate=0.1)
 
@@ -52,7 +54,7 @@ def test_riemannian_descent_turns_a_direction_by_the_rate() -> None:
 
 def test_the_prior_turns_a_direction_back_towards_the_initial_one() -> None:
     def after(prior_weight: float) -> float:
-        taught = learner(
+        taught = trainable(
             torch.tensor([[0.0, 1.0]]),
             parametrization="direction",
             optimizer="torch.optim.SGD",
@@ -69,11 +71,11 @@ def test_the_prior_turns_a_direction_back_towards_the_initial_one() -> None:
 
 def test_directions_need_an_initialization_text() -> None:
     with pytest.raises(NoDirection, match="initialization text is empty"):
-        learner(torch.zeros(2, 8), parametrization="direction")
+        trainable(torch.zeros(2, 8), parametrization="direction")
 
 
 def test_rows_grow_up_to_their_limit_and_shorter_ones_are_left_alone() -> None:
-    taught = learner(torch.tensor([[0.7, 0.0], [0.1, 0.0]]), norm=0.5, norm_limit=1.5, optimizer="torch.optim.SGD")
+    taught = trainable(torch.tensor([[0.7, 0.0], [0.1, 0.0]]), norm=0.5, norm_limit=1.5, optimizer="torch.optim.SGD")
 
     step(taught, torch.tensor([[-1.0, 0.0], [-1.0, 0.0]]))
 
@@ -83,11 +85,11 @@ def test_rows_grow_up_to_their_limit_and_shorter_ones_are_left_alone() -> None:
 def test_rows_are_drawn_back_towards_the_vocabularys_norm() -> None:
     rows, still = torch.tensor([[0.8, 0.0], [0.0, 0.2]]), torch.zeros(2, 2)
 
-    gently = learner(rows, norm=0.4, norm_pull=0.5, optimizer="torch.optim.SGD")
+    gently = trainable(rows, norm=0.4, norm_pull=0.5, optimizer="torch.optim.SGD")
     step(gently, still)
-    wholly = learner(rows, norm=0.4, norm_pull=1.0, norm_limit=0.5, optimizer="torch.optim.SGD")
+    wholly = trainable(rows, norm=0.4, norm_pull=1.0, norm_limit=0.5, optimizer="torch.optim.SGD")
     step(wholly, still)
-    nothing = learner(torch.zeros(1, 2), norm=0.4, norm_pull=0.1, optimizer="torch.optim.SGD")
+    nothing = trainable(torch.zeros(1, 2), norm=0.4, norm_pull=0.1, optimizer="torch.optim.SGD")
     step(nothing, still[:1])
 
     assert torch.allclose(gently.rows["clip_l"], torch.tensor([[0.8 / 2**0.5, 0.0], [0.0, 0.2 * 2**0.5]]))
@@ -101,24 +103,24 @@ SCALES = pytest.mark.parametrize("precision", [torch.float32, torch.float16], id
 
 @SCALES
 def test_a_large_coordinate_of_the_gradient_counts_up_to_its_limit(precision: torch.dtype) -> None:
-    taught = learner(torch.zeros(1, 2), LossScale(precision), max_grad_value=2.0, optimizer="torch.optim.SGD")
+    taught = trainable(torch.zeros(1, 2), GradScaler(precision), max_grad_value=2.0, optimizer="torch.optim.SGD")
 
-    step(taught, torch.tensor([[-30.0, -1.0]]) * taught.loss_scale.factor)
+    step(taught, torch.tensor([[-30.0, -1.0]]) * taught.grad_scaler.factor)
 
     assert torch.allclose(taught.rows["clip_l"], torch.tensor([[0.2, 0.1]]))
 
 
 @SCALES
 def test_a_long_gradient_is_scaled_down_to_the_limit(precision: torch.dtype) -> None:
-    taught = learner(torch.zeros(1, 2), LossScale(precision), max_grad_norm=1.0, optimizer="torch.optim.SGD")
+    taught = trainable(torch.zeros(1, 2), GradScaler(precision), max_grad_norm=1.0, optimizer="torch.optim.SGD")
 
-    step(taught, torch.tensor([[-30.0, -40.0]]) * taught.loss_scale.factor)
+    step(taught, torch.tensor([[-30.0, -40.0]]) * taught.grad_scaler.factor)
 
     assert torch.allclose(taught.rows["clip_l"], torch.tensor([[0.06, 0.08]]))
 
 
 def test_the_average_is_shown_and_the_rows_are_trained() -> None:
-    taught = learner(torch.zeros(1, 1), ema_decay=0.25, optimizer="torch.optim.SGD")
+    taught = trainable(torch.zeros(1, 1), ema_decay=0.25, optimizer="torch.optim.SGD")
 
     step(taught, torch.tensor([[-1.0]]), rate=1.0)  # the row is 1; the young average keeps 2/11
     step(taught, torch.tensor([[-1.0]]), rate=1.0)  # the row is 2; it keeps 1/4

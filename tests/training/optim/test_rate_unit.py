@@ -6,19 +6,19 @@ from pydantic import ValidationError
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.training.config.regularization import LearningOptions
-from ti_studio.training.optim.learner import Learner
+from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 
 CPU = torch.device("cpu")
 NORMS = {"clip_l": 0.4, "clip_g": 1.5}
 
 
-def learner(**options: object) -> Learner:
+def trainable(**options: object) -> TrainableEmbedding:
     rows = {"clip_l": torch.randn(2, 768), "clip_g": torch.randn(2, 1280)}
     made = LearningOptions(learning_rate_unit="vocabulary", **options)  # type: ignore[arg-type]
-    return Learner(Embedding("word", rows), CPU, made, NORMS)
+    return TrainableEmbedding(Embedding("word", rows), CPU, made, NORMS)
 
 
-def moved(taught: Learner, rate: float) -> dict[str, float]:
+def moved(taught: TrainableEmbedding, rate: float) -> dict[str, float]:
     """Makes a step and returns how far the rows moved, in shares of the norms."""
     before = {encoder: rows.detach().clone() for encoder, rows in taught.rows.items()}
     sum((rows * torch.randn_like(rows)).sum() for rows in taught.rows.values()).backward()  # type: ignore[union-attr]
@@ -29,21 +29,21 @@ def moved(taught: Learner, rate: float) -> dict[str, float]:
 @pytest.mark.parametrize("optimizer", ["adamw", "lion", "adafactor", "rsgd", "natural"])
 def test_a_first_step_moves_the_rows_of_every_encoder_by_the_share_that_is_given(optimizer: str) -> None:
     torch.manual_seed(0)
-    assert moved(learner(optimizer=optimizer), 0.1) == pytest.approx({"clip_l": 0.1, "clip_g": 0.1}, rel=0.02)
+    assert moved(trainable(optimizer=optimizer), 0.1) == pytest.approx({"clip_l": 0.1, "clip_g": 0.1}, rel=0.02)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "rsgd"])
 def test_directions_turn_by_the_share(optimizer: str) -> None:
     torch.manual_seed(0)
-    taught = learner(optimizer=optimizer, parametrization="direction")
+    taught = trainable(optimizer=optimizer, parametrization="direction")
     assert moved(taught, 0.05) == pytest.approx({"clip_l": 0.05, "clip_g": 0.05}, rel=0.1)
 
 
 def test_the_share_goes_on_after_a_stop() -> None:
     torch.manual_seed(0)
-    first = learner(optimizer="adamw")
+    first = trainable(optimizer="adamw")
     moved(first, 0.1)
-    second = learner(optimizer="adamw")
+    second = trainable(optimizer="adamw")
     second.restore(first.state())
     for one in (first, second):
         torch.manual_seed(1)
@@ -54,4 +54,4 @@ def test_the_share_goes_on_after_a_stop() -> None:
 @pytest.mark.parametrize("optimizer", ["prodigy", "dadapt", "torch.optim.SGD"])
 def test_a_share_of_steps_whose_length_nobody_knows_is_refused(optimizer: str) -> None:
     with pytest.raises(ValidationError, match="learning_rate_unit vocabulary goes with"):
-        learner(optimizer=optimizer)
+        trainable(optimizer=optimizer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ti_studio.embeddings.library.entries import Entry, State
+from ti_studio.embeddings.library.entries import Entry, EntryState
 from ti_studio.embeddings.library.last_used import LastUsed
 from ti_studio.embeddings.sidecars import TEXT_ENDINGS, Card, read_card
 
@@ -68,7 +68,7 @@ class CardIndex:
             entry
             for entry in entries
             if (not folder or entry.folder == folder or entry.folder.startswith(f"{folder}/"))
-            and (not query.fits or entry.state is State.USABLE)
+            and (not query.fits or entry.state is EntryState.USABLE)
         ]
         wanted.sort(key=self._key(query.sort), reverse=query.descending)
         return wanted

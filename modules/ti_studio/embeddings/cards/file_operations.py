@@ -27,7 +27,7 @@ class WordTaken(Conflict):
     """Another embedding has this word."""
 
 
-class Shelf:
+class EmbeddingFiles:
     """The files of a library, one change at a time. Safe to use from several threads of one server."""
 
     def __init__(self, library: Library, last_used: LastUsed, check: Callable[[str], None] = lambda word: None) -> None:

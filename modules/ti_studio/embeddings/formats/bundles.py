@@ -18,7 +18,7 @@ from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import UnreadableEmbedding
 from ti_studio.embeddings.formats.files import MAX_FILE_BYTES, named, opened, read_embedding
 from ti_studio.embeddings.formats.header_summaries import BUNDLED, check_tensors
-from ti_studio.embeddings.formats.headers import LENGTH_BYTES, Header, TensorOutline, read_header
+from ti_studio.embeddings.formats.headers import LENGTH_BYTES, Header, TensorHeader, read_header
 from ti_studio.embeddings.formats.layouts import Data, read_rows, rows_by_encoder
 
 _PARAMETERS = "string_to_param"
@@ -82,18 +82,18 @@ def _rows(read: Callable[[Data], Rows], name: str, data: Mapping[str, object]) -
         raise UnreadableEmbedding(f"has a bundled embedding {name[:60]!r} that can't be read: it {error}") from error
 
 
-def _tensors(file: BinaryIO, outlines: Mapping[str, TensorOutline]) -> dict[str, Tensor]:
+def _tensors(file: BinaryIO, outlines: Mapping[str, TensorHeader]) -> dict[str, Tensor]:
     """Reads the bytes of these tensors alone; the file stands where its header ends."""
-    wanted = sum(outline.end - outline.start for outline in outlines.values())
+    wanted = sum(summary.end - summary.start for summary in outlines.values())
     if wanted > MAX_FILE_BYTES:
         raise UnreadableEmbedding(f"has {wanted:,} bytes of bundled embeddings; expected at most {MAX_FILE_BYTES:,}")
     beginning = file.tell()
     contents, about, position = [], {}, 0
-    for key, outline in outlines.items():
-        file.seek(beginning + outline.start)
-        contents.append(file.read(outline.end - outline.start))
+    for key, summary in outlines.items():
+        file.seek(beginning + summary.start)
+        contents.append(file.read(summary.end - summary.start))
         places = [position, position + len(contents[-1])]
-        about[key] = {"dtype": outline.dtype, "shape": list(outline.shape), "data_offsets": places}
+        about[key] = {"dtype": summary.dtype, "shape": list(summary.shape), "data_offsets": places}
         position = places[1]
     text = json.dumps(about).encode()
     try:

@@ -21,10 +21,10 @@ from torch import Tensor
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import EmbeddingError, UnreadableEmbedding
 from ti_studio.embeddings.formats.header_summaries import (
-    Outline,
-    outline_of_header,
-    outline_of_pickle,
+    HeaderSummary,
     strings_of,
+    summarize_header,
+    summarize_pickle,
     whole_number,
 )
 from ti_studio.embeddings.formats.headers import read_header
@@ -48,13 +48,13 @@ from ti_studio.folders import atomic_write
 
 __all__ = [
     "EMBEDDING_ENDINGS",
-    "Outline",
+    "HeaderSummary",
     "check_name",
     "embedding_bytes",
     "file_sha256",
     "onetrainer_bytes",
-    "outline_embedding",
     "read_embedding",
+    "summarize_embedding",
     "write_embedding",
 ]
 
@@ -79,7 +79,7 @@ def read_embedding(path: Path) -> Embedding:
         return _READERS[_ending(path)](path.stem, file, size)
 
 
-def outline_embedding(path: Path) -> Outline:
+def summarize_embedding(path: Path) -> HeaderSummary:
     """Returns what is known of the embedding in a file. Its numbers are not looked at where that can be helped.
 
     Raises:
@@ -89,16 +89,16 @@ def outline_embedding(path: Path) -> Outline:
         ending = _ending(path)
         if ending == ".safetensors":
             header = read_header(file, size)
-            outline = outline_of_header(header)
+            summary = summarize_header(header)
             # Whether these rows are of use their numbers alone can tell.
             if not has_outputs(header.tensors):
-                return outline
+                return summary
             file.seek(0)
         content = _bytes_of(file, size)
-        if ending in _PICKLED and (pickled := outline_of_pickle(content)) is not None:
+        if ending in _PICKLED and (pickled := summarize_pickle(content)) is not None:
             return pickled
         embedding = _READERS[ending](path.stem, io.BytesIO(content), size)
-        return Outline(embedding.widths, embedding.vectors_per_token, embedding.step, embedding.metadata)
+        return HeaderSummary(embedding.widths, embedding.vectors_per_token, embedding.step, embedding.metadata)
 
 
 def write_embedding(embedding: Embedding, path: Path, *, overwrite: bool = True) -> None:
@@ -189,7 +189,7 @@ def _ending(path: Path) -> str:
 def _read_safetensors(name: str, file: BinaryIO, size: int) -> Embedding:
     header = read_header(file, size)
     # A checkpoint or a LoRA is refused here, before gigabytes of it are read.
-    outline_of_header(header)
+    summarize_header(header)
     file.seek(0)
     try:
         tensors = safetensors.torch.load(_bytes_of(file, size))

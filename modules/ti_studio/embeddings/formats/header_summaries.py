@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ti_studio.embeddings.errors import UnreadableEmbedding
-from ti_studio.embeddings.formats.headers import Header, TensorOutline
+from ti_studio.embeddings.formats.headers import Header, TensorHeader
 from ti_studio.embeddings.formats.layouts import FLOATING, Data, Parts, numbered, rows_by_encoder, shape_of
 from ti_studio.embeddings.formats.onetrainer import has_outputs
 from ti_studio.embeddings.formats.pickle_interpreter import StoredTensor
-from ti_studio.embeddings.formats.torch_headers import outline_torch_file
+from ti_studio.embeddings.formats.torch_headers import read_torch_header
 from ti_studio.embeddings.metadata import FAMILY, STEP
 
 BUNDLED = "bundle_emb."
@@ -20,7 +20,7 @@ _WHOLE_NUMBER = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
-class Outline:
+class HeaderSummary:
     """What can be said of an embedding without holding its rows."""
 
     widths: Mapping[str, int]
@@ -30,7 +30,7 @@ class Outline:
     metadata: Mapping[str, str]
 
 
-def outline_of_header(header: Header) -> Outline:
+def summarize_header(header: Header) -> HeaderSummary:
     """Returns what a safetensors header says of an embedding.
 
     Raises:
@@ -44,10 +44,10 @@ def outline_of_header(header: Header) -> Outline:
         )
     rows = rows_by_encoder(header.tensors, header.metadata.get(FAMILY))
     check_tensors(header.tensors)
-    return _outline(rows, header.metadata, header.metadata.get(STEP))
+    return _summary(rows, header.metadata, header.metadata.get(STEP))
 
 
-def check_tensors(tensors: Mapping[str, TensorOutline]) -> None:
+def check_tensors(tensors: Mapping[str, TensorHeader]) -> None:
     """Checks that tensors hold floating-point numbers, and as many as their shapes say.
 
     Raises:
@@ -65,13 +65,13 @@ def check_tensors(tensors: Mapping[str, TensorOutline]) -> None:
             )
 
 
-def outline_of_pickle(content: bytes) -> Outline | None:
+def summarize_pickle(content: bytes) -> HeaderSummary | None:
     """Returns what a `.pt` or `.bin` file says of an embedding; None if only loading it can tell.
 
     Raises:
         UnreadableEmbedding: it is no embedding.
     """
-    data = outline_torch_file(content)
+    data = read_torch_header(content)
     if isinstance(data, list):
         data = numbered(data)
     if not isinstance(data, dict):
@@ -83,7 +83,7 @@ def outline_of_pickle(content: bytes) -> Outline | None:
     tensors = [part for parts in rows.values() for part in parts]
     if not all(isinstance(tensor, StoredTensor) and tensor.dtype in FLOATING for tensor in tensors):
         return None
-    return _outline(rows, strings, data.get("step"))
+    return _summary(rows, strings, data.get("step"))
 
 
 def strings_of(data: Data) -> dict[str, str]:
@@ -111,8 +111,8 @@ def whole_number(value: object) -> int | None:
     return value if type(value) is int else None
 
 
-def _outline(rows: Mapping[str, Parts], metadata: Mapping[str, str], step: object) -> Outline:
+def _summary(rows: Mapping[str, Parts], metadata: Mapping[str, str], step: object) -> HeaderSummary:
     shapes = {encoder: shape_of(parts) for encoder, parts in rows.items()}
     count = max(count for count, _ in shapes.values())
     widths = {encoder: width for encoder, (_, width) in shapes.items()}
-    return Outline(widths, count, whole_number(step), metadata)
+    return HeaderSummary(widths, count, whole_number(step), metadata)

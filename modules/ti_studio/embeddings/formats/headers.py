@@ -18,7 +18,7 @@ LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True)
-class TensorOutline:
+class TensorHeader:
     """What a header says of one tensor."""
 
     dtype: str
@@ -33,7 +33,7 @@ class Header:
     """A header's content."""
 
     metadata: Mapping[str, str]
-    tensors: Mapping[str, TensorOutline]
+    tensors: Mapping[str, TensorHeader]
 
 
 def read_header(file: BinaryIO, size: int) -> Header:
@@ -51,7 +51,7 @@ def read_header(file: BinaryIO, size: int) -> Header:
     metadata = content.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise UnreadableEmbedding("has a damaged header: __metadata__ is not a map of strings")
-    tensors = {name: _outline(name, about) for name, about in content.items()}
+    tensors = {name: _summary(name, about) for name, about in content.items()}
     announced = _end_of(tensors)
     if announced != size - LENGTH_BYTES - length:
         raise UnreadableEmbedding(
@@ -61,7 +61,7 @@ def read_header(file: BinaryIO, size: int) -> Header:
     return Header(metadata, tensors)
 
 
-def _end_of(tensors: Mapping[str, TensorOutline]) -> int:
+def _end_of(tensors: Mapping[str, TensorHeader]) -> int:
     """Returns where the last tensor's bytes end, if each begins where the one before it ends."""
     end = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)):
@@ -86,9 +86,9 @@ def _parsed(text: bytes) -> dict[str, object]:
     return content
 
 
-def _outline(name: str, about: object) -> TensorOutline:
+def _summary(name: str, about: object) -> TensorHeader:
     match about:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(start), int(end)]}:
             if all(type(size) is int for size in [*shape, start, end]):
-                return TensorOutline(dtype, tuple(shape), start, end)
+                return TensorHeader(dtype, tuple(shape), start, end)
     raise UnreadableEmbedding(f"has a damaged header: {name[:60]!r} has no dtype, shape and place")

@@ -16,7 +16,7 @@ _COUNT_BYTES = 8
 _DATA = "/data.pkl"
 
 
-def outline_torch_file(data: bytes) -> object:
+def read_torch_header(data: bytes) -> object:
     """Returns what the file holds, with a `StoredTensor` for each tensor; None if that is left to `load_pickle`."""
     try:
         return _of_zip(data) if data.startswith(ZIP_START) else _of_legacy(data)

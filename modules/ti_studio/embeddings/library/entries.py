@@ -9,11 +9,11 @@ from ti_studio.embeddings.embedding import KNOWN_ENCODERS, family_of
 from ti_studio.embeddings.library.walk import FileState
 from ti_studio.embeddings.names import displayed
 
-Identity = tuple[str, FileState | None, str | None]
+FileIdentity = tuple[str, FileState | None, str | None]
 """A file's relative path, its status, and its SHA-256 where the status alone can't tell its content."""
 
 
-class State(str, Enum):
+class EntryState(str, Enum):
     """What can be done with a file."""
 
     USABLE = "usable"
@@ -32,7 +32,7 @@ class Entry:
     """Opaque and stable while the file keeps its place; for routes."""
     folder: str
     """Relative to the library, with `/` between the parts; empty for the library itself."""
-    state: State
+    state: EntryState
     reason: str | None = None
     """Why the file is not usable, in plain words."""
     conflict: str | None = None
@@ -50,7 +50,7 @@ class Entry:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What the file says of itself, by the keys of `metadata.SHORT`; `Library.metadata` has all of it."""
     preview: Path | None = None
-    identity: Identity = field(default=("", None, None), repr=False)
+    identity: FileIdentity = field(default=("", None, None), repr=False)
     """Differs whenever the file's content may differ."""
 
     @property
@@ -75,7 +75,7 @@ def misfit(entry: Entry, widths: Mapping[str, int], checkpoint_family: str | Non
     return f"its vectors are {found} wide; the checkpoint needs {needed}"
 
 
-class Fitting:
+class CheckpointFit:
     """Says which of a library's entries fit one kind of checkpoint, and keeps what it said of those that have not
     changed: thousands may be made for another kind."""
 
@@ -109,14 +109,14 @@ def with_winners(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     if len(set(words)) == len(words):
         return judged
     winners: dict[str, Entry] = {}
-    for word, entry in sorted(zip(words, judged, strict=True), key=lambda pair: pair[1].state is not State.USABLE):
+    for word, entry in sorted(zip(words, judged, strict=True), key=lambda pair: pair[1].state is not EntryState.USABLE):
         winners.setdefault(word, entry)
     return tuple(_for_word(entry, winners[word]) for word, entry in zip(words, judged, strict=True))
 
 
 def _for_checkpoint(entry: Entry, widths: Mapping[str, int], checkpoint_family: str | None) -> Entry:
-    reason = misfit(entry, widths, checkpoint_family) if entry.state is State.USABLE else None
-    return replace(entry, state=State.INCOMPATIBLE, reason=reason) if reason else entry
+    reason = misfit(entry, widths, checkpoint_family) if entry.state is EntryState.USABLE else None
+    return replace(entry, state=EntryState.INCOMPATIBLE, reason=reason) if reason else entry
 
 
 def _for_word(entry: Entry, winner: Entry) -> Entry:

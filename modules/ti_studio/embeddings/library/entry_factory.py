@@ -7,41 +7,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ti_studio.embeddings.embedding import family_of
-from ti_studio.embeddings.formats.header_summaries import Outline
-from ti_studio.embeddings.library.entries import Entry, State
+from ti_studio.embeddings.formats.header_summaries import HeaderSummary
+from ti_studio.embeddings.library.entries import Entry, EntryState
 from ti_studio.embeddings.library.walk import FoundFile
 from ti_studio.embeddings.metadata import SHORT
 from ti_studio.embeddings.names import displayed, unseen_character
 
-Verdict = Outline | str | None
+FileSummary = HeaderSummary | str | None
 """An embedding, or why it can't be read; None for a picture that holds none."""
 
 MOST_CHARACTERS = 200
 """Of a short text that is kept of a file's metadata."""
 
 
-def brief(outline: Outline) -> Outline:
+def trim_metadata(summary: HeaderSummary) -> HeaderSummary:
     """Returns the outline with no more metadata than the library keeps."""
-    said = {key: outline.metadata[key] for key in SHORT if key in outline.metadata}
+    said = {key: summary.metadata[key] for key in SHORT if key in summary.metadata}
     kept = {key: value for key, value in said.items() if len(value) <= MOST_CHARACTERS}
-    return Outline(outline.widths, outline.vectors_per_token, outline.step, kept)
+    return HeaderSummary(summary.widths, summary.vectors_per_token, summary.step, kept)
 
 
-def verdict_of(entry: Entry) -> Verdict:
+def summary_of(entry: Entry) -> FileSummary:
     """Returns the verdict that an entry was made of."""
-    if entry.state is State.UNREADABLE or entry.vectors_per_token is None:
+    if entry.state is EntryState.UNREADABLE or entry.vectors_per_token is None:
         return entry.reason or entry.state.value
-    return Outline(entry.widths, entry.vectors_per_token, entry.step, entry.metadata)
+    return HeaderSummary(entry.widths, entry.vectors_per_token, entry.step, entry.metadata)
 
 
 @dataclass
-class EntryMaker:
+class EntryFactory:
     """Makes the entries of a library. What many of them have in common they share, for there may be thousands."""
 
     root: Path
     _shared: dict[object, object] = field(default_factory=dict)
 
-    def entry(self, relative: str, found: FoundFile, verdict: Outline | str, digest: str | None = None) -> Entry:
+    def entry(
+        self, relative: str, found: FoundFile, summary_or_reason: HeaderSummary | str, digest: str | None = None
+    ) -> Entry:
         """Returns the entry of a file.
 
         Args:
@@ -51,22 +53,22 @@ class EntryMaker:
             digest: its SHA-256, where its status alone can't tell its content.
         """
         path = self.root / relative
-        outline = verdict if isinstance(verdict, Outline) else None
+        summary = summary_or_reason if isinstance(summary_or_reason, HeaderSummary) else None
         return Entry(
             word=displayed(path.stem),
             path=path,
             id=hashlib.sha256(os.fsencode(relative)).hexdigest()[:16],
             folder=self._one(displayed(relative.rpartition("/")[0])),
-            state=State.USABLE if outline else State.UNREADABLE,
-            reason=None if isinstance(verdict, Outline) else verdict,
-            vectors_per_token=outline.vectors_per_token if outline else None,
-            family=family_of(outline.widths) if outline else None,
-            step=outline.step if outline else None,
-            widths=self._one_mapping(outline.widths if outline else {}),
+            state=EntryState.USABLE if summary else EntryState.UNREADABLE,
+            reason=None if isinstance(summary_or_reason, HeaderSummary) else summary_or_reason,
+            vectors_per_token=summary.vectors_per_token if summary else None,
+            family=family_of(summary.widths) if summary else None,
+            step=summary.step if summary else None,
+            widths=self._one_mapping(summary.widths if summary else {}),
             size=found.state.size,
             modified=found.state.modified_ns / 1e9,
             sha256=digest,
-            metadata={key: self._one(value) for key, value in outline.metadata.items()} if outline else {},
+            metadata={key: self._one(value) for key, value in summary.metadata.items()} if summary else {},
             preview=self.preview(relative, found),
             identity=(relative, found.state, digest),
         )

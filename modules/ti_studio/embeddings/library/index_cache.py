@@ -14,9 +14,9 @@ from typing import Any
 
 import PIL
 
-from ti_studio.embeddings.formats.header_summaries import Outline
+from ti_studio.embeddings.formats.header_summaries import HeaderSummary
 from ti_studio.embeddings.formats.png_embeddings import has_jxl_plugin
-from ti_studio.embeddings.library.entry_factory import MOST_CHARACTERS, Verdict
+from ti_studio.embeddings.library.entry_factory import MOST_CHARACTERS, FileSummary
 from ti_studio.embeddings.library.walk import FileState
 from ti_studio.folders import WriteFailed, atomic_write
 
@@ -25,7 +25,7 @@ MAX_BYTES = 512 * 2**20
 _FIELDS = 5
 """Of a record: the four of a `FileState`, and the verdict."""
 
-Known = tuple[FileState, Verdict]
+Known = tuple[FileState, FileSummary]
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def read_index(path: Path, root: Path) -> dict[str, Known]:
 
 def write_index(path: Path, root: Path, files: Mapping[str, Known]) -> None:
     """Replaces the index. One that can't be written costs the next start some time, and is told in the log."""
-    said = {relative: [*state, _said(verdict)] for relative, (state, verdict) in files.items()}
+    said = {relative: [*state, _said(summary_or_reason)] for relative, (state, summary_or_reason) in files.items()}
     content = {"readers": _readers(), "root": str(root), "files": said}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,30 +68,39 @@ def _readers() -> str:
     return hashlib.sha256(repr((PIL.__version__, has_jxl_plugin(), facts)).encode()).hexdigest()
 
 
-def _said(verdict: Verdict) -> object:
-    if isinstance(verdict, Outline):
-        return [verdict.vectors_per_token, verdict.step, dict(verdict.widths), dict(verdict.metadata)]
-    return verdict
+def _said(summary_or_reason: FileSummary) -> object:
+    if isinstance(summary_or_reason, HeaderSummary):
+        return [
+            summary_or_reason.vectors_per_token,
+            summary_or_reason.step,
+            dict(summary_or_reason.widths),
+            dict(summary_or_reason.metadata),
+        ]
+    return summary_or_reason
 
 
 def _known(said: Any) -> Known | None:
     """Returns one file's record, checked from end to end; None if it is not what was written."""
     if not isinstance(said, list) or len(said) != _FIELDS:
         return None
-    *state, verdict = said
+    *state, summary_or_reason = said
     if not all(type(number) is int for number in state):
         return None
-    if isinstance(verdict, list):
-        outline = _outline(verdict)
-        return None if outline is None else (FileState(*state), outline)
-    return (FileState(*state), verdict) if verdict is None or isinstance(verdict, str) else None
+    if isinstance(summary_or_reason, list):
+        summary = _summary(summary_or_reason)
+        return None if summary is None else (FileState(*state), summary)
+    return (
+        (FileState(*state), summary_or_reason)
+        if summary_or_reason is None or isinstance(summary_or_reason, str)
+        else None
+    )
 
 
-def _outline(said: list[Any]) -> Outline | None:
+def _summary(said: list[Any]) -> HeaderSummary | None:
     match said:
         case [int(vectors), None | int() as step, dict(widths), dict(metadata)] if widths and vectors > 0:
             if all(type(width) is int for width in widths.values()) and all(map(_is_short, metadata.values())):
-                return Outline(widths, vectors, step, metadata)
+                return HeaderSummary(widths, vectors, step, metadata)
     return None
 
 

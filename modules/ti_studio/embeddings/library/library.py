@@ -13,14 +13,14 @@ from pathlib import Path
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.errors import UnreadableEmbedding
-from ti_studio.embeddings.formats.files import file_sha256, outline_embedding, read_embedding
-from ti_studio.embeddings.library.entries import Entry, Fitting, Identity, State, with_winners
-from ti_studio.embeddings.library.scanner import Survey
+from ti_studio.embeddings.formats.files import file_sha256, read_embedding, summarize_embedding
+from ti_studio.embeddings.library.entries import CheckpointFit, Entry, EntryState, FileIdentity, with_winners
+from ti_studio.embeddings.library.scanner import Scanner
 from ti_studio.embeddings.library.walk import state_of
 from ti_studio.embeddings.names import displayed
 from ti_studio.errors import NotFound
 
-__all__ = ["Entry", "Library", "State"]
+__all__ = ["Entry", "EntryState", "Library"]
 
 MAX_CACHED = 256
 """Embeddings whose rows are kept in memory."""
@@ -44,7 +44,7 @@ class Library:
             cache: where what was found in the files is kept for the next start; None keeps nothing.
         """
         self.root = root.absolute()
-        self._survey = Survey(self.root, cache)
+        self._scanner = Scanner(self.root, cache)
         # Held while the folder is looked at, and before the other one, which is never held for long.
         self._looking, self._lock = threading.RLock(), threading.RLock()
         self._look_began = 0
@@ -52,10 +52,10 @@ class Library:
         self._records: dict[str, Entry] = {}
         self._positions: dict[str, int] = {}
         self._judged: tuple[Entry, ...] = ()
-        self._fittings: OrderedDict[object, Fitting] = OrderedDict()
+        self._fittings: OrderedDict[object, CheckpointFit] = OrderedDict()
         self._fitted: dict[object, tuple[Entry, ...]] = {}
-        self._rows: OrderedDict[Identity, Embedding] = OrderedDict()
-        self._hashes: dict[Identity, str] = {}
+        self._rows: OrderedDict[FileIdentity, Embedding] = OrderedDict()
+        self._hashes: dict[FileIdentity, str] = {}
         self._version = 0
 
     @property
@@ -102,9 +102,9 @@ class Library:
         asked = (frozenset(widths.items()), checkpoint_family)
         with self._lock:
             if asked not in self._fitted:
-                fitting = self._fittings.setdefault(asked, Fitting(widths, checkpoint_family))
+                fitting = self._fittings.setdefault(asked, CheckpointFit(widths, checkpoint_family))
                 self._fitted[asked] = fitting.judge(self._records.values())
-                misfits = [entry.word for entry in self._fitted[asked] if entry.state is State.INCOMPATIBLE]
+                misfits = [entry.word for entry in self._fitted[asked] if entry.state is EntryState.INCOMPATIBLE]
                 if misfits:
                     log.info("Embeddings that don't fit the checkpoint: %s", _counted(misfits))
             self._fittings.move_to_end(asked)
@@ -116,7 +116,9 @@ class Library:
         """Returns what a prompt may use with this checkpoint, by lower-cased word."""
         fitting = self.entries(widths, checkpoint_family)
         return {
-            entry.word.lower(): entry for entry in fitting if entry.state is State.USABLE and entry.conflict is None
+            entry.word.lower(): entry
+            for entry in fitting
+            if entry.state is EntryState.USABLE and entry.conflict is None
         }
 
     def by_id(self, id: str, widths: Mapping[str, int] | None = None) -> Entry:
@@ -137,7 +139,7 @@ class Library:
         Raises:
             UnreadableEmbedding: the file is unreadable, or was changed or deleted since the last refresh.
         """
-        if entry.state is State.UNREADABLE:
+        if entry.state is EntryState.UNREADABLE:
             raise UnreadableEmbedding(entry.reason or f"{entry.word} is unreadable.")
         with self._lock:
             if entry.identity in self._rows:
@@ -163,10 +165,10 @@ class Library:
         Raises:
             UnreadableEmbedding: the file was changed or deleted since the last refresh.
         """
-        if entry.state is State.UNREADABLE:
+        if entry.state is EntryState.UNREADABLE:
             return {}
         self._check_unchanged(entry)
-        return outline_embedding(entry.path).metadata
+        return summarize_embedding(entry.path).metadata
 
     def sha256(self, entry: Entry) -> str:
         """Returns the SHA-256 of the entry's file in hexadecimal; worked out once for each content.
@@ -187,12 +189,12 @@ class Library:
         before, judged = self._records, self._judged
         try:
             with _collector_at_rest() if not before else nullcontext():
-                records = self._survey.look(before, None if before else self._show_part)
+                records = self._scanner.look(before, None if before else self._show_part)
                 if records is not None and records != before:
                     self._show(records)
                     self._tell_changes(before, judged)
                 if records is not None:
-                    self._survey.keep(records)
+                    self._scanner.keep(records)
             self._has_all.set()
         finally:
             self._has_some.set()  # who waits is not left waiting by a look that failed
@@ -239,7 +241,7 @@ class Library:
             known = self._records.get(relative)
             if known is not None and known.identity == entry.identity:
                 before, judged = self._records, self._judged
-                spoilt = replace(known, state=State.UNREADABLE, reason=reason)
+                spoilt = replace(known, state=EntryState.UNREADABLE, reason=reason)
                 self._show({**before, relative: spoilt})
                 self._tell_changes(before, judged)
 
@@ -256,7 +258,7 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-def _is_in(records: Mapping[str, Entry], identity: Identity) -> bool:
+def _is_in(records: Mapping[str, Entry], identity: FileIdentity) -> bool:
     entry = records.get(identity[0])
     return entry is not None and entry.identity == identity
 
@@ -266,7 +268,7 @@ def _told(entry: Entry) -> tuple[str, str | None, str | None]:
 
 
 def _tell(entry: Entry) -> None:
-    if entry.state is State.UNREADABLE:
+    if entry.state is EntryState.UNREADABLE:
         log.warning("Embedding %s is unreadable: %s", displayed(entry.relative), entry.reason)
     if entry.conflict:
         log.warning("Embedding %s is hidden by %s, which has the same name", displayed(entry.relative), entry.conflict)

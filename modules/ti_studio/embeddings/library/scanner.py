@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ti_studio.embeddings.errors import NoEmbedding, UnreadableEmbedding
-from ti_studio.embeddings.formats.files import file_sha256, outline_embedding
+from ti_studio.embeddings.formats.files import file_sha256, summarize_embedding
 from ti_studio.embeddings.formats.png_embeddings import PICTURE_ENDINGS
 from ti_studio.embeddings.library.entries import Entry
-from ti_studio.embeddings.library.entry_factory import EntryMaker, Verdict, brief, unnameable, verdict_of
+from ti_studio.embeddings.library.entry_factory import EntryFactory, FileSummary, summary_of, trim_metadata, unnameable
 from ti_studio.embeddings.library.index_cache import Known, index_path, read_index, write_index
 from ti_studio.embeddings.library.walk import FileState, FoundFile, Walked, Walker, state_of
 from ti_studio.embeddings.names import displayed
@@ -33,7 +33,7 @@ _NEXT_PART = 4
 log = logging.getLogger(__name__)
 
 
-class Survey:
+class Scanner:
     """What is known of a folder's files. Not safe to use from several threads at once."""
 
     def __init__(self, root: Path, cache: Path | None) -> None:
@@ -47,7 +47,7 @@ class Survey:
         self._index = index_path(cache, root) if cache else None
         self._remembered: dict[str, Known] | None = None
         self._unkept = 0
-        self._walker, self._maker = Walker(str(root)), EntryMaker(root)
+        self._walker, self._maker = Walker(str(root)), EntryFactory(root)
         self._walked, self._settled = Walked(), True
         self._plain: dict[str, FileState] = {}
 
@@ -99,7 +99,7 @@ class Survey:
         known: dict[str, Known] = {relative: (state, None) for relative, state in self._plain.items()}
         for relative, found in files.items():
             if relative in records:
-                known[relative] = (found.state, verdict_of(records[relative]))
+                known[relative] = (found.state, summary_of(records[relative]))
         write_index(self._index, self._root, known)
         self._unkept = 0
 
@@ -121,16 +121,16 @@ class Survey:
         try:
             again = known is not None and known.sha256 is not None
             digest = file_sha256(path) if again or _young(found) else None
-            verdict = self._verdict(relative)
+            summary_or_reason = self._summarize(relative)
             settled = state_of(os.stat(path)) == found.state
         except OSError:
             settled = False
         if not settled:
             return known, False
-        entry = self._entry(relative, found, verdict, digest)
+        entry = self._entry(relative, found, summary_or_reason, digest)
         return known if entry == known else entry, not _young(found)
 
-    def _verdict(self, relative: str) -> Verdict:
+    def _summarize(self, relative: str) -> FileSummary:
         """Looks into a file."""
         picture = os.path.splitext(relative)[1].lower() in PICTURE_ENDINGS
         self._unkept += _PICTURE_COUNTS if picture else 1
@@ -138,19 +138,21 @@ class Survey:
         if unfit and not picture:
             return unfit
         try:
-            outline = outline_embedding(self._root / relative)
+            summary = summarize_embedding(self._root / relative)
         except NoEmbedding:
             return None
         except UnreadableEmbedding as error:
             return str(error)
-        return unfit or brief(outline)
+        return unfit or trim_metadata(summary)
 
-    def _entry(self, relative: str, found: FoundFile, verdict: Verdict, digest: str | None) -> Entry | None:
-        if verdict is None:
+    def _entry(
+        self, relative: str, found: FoundFile, summary_or_reason: FileSummary, digest: str | None
+    ) -> Entry | None:
+        if summary_or_reason is None:
             if not _young(found):
                 self._plain[relative] = found.state
             return None
-        return self._maker.entry(relative, found, verdict, digest)
+        return self._maker.entry(relative, found, summary_or_reason, digest)
 
 
 class _Parts:

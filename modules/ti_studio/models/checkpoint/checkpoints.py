@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ti_studio.errors import NotFound
 from ti_studio.folders import OutsideFolder, expanded, inside, repository_root, resolved
-from ti_studio.models.checkpoint.diffusers_folders import INDEX, outline_of_folder
-from ti_studio.models.checkpoint.header_summary import Outline, UnknownCheckpoint
+from ti_studio.models.checkpoint.diffusers_folders import INDEX, summarize_folder
+from ti_studio.models.checkpoint.header_summary import CheckpointSummary, UnknownCheckpoint
 from ti_studio.models.checkpoint.headers import BrokenFile
-from ti_studio.models.checkpoint.single_files import outline_of_file
+from ti_studio.models.checkpoint.single_files import summarize_file
 from ti_studio.models.families import Family
 
 __all__ = [
@@ -42,39 +42,39 @@ class CheckpointInfo:
     title: str
     """Its path inside the checkpoint folder, which is how the page and requests name it."""
     path: Path
-    outline: Outline
+    summary: CheckpointSummary
 
     @property
     def family(self) -> Family:
         """Which checkpoints' embeddings it takes."""
-        return self.outline.family
+        return self.summary.family
 
     @property
     def widths(self) -> Mapping[str, int]:
         """Columns of each text encoder's token embeddings: `{"clip_l": 768}`."""
-        return self.outline.widths
+        return self.summary.widths
 
     @property
     def default_size(self) -> int:
         """Width and height in pixels of the pictures it was trained on."""
-        return self.outline.default_size
+        return self.summary.default_size
 
     @property
     def prediction_type(self) -> str:
         """`epsilon` or `v_prediction`."""
-        return self.outline.prediction_type
+        return self.summary.prediction_type
 
     def predicting(self, prediction_type: str) -> "CheckpointInfo":
         """Returns the checkpoint taken for one that predicts this; `auto` leaves it as it was found out to be."""
         if prediction_type == "auto":
             return self
-        return replace(self, outline=replace(self.outline, prediction_type=prediction_type, notes=()))
+        return replace(self, summary=replace(self.summary, prediction_type=prediction_type, notes=()))
 
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 of the weights: over all of them, one part after the other."""
         digest = hashlib.sha256()
-        for weights in self.outline.weights:
+        for weights in self.summary.weights:
             with weights.open("rb") as file:
                 while block := file.read(_READ_BYTES):
                     digest.update(block)
@@ -166,13 +166,13 @@ def identify(path: Path, root: Path | None = None) -> CheckpointInfo:
     if not path.exists():
         raise NoCheckpoint(f"There is no checkpoint at {path}.")
     if path.is_dir():
-        return CheckpointInfo(_title(path, root), path, outline_of_folder(path))
+        return CheckpointInfo(_title(path, root), path, summarize_folder(path))
     if path.suffix.lower() not in SINGLE_FILE_ENDINGS:
         raise UnknownCheckpoint(
             f"{path} is no checkpoint; expected a {' or '.join(SINGLE_FILE_ENDINGS)} file, or a diffusers folder with "
             f"{INDEX} in it."
         )
-    return CheckpointInfo(_title(path, root), path, outline_of_file(path))
+    return CheckpointInfo(_title(path, root), path, summarize_file(path))
 
 
 def _title(path: Path, root: Path | None) -> str:

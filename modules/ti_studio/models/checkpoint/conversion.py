@@ -180,7 +180,7 @@ def single_file_scheduler(info: CheckpointInfo) -> dict[str, Any]:
         "set_alpha_to_one": False,
         "steps_offset": 1,
         "prediction_type": info.prediction_type,
-        "rescale_betas_zero_snr": info.outline.zero_terminal_snr,
+        "rescale_betas_zero_snr": info.summary.zero_terminal_snr,
     }
 
 

@@ -4,7 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ti_studio.models.checkpoint.header_summary import PREDICTION_TYPES, Outline, UnknownCheckpoint, check_channels
+from ti_studio.models.checkpoint.header_summary import (
+    PREDICTION_TYPES,
+    CheckpointSummary,
+    UnknownCheckpoint,
+    check_channels,
+)
 from ti_studio.models.checkpoint.headers import read_header
 from ti_studio.models.families import family_of_pipeline
 
@@ -18,7 +23,7 @@ HALF_MARK = f".{HALF_VARIANT}."
 """In the names of weights that a folder may have beside, or in place of, those in full precision."""
 
 
-def outline_of_folder(path: Path) -> Outline:
+def summarize_folder(path: Path) -> CheckpointSummary:
     """Finds out what a folder holds.
 
     Raises:
@@ -41,7 +46,7 @@ def outline_of_folder(path: Path) -> Outline:
     for file in weights:
         read_header(file)
     factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
-    return Outline(
+    return CheckpointSummary(
         family=family,
         widths={key: int(config.get("hidden_size", 0)) for key, config in zip(family.encoders, configs, strict=True)},
         default_size=int(unet.get("sample_size", 64) * factor),

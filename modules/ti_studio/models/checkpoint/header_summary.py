@@ -17,7 +17,7 @@ class UnknownCheckpoint(StudioError):
 
 
 @dataclass(frozen=True)
-class Outline:
+class CheckpointSummary:
     """What a checkpoint is."""
 
     family: Family

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ti_studio.models.checkpoint.architecture import Shapes
-from ti_studio.models.checkpoint.header_summary import Outline, UnknownCheckpoint, check_channels
+from ti_studio.models.checkpoint.header_summary import CheckpointSummary, UnknownCheckpoint, check_channels
 from ti_studio.models.checkpoint.headers import read_header
 from ti_studio.models.families import SD1, SD2, SDXL, Family
 
@@ -58,7 +58,7 @@ def contents_of(path: Path) -> Contents:
     return Contents({name: tuple(tensor.shape) for name, tensor in read_pickled(path).items()}, {})
 
 
-def outline_of_file(path: Path) -> Outline:
+def summarize_file(path: Path) -> CheckpointSummary:
     """Finds out what a file holds.
 
     Raises:
@@ -73,7 +73,7 @@ def outline_of_file(path: Path) -> Outline:
             raise UnknownCheckpoint(f"{path} has no {what}: no tensor's name begins with {prefix}")
     check_channels(path, contents.shapes.get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1])
     prediction_type, notes = _prediction_type(path, family, contents)
-    return Outline(
+    return CheckpointSummary(
         family=family,
         widths=_widths(path, family, contents.shapes),
         default_size=_default_size(contents.metadata, family, prediction_type),

@@ -18,7 +18,7 @@ _POSITIONS_AT_ONCE = 2048
 """SD 1's projections are 20 MiB then: glibc gives blocks of 32 MiB back to the system, and asks for them anew."""
 
 
-class FrugalGate(nn.Module):
+class RecomputingGEGLU(nn.Module):
     """diffusers' `GEGLU`: half of the projected channels times the GELU of the other half."""
 
     def __init__(self, layer: Any) -> None:
@@ -108,6 +108,6 @@ def _back(projected: Tensor, gradient: Tensor) -> Tensor:
     return found
 
 
-def make_gates_frugal(module: nn.Module) -> None:
+def recompute_geglus(module: nn.Module) -> None:
     """Replaces the gated units within a module."""
-    replace_layers(module, lambda layer: FrugalGate(layer) if type(layer) is GEGLU else None)
+    replace_layers(module, lambda layer: RecomputingGEGLU(layer) if type(layer) is GEGLU else None)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from ti_studio.models.cpu.convolution import freeze_convolutions
-from ti_studio.models.cpu.geglu import make_gates_frugal
+from ti_studio.models.cpu.geglu import recompute_geglus
 from ti_studio.models.cpu.resnet import freeze_resnets
 from ti_studio.models.cpu.transformer import freeze_transformers
 from ti_studio.models.cpu.upsampling import freeze_upsamplers
@@ -13,7 +13,7 @@ from ti_studio.models.cpu.winograd import use_winograd
 from ti_studio.models.hardware import SMALL, Hardware
 
 
-def quicken(unet: Any, hardware: Hardware) -> None:
+def optimize_for_training(unet: Any, hardware: Hardware) -> None:
     """Changes how a frozen diffusers `UNet2DConditionModel` lies in memory, and on a CPU how its layers compute.
 
     Large convolutions are fastest with channels last: on a CPU their weights are otherwise rearranged at every call.
@@ -28,5 +28,5 @@ def quicken(unet: Any, hardware: Hardware) -> None:
     use_winograd(unet)
     freeze_convolutions(unet)
     freeze_resnets(unet)
-    make_gates_frugal(unet)
+    recompute_geglus(unet)
     freeze_transformers(unet)

@@ -8,7 +8,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
 from ti_studio.models.cpu.attention import attention
-from ti_studio.models.cpu.geglu import FrugalGate
+from ti_studio.models.cpu.geglu import RecomputingGEGLU
 from ti_studio.models.cpu.onednn_linear import linear
 from ti_studio.models.cpu.replace_modules import replace_layers
 
@@ -59,7 +59,7 @@ def _is_plain(block: Any) -> bool:
         and block.pos_embed is None
         and block.attn2 is not None
         and not block.only_cross_attention
-        and isinstance(block.ff.net[0], FrugalGate)
+        and isinstance(block.ff.net[0], RecomputingGEGLU)
     )
 
 

@@ -8,7 +8,7 @@ from ti_studio.path_fields import EmbeddingPath, NewName
 from ti_studio.training.config.text_limit import MOST_CHARACTERS
 
 
-class TaughtWord(BaseModel):
+class Concept(BaseModel):
     """A word that is taught beside the training's first one, from the same pictures.
 
     It can be written as a line, `name : initialization text : vectors : initialization file`, of which everything

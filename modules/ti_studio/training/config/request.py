@@ -14,7 +14,7 @@ from ti_studio.path_fields import (
     TemplatePath,
     VaePath,
 )
-from ti_studio.training.config.concept import TaughtWord
+from ti_studio.training.config.concept import Concept
 from ti_studio.training.config.dataset import DatasetFolder, DatasetOptions, Side
 from ti_studio.training.config.learning_rate import LearningRateSchedule
 from ti_studio.training.config.regularization import LearningOptions
@@ -48,7 +48,7 @@ class TrainRequest(LearningOptions, DatasetOptions):
     """Rows of the embedding, and prompt positions the word takes. More rows learn more, and leave less room and less
     say for the rest of the prompt. 1 to 4 is usual; 75 fill a whole chunk."""
 
-    more_words: tuple[TaughtWord, ...] = Field(default=(), max_length=100)
+    more_words: tuple[Concept, ...] = Field(default=(), max_length=100)
     """Words to teach together with this one, from the same pictures; each becomes a file of its own. Captions name
     them, or a folder says that its pictures are of one."""
 
@@ -252,9 +252,9 @@ class TrainRequest(LearningOptions, DatasetOptions):
         return self
 
     @property
-    def words(self) -> tuple[TaughtWord, ...]:
+    def words(self) -> tuple[Concept, ...]:
         """Returns all words, the first one first."""
-        first = TaughtWord(
+        first = Concept(
             name=self.name,
             initialization_text=self.initialization_text,
             vectors_per_token=self.vectors_per_token,

@@ -29,9 +29,9 @@ class Variation:
     gamma: float = 1.0
 
     @classmethod
-    def draw(cls, options: DatasetOptions, drawn: torch.Generator) -> "Variation":
+    def draw(cls, options: DatasetOptions, generator: torch.Generator) -> "Variation":
         """Draws a variation that the options allow, always with the same number of draws."""
-        left, top, mirror, change, kind, amount = torch.rand(6, generator=drawn).tolist()
+        left, top, mirror, change, kind, amount = torch.rand(6, generator=generator).tolist()
         changes = options.color_aug and change < COLOUR_RATE
         hue = (2 * amount - 1) * HUE_SHIFT if changes and kind < 1 / 2 else 0.0
         gamma = 1 + (2 * amount - 1) * GAMMA_SHIFT if changes and kind >= 1 / 2 else 1.0

@@ -24,7 +24,7 @@ def is_drawn(caption: str, options: DatasetOptions) -> bool:
     return wildcards or drops or options.shuffle_caption or divided
 
 
-def framed(caption: str, options: DatasetOptions) -> str:
+def with_special_tokens(caption: str, options: DatasetOptions) -> str:
     """Returns the caption, each line of it, with the prefix and the suffix."""
     return "\n".join(
         " ".join(part for part in (options.caption_prefix, line, options.caption_suffix) if part)
@@ -34,7 +34,7 @@ def framed(caption: str, options: DatasetOptions) -> str:
 
 def readings(caption: str, options: DatasetOptions) -> Iterator[str]:
     """Yields what the caption's wildcards can make of it, the first 64 at most, with all tags in their order."""
-    found = itertools.islice(_readings(framed(caption, options), options), MOST_READINGS)
+    found = itertools.islice(_readings(with_special_tokens(caption, options), options), MOST_READINGS)
     return (_joined(_divided(reading, options), options) for reading in found)
 
 
@@ -49,29 +49,33 @@ def _readings(caption: str, options: DatasetOptions) -> Iterator[str]:
 
 
 def draw_caption(
-    caption: str, options: DatasetOptions, words: Collection[str], drawn: torch.Generator, warmth: float = 1.0
+    caption: str,
+    options: DatasetOptions,
+    words: Collection[str],
+    generator: torch.Generator,
+    warmup_fraction: float = 1.0,
 ) -> str:
     """Returns the caption of one look; a tag with one of the words in it is never left out.
 
     In the order of sd-scripts: prefix and suffix, dropping the whole caption, wildcards, the tags' order, the tags that
-    have not come in yet (`warmth` is the share of their warm-up that is over), dropping tags. A caption that is dropped
+    have not come in yet (`warmup_fraction` of their warm-up is over), dropping tags. A dropped caption
     is empty.
     """
 
     def chance() -> float:
-        return float(torch.rand((), generator=drawn))
+        return float(torch.rand((), generator=generator))
 
-    caption = framed(caption, options)
+    caption = with_special_tokens(caption, options)
     if options.caption_dropout_rate and chance() < options.caption_dropout_rate:
         return ""
     if options.enable_wildcard:
         caption = _draw_wildcards(caption, chance)
     begin, free, end = _divided(caption, options)
     if options.shuffle_caption:
-        free = [free[int(index)] for index in torch.randperm(len(free), generator=drawn)]
-    if options.token_warmup_step and warmth < 1:
+        free = [free[int(index)] for index in torch.randperm(len(free), generator=generator)]
+    if options.token_warmup_step and warmup_fraction < 1:
         least = min(options.token_warmup_min, len(free))
-        there = least + int(warmth * (len(free) - least))
+        there = least + int(warmup_fraction * (len(free) - least))
         free = [tag for index, tag in enumerate(free) if index < there or _holds(tag, words)]
     if options.caption_tag_dropout_rate:
         free = [tag for tag in free if chance() >= options.caption_tag_dropout_rate or _holds(tag, words)]

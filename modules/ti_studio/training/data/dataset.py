@@ -193,7 +193,7 @@ def _find_mask(picture: Path, options: DatasetFolder) -> Path | None:
 
 
 @dataclass(frozen=True)
-class Look:
+class SampleView:
     """A picture as the VAE gets it."""
 
     pixels: Tensor
@@ -202,7 +202,7 @@ class Look:
     """[1, height, width], 0 where nothing is to be learned, 1 where everything is; None without a mask."""
 
 
-def load_picture(sample: Sample, variation: Variation | None = None) -> Look:
+def load_picture(sample: Sample, variation: Variation | None = None) -> SampleView:
     """Loads a picture.
 
     It is turned as its EXIF data says, and brought to 8 bits and sRGB by its depth and colour profile. Transparency is
@@ -231,7 +231,7 @@ def load_picture(sample: Sample, variation: Variation | None = None) -> Look:
             mask = fitted(in_eight_bits(opened).convert("L")) / 255
     elif sample.options.alpha_mask and image.mode == "RGBA":
         mask = fitted(image.getchannel("A")) / 255
-    return Look(pixels, mask)
+    return SampleView(pixels, mask)
 
 
 def nothing_usable(folders: Sequence[Path], rejected: Sequence[str]) -> str:

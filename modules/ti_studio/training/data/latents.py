@@ -11,12 +11,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ti_studio.models.loading import Model
-from ti_studio.prompts.transfer import sent
+from ti_studio.prompts.transfer import to_device
 from ti_studio.training.cancellation import Check, go_on
 from ti_studio.training.data.augmentation import Variation
-from ti_studio.training.data.dataset import DAMAGE, Dataset, EmptyDataset, Look, Sample, load_picture, nothing_usable
+from ti_studio.training.data.dataset import (
+    DAMAGE,
+    Dataset,
+    EmptyDataset,
+    Sample,
+    SampleView,
+    load_picture,
+    nothing_usable,
+)
 from ti_studio.training.data.latent_cache import LatentFiles
-from ti_studio.training.data.sdxl_sizes import sizes_of
+from ti_studio.training.data.sdxl_sizes import add_time_ids_of
 
 
 @dataclass(frozen=True)
@@ -29,15 +37,15 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class LatentBatch:
     """Latents of one batch."""
 
     latents: Tensor
     """[n, 4, h, w], scaled."""
     mask: Tensor | None
     """[n, 1, h, w], 0…1, how much is to be learned where; None where no picture has a mask."""
-    sizes: Tensor
-    """[n, 6], what SDXL is told of each picture's size and crop (`sizes.py`)."""
+    add_time_ids: Tensor
+    """[n, 6], what SDXL is told of each picture's size and crop (`add_time_ids.py`)."""
 
 
 class Latents(Protocol):
@@ -47,7 +55,7 @@ class Latents(Protocol):
     def encodes(self) -> bool:
         """Whether they need the VAE."""
 
-    def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
+    def draw(self, pictures: Sequence[int], generator: torch.Generator) -> LatentBatch:
         """Draws latents of pictures of one size, on the training device."""
 
 
@@ -64,20 +72,22 @@ class LatentCache:
     """None for pictures that are not to be mirrored."""
     masks: tuple[Tensor | None, ...]
     """[1, h, w] of the upright pictures."""
-    sizes: Tensor
+    add_time_ids: Tensor
     """[pictures, 6]. A picture that is cropped in its middle has the same mirrored."""
     scaling_factor: float
     encodes: ClassVar[bool] = False
 
-    def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
+    def draw(self, pictures: Sequence[int], generator: torch.Generator) -> LatentBatch:
         """Draws the mirroring and the VAE's noise of pictures of one size."""
         orientations = 2 if any(self.mirrored) else 1
-        turned = torch.randint(orientations, (len(pictures),), generator=drawn).tolist()
+        turned = torch.randint(orientations, (len(pictures),), generator=generator).tolist()
         mirrored = [bool(turn and self.mirrored[picture]) for picture, turn in zip(pictures, turned, strict=True)]
         chosen = [self._moments(picture, mirror) for picture, mirror in zip(pictures, mirrored, strict=True)]
         masks = [self._mask(picture, mirror) for picture, mirror in zip(pictures, mirrored, strict=True)]
-        sizes = self.sizes[sent(torch.tensor(pictures), self.sizes.device)]
-        return Drawn(_latents(chosen, self.scaling_factor, drawn), _stacked(masks, chosen[0].mean), sizes)
+        add_time_ids = self.add_time_ids[to_device(torch.tensor(pictures), self.add_time_ids.device)]
+        return LatentBatch(
+            _latents(chosen, self.scaling_factor, generator), _stacked(masks, chosen[0].mean), add_time_ids
+        )
 
     def _moments(self, picture: int, mirror: bool) -> Moments:
         return (self.mirrored[picture] if mirror else None) or self.upright[picture]
@@ -86,13 +96,13 @@ class LatentCache:
         mask = self.masks[picture]
         return mask.flip(-1) if mask is not None and mirror else mask
 
-    def settled(self, drawn: torch.Generator | None) -> "LatentCache":
+    def settled(self, generator: torch.Generator | None) -> "LatentCache":
         """Returns latents that are the same at every look: drawn once, or without a generator the VAE's means."""
 
         def of(moments: Moments) -> Moments:
             mean = moments.mean
-            if drawn is not None:
-                mean = mean + moments.std * torch.randn(mean.shape, generator=drawn).to(mean.device)
+            if generator is not None:
+                mean = mean + moments.std * torch.randn(mean.shape, generator=generator).to(mean.device)
             return Moments(mean, torch.zeros_like(moments.std))
 
         mirrored = tuple(None if moments is None else of(moments) for moments in self.mirrored)
@@ -110,22 +120,24 @@ class FreshLatents:
     """Whether the VAE's means are taken, and nothing is drawn of its distribution."""
     encodes: ClassVar[bool] = True
 
-    def draw(self, pictures: Sequence[int], drawn: torch.Generator) -> Drawn:
+    def draw(self, pictures: Sequence[int], generator: torch.Generator) -> LatentBatch:
         """Draws variations of pictures of one size, and the VAE's noise.
 
         Raises:
             OSError, ValueError, SyntaxError: a picture can no longer be read.
         """
         samples = [self.samples[picture] for picture in pictures]
-        variations = [Variation.draw(sample.options, drawn) for sample in samples]
+        variations = [Variation.draw(sample.options, generator) for sample in samples]
         looks = [load_picture(sample, variation) for sample, variation in zip(samples, variations, strict=True)]
         moments = list(encode_pictures(self.model, (look.pixels for look in looks), self.vae_batch_size))
         if self.deterministic:
             moments = [Moments(of.mean, torch.zeros_like(of.std)) for of in moments]
         masks = [_small_mask(self.model, look) for look in looks]
-        latents = _latents(moments, self.model.scaling_factor, drawn)
-        sizes = [sizes_of(sample, variation) for sample, variation in zip(samples, variations, strict=True)]
-        return Drawn(latents, _stacked(masks, moments[0].mean), torch.tensor(sizes).to(latents.device))
+        latents = _latents(moments, self.model.scaling_factor, generator)
+        add_time_ids = [
+            add_time_ids_of(sample, variation) for sample, variation in zip(samples, variations, strict=True)
+        ]
+        return LatentBatch(latents, _stacked(masks, moments[0].mean), torch.tensor(add_time_ids).to(latents.device))
 
 
 @torch.no_grad()
@@ -159,7 +171,7 @@ def cache_latents(
     rejected = list(dataset.rejected)
     for batch in _batches_of_a_size(dataset.samples, at_once):
         check()
-        looks: list[tuple[int, Look]] = []
+        looks: list[tuple[int, SampleView]] = []
         for index in batch:
             try:
                 looks.append((index, load_picture(dataset.samples[index])))
@@ -173,8 +185,8 @@ def cache_latents(
             kept[index] = moments, mirrored.get(index), _small_mask(model, look)
     whole = _without_damaged(dataset, sorted(kept), rejected)
     upright_all, mirrored_all, masks = zip(*(kept[index] for index in sorted(kept)), strict=True)
-    sizes = torch.tensor([sizes_of(sample) for sample in whole.samples]).to(model.hardware.device)
-    return LatentCache(upright_all, mirrored_all, masks, sizes, model.scaling_factor), whole
+    add_time_ids = torch.tensor([add_time_ids_of(sample) for sample in whole.samples]).to(model.hardware.device)
+    return LatentCache(upright_all, mirrored_all, masks, add_time_ids, model.scaling_factor), whole
 
 
 def check_pictures(dataset: Dataset, check: Check = go_on) -> Dataset:
@@ -228,10 +240,10 @@ def _without_damaged(dataset: Dataset, whole: Sequence[int], rejected: Sequence[
     return Dataset(dataset.folders, tuple(dataset.samples[index] for index in whole), tuple(rejected))
 
 
-def _latents(moments: Sequence[Moments], scaling_factor: float, drawn: torch.Generator) -> Tensor:
+def _latents(moments: Sequence[Moments], scaling_factor: float, generator: torch.Generator) -> Tensor:
     mean = torch.stack([of.mean for of in moments])
     std = torch.stack([of.std for of in moments])
-    noise = sent(torch.randn(mean.shape, generator=drawn), mean.device)
+    noise = to_device(torch.randn(mean.shape, generator=generator), mean.device)
     return noise.mul_(std).add_(mean).mul_(scaling_factor)
 
 
@@ -242,7 +254,7 @@ def _stacked(masks: Sequence[Tensor | None], like: Tensor) -> Tensor | None:
     return torch.stack([whole if mask is None else mask for mask in masks])
 
 
-def _small_mask(model: Model, look: Look) -> Tensor | None:
+def _small_mask(model: Model, look: SampleView) -> Tensor | None:
     """Returns a mask in the size of the latents."""
     if look.mask is None:
         return None

@@ -11,7 +11,7 @@ from ti_studio.errors import StudioError
 from ti_studio.prompts.chunks import Chunk, WordIndex, chunk_prompt
 from ti_studio.prompts.grammar import literal
 from ti_studio.prompts.tokens import PromptTokenizer
-from ti_studio.training.data.caption_variation import draw_caption, framed, is_drawn, readings
+from ti_studio.training.data.caption_variation import draw_caption, is_drawn, readings, with_special_tokens
 from ti_studio.training.data.captions import FILEWORDS, NAME, PromptTemplate
 from ti_studio.training.data.dataset import Dataset, Sample
 
@@ -74,7 +74,7 @@ class PicturePrompts:
         """The word that `[name]` stands for."""
         return self.sample.options.word or self.reader.names[0]
 
-    def draw(self, drawn: torch.Generator, done: tuple[int, int] | None = None) -> Prompt:
+    def draw(self, generator: torch.Generator, done: tuple[int, int] | None = None) -> Prompt:
         """Returns the prompt of one look: one of the template's lines, with the caption as it is drawn.
 
         Args:
@@ -82,15 +82,15 @@ class PicturePrompts:
             done: how many steps of how many are made, for captions whose tags come in one after the other; None has
                 them all.
         """
-        line = int(torch.randint(len(self.template.lines), (1,), generator=drawn))
+        line = int(torch.randint(len(self.template.lines), (1,), generator=generator))
         caption, options = self.sample.caption, self.sample.options
         if is_drawn(caption, options):
-            warmth = 1.0 if done is None else _warmth(options.token_warmup_step, *done)
-            caption = draw_caption(caption, options, self.reader.names, drawn, warmth)
+            warmup_fraction = 1.0 if done is None else _warmup_fraction(options.token_warmup_step, *done)
+            caption = draw_caption(caption, options, self.reader.names, generator, warmup_fraction)
             if not caption and self.template is CAPTION_ALONE and not options.is_reg:
                 caption = self._left_of_caption()  # a prompt without the word would teach it nothing
         else:
-            caption = framed(caption, options)
+            caption = with_special_tokens(caption, options)
         return self.reader.read(self._before_background(self.template.prompt(line, self.word, caption)))
 
     def _before_background(self, prompt: str) -> str:
@@ -98,7 +98,7 @@ class PicturePrompts:
 
     def _left_of_caption(self) -> str:
         """Returns what stays of a caption that is dropped: the words that it names; else the picture's own."""
-        named = self.reader.found_in(framed(self.sample.caption, self.sample.options))
+        named = self.reader.found_in(with_special_tokens(self.sample.caption, self.sample.options))
         return ", ".join(name for name in self.reader.names if name in named) or NAME
 
     def texts(self) -> list[str]:
@@ -196,7 +196,7 @@ def keep_captions_with_word(dataset: Dataset, reader: PromptReader) -> tuple[Dat
     return replace(dataset, samples=kept), told
 
 
-def _warmth(warmup: float, made: int, steps: int) -> float:
+def _warmup_fraction(warmup: float, made: int, steps: int) -> float:
     """Returns the share of a warm-up that is over; below 1 it is a part of all steps."""
     length = int(warmup * steps) if warmup < 1 else int(warmup)
     return min(1.0, made / length) if length else 1.0

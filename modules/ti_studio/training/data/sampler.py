@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from ti_studio.training.data.buckets import Size
-from ti_studio.training.randomness import generator, permutation
+from ti_studio.training.randomness import permutation, seeded_generator
 
 
 @dataclass(frozen=True)
-class Order:
+class BucketBatchSampler:
     """Pictures in shuffled rounds, in each round every picture as often as it is to be repeated. A batch holds pictures
     of one size only."""
 
@@ -21,7 +21,7 @@ class Order:
     seed: int
 
     @classmethod
-    def of(cls, sizes: Sequence[Size], repeats: Sequence[int], batch_size: int, seed: int) -> "Order":
+    def of(cls, sizes: Sequence[Size], repeats: Sequence[int], batch_size: int, seed: int) -> "BucketBatchSampler":
         """Makes the order of pictures of these sizes."""
         by_size: dict[Size, list[int]] = defaultdict(list)
         for index, (size, times) in enumerate(zip(sizes, repeats, strict=True)):
@@ -53,8 +53,8 @@ class Order:
     def _round(self, turn: int) -> list[list[int]]:
         batches: list[list[int]] = []
         for which, group in enumerate(self.groups):
-            drawn = generator(self.seed, f"order of size {which}", turn)
-            mixed = [group[index] for index in torch.randperm(len(group), generator=drawn).tolist()]
+            generator = seeded_generator(self.seed, f"order of size {which}", turn)
+            mixed = [group[index] for index in torch.randperm(len(group), generator=generator).tolist()]
             batches += [mixed[start : start + self.batch_size] for start in range(0, len(mixed), self.batch_size)]
-        drawn = generator(self.seed, "order of batches", turn)
-        return [batches[index] for index in torch.randperm(len(batches), generator=drawn).tolist()]
+        generator = seeded_generator(self.seed, "order of batches", turn)
+        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]

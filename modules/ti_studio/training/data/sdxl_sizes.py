@@ -7,7 +7,7 @@ Sizes = tuple[float, float, float, float, float, float]
 """Original height and width, top and left of the crop, target height and width, pixels."""
 
 
-def sizes_of(sample: Sample, variation: Variation | None = None) -> Sizes:
+def add_time_ids_of(sample: Sample, variation: Variation | None = None) -> Sizes:
     """Returns the sizes of one look at a picture.
 
     The crop is counted in the picture as it was resized to cover the target, after the mirroring, as the paper has it.

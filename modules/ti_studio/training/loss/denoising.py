@@ -36,7 +36,7 @@ class NoisyBatch:
     """Where each picture's error turns from squared to straight, [n]; for the losses that need it."""
     mask: Tensor | None = None
     """[n, 1, h, w], 0…1: how much an error counts at each place; None where all count alike."""
-    sizes: Tensor | None = None
+    add_time_ids: Tensor | None = None
     """[n, 6]: what SDXL is told of each picture's size and crop; None takes them for whole ones."""
 
     def part(self, which: slice) -> "NoisyBatch":
@@ -52,7 +52,7 @@ class NoisyBatch:
             of(self.weights),
             of(self.huber_c),
             of(self.mask),
-            of(self.sizes),
+            of(self.add_time_ids),
         )
 
 
@@ -141,7 +141,7 @@ def denoising_losses(
         conditioning: their n encoded prompts.
         options: what kind of error; None takes the plain mean squared error, unweighted.
     """
-    predicted = model.predict(batch.noisy, batch.timesteps, conditioning, batch.sizes)
+    predicted = model.predict(batch.noisy, batch.timesteps, conditioning, batch.add_time_ids)
     target = batch.target.float()
     if options is None:
         return _mean(F.mse_loss(predicted, target, reduction="none"), batch.mask)

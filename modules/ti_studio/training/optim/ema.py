@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ti_studio.training.state import State
+from ti_studio.training.state import TrainingState
 
 
-class RowAverage:
+class RowEMA:
     """An average of rows. While the training is young it keeps less than `decay`, (1 + step) / (10 + step) of itself,
     so that the initial rows do not linger in it."""
 
@@ -17,17 +17,17 @@ class RowAverage:
         self._decay = decay
 
     @torch.no_grad()
-    def take_in(self, rows: Mapping[str, Tensor], step: int) -> None:
+    def record(self, rows: Mapping[str, Tensor], step: int) -> None:
         """Takes in the rows after a step, counted from 1."""
         kept = min(self._decay, (1 + step) / (10 + step))
         for encoder, value in rows.items():
             self.rows[encoder].lerp_(value.detach(), 1 - kept)
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Returns what a resume needs."""
-        return State({f"average.{encoder}": rows.clone() for encoder, rows in self.rows.items()}, {})
+        return TrainingState({f"average.{encoder}": rows.clone() for encoder, rows in self.rows.items()}, {})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: TrainingState) -> None:
         """Goes back to a saved state.
 
         Raises:

@@ -5,7 +5,7 @@ import json
 
 import torch
 
-from ti_studio.training.state import BadState, State
+from ti_studio.training.state import BadState, TrainingState
 
 _FIRST = 2.0**16
 _GROWS_AFTER = 2000
@@ -17,7 +17,7 @@ MOST_DROPPED = 5
 _NOTE = "loss_scale"
 
 
-class LossScale:
+class GradScaler:
     """A factor that is halved when gradients overflow and doubled after a long time without; 1 where numbers have the
     range of float32 (bfloat16 has it)."""
 
@@ -48,11 +48,11 @@ class LossScale:
         else:
             self._dropped += 1
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Returns what a resume needs."""
-        return State({}, {_NOTE: json.dumps([self.factor, self._good, self._dropped])})
+        return TrainingState({}, {_NOTE: json.dumps([self.factor, self._good, self._dropped])})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: TrainingState) -> None:
         """Goes back to a saved state. One that was trained in another precision keeps this one's first factor.
 
         Raises:

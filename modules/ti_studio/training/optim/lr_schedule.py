@@ -14,7 +14,7 @@ _TIMESCALE = 10_000
 
 
 @dataclass(frozen=True)
-class RateOfSteps:
+class StepLearningRate:
     """A1111's schedule, bent by a named scheduler and a warm-up."""
 
     schedule: LearningRateSchedule
@@ -34,7 +34,7 @@ class RateOfSteps:
     """The rate after so many steps behind the warm-up, where the scheduler is a class."""
 
     @classmethod
-    def of(cls, request: TrainRequest) -> "RateOfSteps":
+    def of(cls, request: TrainRequest) -> "StepLearningRate":
         """Returns the rates that a request asks for.
 
         Raises:
@@ -42,10 +42,10 @@ class RateOfSteps:
         """
         of_class = None
         if "." in request.lr_scheduler:
-            from ti_studio.training.optim.scheduler_classes import ClassRates  # noqa: PLC0415 - it needs torch
+            from ti_studio.training.optim.scheduler_classes import ClassScheduler  # noqa: PLC0415 - it needs torch
 
             rate = LearningRateSchedule.parse(request.learning_rate).rate(1)
-            of_class = ClassRates(request.lr_scheduler, read_arguments(request.lr_scheduler_args), rate).after
+            of_class = ClassScheduler(request.lr_scheduler, read_arguments(request.lr_scheduler_args), rate).after
         return cls(
             LearningRateSchedule.parse(request.learning_rate),
             request.lr_scheduler,

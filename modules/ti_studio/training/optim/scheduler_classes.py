@@ -13,7 +13,7 @@ class BadScheduler(StudioError):
     """A scheduler that isn't there, does not take what it is given, or can't say a rate."""
 
 
-class ClassRates:
+class ClassScheduler:
     """The rates of a scheduler, found out step by step on an optimizer of its own, which trains nothing: so they follow
     from the step's number alone, and a resume needs no state."""
 

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ti_studio.training.state import BadState, State
+from ti_studio.training.state import BadState, TrainingState
 
 _PLAIN = (bool, int, float, str, type(None), list, tuple)
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
+def optimizer_state(optimizer: torch.optim.Optimizer) -> TrainingState:
     """Returns the state: tensors as `optimizer.<parameter>.<name>`, or `….<name>.<name within>` where the optimizer
     keeps them in a dictionary, as bitsandbytes' do; everything else as JSON in one note.
 
@@ -34,10 +34,10 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
                     f"{type(optimizer).__name__} keeps a {type(value).__name__} as {name!r}, which can't be saved, so "
                     "a training with it could not be resumed. Choose another optimizer."
                 )
-    return State(tensors, {"optimizer": json.dumps(plain), "optimizer_kind": type(optimizer).__name__})
+    return TrainingState(tensors, {"optimizer": json.dumps(plain), "optimizer_kind": type(optimizer).__name__})
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
     """Puts a state back.
 
     Raises:
@@ -59,7 +59,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
     optimizer.load_state_dict({**saved, "state": values})
 
 
-def _parts(state: State) -> dict[str, dict[str, Any]]:
+def _parts(state: TrainingState) -> dict[str, dict[str, Any]]:
     """Returns the values of each parameter ("0", "1", …) and each group ("g0", …), tuples as lists."""
     try:
         parts: dict[str, dict[str, Any]] = json.loads(state.notes.get("optimizer", ""))

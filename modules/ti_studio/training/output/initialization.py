@@ -8,7 +8,7 @@ from torch import Tensor
 from ti_studio.embeddings.embedding import Embedding, IncompatibleEmbedding
 from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.prompts.conditioning import TextEncoder
-from ti_studio.training.config.concept import TaughtWord
+from ti_studio.training.config.concept import Concept
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.word_rows import block_of
 
@@ -46,7 +46,7 @@ def starting_embedding(request: TrainRequest, encoders: tuple[TextEncoder, ...])
     return block_of([_starting_word(word, encoders) for word in request.words])
 
 
-def _starting_word(word: TaughtWord, encoders: tuple[TextEncoder, ...]) -> Embedding:
+def _starting_word(word: Concept, encoders: tuple[TextEncoder, ...]) -> Embedding:
     if not word.initialization_file:
         return initial_embedding(word.name, encoders, word.initialization_text, word.vectors_per_token)
     path = Path(word.initialization_file).expanduser()

@@ -40,7 +40,7 @@ def provenance_of(
         checkpoint_sha256=checkpoint.sha256,
         initialization_text=request.initialization_text,
         prediction_type="v" if checkpoint.prediction_type == "v_prediction" else "epsilon",
-        clip_skip=request.clip_skip if checkpoint.family.layer is Layer.CHOSEN else None,
+        clip_skip=request.clip_skip if checkpoint.family.layer is Layer.BY_CLIP_SKIP else None,
         request=request.model_dump_json(exclude={"metadata_thumbnail"}),
         dataset=dict(dataset),
         versions=_versions(),

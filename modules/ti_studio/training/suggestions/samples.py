@@ -14,7 +14,7 @@ from ti_studio.training.data.dataset import Dataset, scan_dataset
 from ti_studio.training.data.latents import LatentCache, cache_latents
 from ti_studio.training.data.prompts import PromptReader
 from ti_studio.training.loss.denoising import NoiseSchedule, NoisyBatch, denoising_losses
-from ti_studio.training.randomness import generator, permutation
+from ti_studio.training.randomness import permutation, seeded_generator
 
 PROMPT = "a photo of {text}"
 """The prompt that a text is tried in."""
@@ -73,7 +73,7 @@ def _repeated(sample: NoisyBatch, count: int) -> NoisyBatch:
         timesteps=sample.timesteps.expand(count),
         target=sample.target.expand(count, -1, -1, -1),
         mask=of(sample.mask),
-        sizes=of(sample.sizes),
+        add_time_ids=of(sample.add_time_ids),
     )
 
 
@@ -108,11 +108,12 @@ def _noisy_samples(model: Model, latents: LatentCache, count: int, seed: int) ->
     first, last = (share * schedule.timesteps for share in _RANGE)
     order = permutation(seed, 0, len(latents.upright))
     for number, picture in enumerate(islice(cycle(order), count)):
-        drawn = generator(seed, "suggestion", number)
-        found = latents.draw([picture], drawn)
+        generator = seeded_generator(seed, "suggestion", number)
+        found = latents.draw([picture], generator)
         timesteps = torch.tensor([int(first + _spread(number) * (last - first))], device=device)
-        noise = torch.randn(found.latents.shape, generator=drawn).to(device)
-        yield replace(schedule.add_noise(found.latents, noise, timesteps), mask=found.mask, sizes=found.sizes)
+        noise = torch.randn(found.latents.shape, generator=generator).to(device)
+        noisy = schedule.add_noise(found.latents, noise, timesteps)
+        yield replace(noisy, mask=found.mask, add_time_ids=found.add_time_ids)
 
 
 def _spread(number: int) -> float:

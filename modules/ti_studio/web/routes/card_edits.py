@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from ti_studio.embeddings.cards.editing import CardChange
-from ti_studio.embeddings.cards.file_operations import Shelf
+from ti_studio.embeddings.cards.file_operations import EmbeddingFiles
 from ti_studio.embeddings.cards.thumbnails import MAX_BYTES, BadPicture, preview_png
 from ti_studio.embeddings.cards.trash import Trashed
 from ti_studio.embeddings.sidecars import MAX_WEIGHT
@@ -116,50 +116,50 @@ class Emptied(BaseModel):
     items: int
 
 
-def card_edits_routes(services: Services, shelf: Shelf) -> APIRouter:
+def card_edits_routes(services: Services, embedding_files: EmbeddingFiles) -> APIRouter:
     """Returns the routes that change files."""
     router = APIRouter(
         prefix="/ti",
         tags=["embeddings"],
         responses={status: {"model": ErrorView} for status in (403, 404, 409, 422, 507)},
     )
-    _add_edits(router, services, shelf)
-    _add_previews(router, services, shelf)
-    _add_trash(router, services, shelf)
+    _add_edits(router, services, embedding_files)
+    _add_previews(router, services, embedding_files)
+    _add_trash(router, services, embedding_files)
     return router
 
 
-def _add_edits(router: APIRouter, services: Services, shelf: Shelf) -> None:
+def _add_edits(router: APIRouter, services: Services, embedding_files: EmbeddingFiles) -> None:
     library = services.library
 
     @router.patch("/embeddings/{embedding_id}")
     def write_card(embedding_id: str, body: CardChangeBody) -> EmbeddingDetails:
         """Writes what people say about an embedding, into A1111's file beside it."""
-        shelf.write(library.by_id(embedding_id), body.change())
+        embedding_files.write(library.by_id(embedding_id), body.change())
         return described(services, embedding_id)
 
     @router.post("/embeddings/{embedding_id}/rename")
     def rename_embedding(embedding_id: str, body: NewName) -> EmbeddingDetails:
         """Renames an embedding and the files beside it. Its id changes, and so does its word."""
-        return described(services, shelf.rename(library.by_id(embedding_id), body.name).id)
+        return described(services, embedding_files.rename(library.by_id(embedding_id), body.name).id)
 
     @router.post("/embeddings/{embedding_id}/move")
     def move_embedding(embedding_id: str, body: NewFolder) -> EmbeddingDetails:
         """Moves an embedding and the files beside it to another folder of the library. Its id changes."""
-        return described(services, shelf.move(library.by_id(embedding_id), body.folder).id)
+        return described(services, embedding_files.move(library.by_id(embedding_id), body.folder).id)
 
     @router.post("/embeddings/{embedding_id}/duplicate", status_code=201)
     def duplicate_embedding(embedding_id: str, body: CopyName) -> EmbeddingDetails:
         """Copies an embedding and the files beside it."""
-        return described(services, shelf.duplicate(library.by_id(embedding_id), body.name).id)
+        return described(services, embedding_files.duplicate(library.by_id(embedding_id), body.name).id)
 
     @router.delete("/embeddings/{embedding_id}")
     def delete_embedding(embedding_id: str) -> TrashedView:
         """Moves an embedding and the files beside it to the trash, from which they can be restored."""
-        return TrashedView.of(shelf.delete(library.by_id(embedding_id)))
+        return TrashedView.of(embedding_files.delete(library.by_id(embedding_id)))
 
 
-def _add_previews(router: APIRouter, services: Services, shelf: Shelf) -> None:
+def _add_previews(router: APIRouter, services: Services, embedding_files: EmbeddingFiles) -> None:
     library = services.library
     workers = ThreadPoolExecutor(THUMBNAILS_AT_ONCE, thread_name_prefix="previews")
 
@@ -170,7 +170,7 @@ def _add_previews(router: APIRouter, services: Services, shelf: Shelf) -> None:
         content = await _read(request)
 
         def replace() -> PreviewChanged:
-            old = shelf.set_preview(library.by_id(embedding_id), preview_png(content, "The picture"))
+            old = embedding_files.set_preview(library.by_id(embedding_id), preview_png(content, "The picture"))
             return PreviewChanged(embedding=described(services, embedding_id), trash=old.id if old else None)
 
         return await asyncio.get_running_loop().run_in_executor(workers, replace)
@@ -178,32 +178,32 @@ def _add_previews(router: APIRouter, services: Services, shelf: Shelf) -> None:
     @router.delete("/embeddings/{embedding_id}/preview")
     def remove_preview(embedding_id: str) -> PreviewChanged:
         """Takes an embedding's preview away; it goes to the trash."""
-        old = shelf.set_preview(library.by_id(embedding_id), None)
+        old = embedding_files.set_preview(library.by_id(embedding_id), None)
         return PreviewChanged(embedding=described(services, embedding_id), trash=old.id if old else None)
 
     @router.post("/embeddings/{embedding_id}/preview/restore")
     def restore_preview(embedding_id: str, body: OldPreview) -> EmbeddingDetails:
         """Undoes the replacing of a preview."""
-        shelf.restore_preview(library.by_id(embedding_id), body.trash)
+        embedding_files.restore_preview(library.by_id(embedding_id), body.trash)
         return described(services, embedding_id)
 
 
-def _add_trash(router: APIRouter, services: Services, shelf: Shelf) -> None:
+def _add_trash(router: APIRouter, services: Services, embedding_files: EmbeddingFiles) -> None:
     @router.get("/trash")
     def list_trash() -> list[TrashedView]:
         """Lists what was deleted, the newest first."""
-        return [TrashedView.of(item) for item in shelf.trashed()]
+        return [TrashedView.of(item) for item in embedding_files.trashed()]
 
     @router.post("/trash/{item_id}/restore")
     def restore(item_id: TrashId) -> Restored:
         """Brings something back to where it was."""
-        entry = shelf.restore(item_id)
+        entry = embedding_files.restore(item_id)
         return Restored(embedding=None if entry is None else described(services, entry.id))
 
     @router.delete("/trash")
     def empty_trash() -> Emptied:
         """Deletes for good what is in the trash."""
-        return Emptied(items=shelf.empty_trash())
+        return Emptied(items=embedding_files.empty_trash())
 
 
 async def _read(request: Request) -> bytes:

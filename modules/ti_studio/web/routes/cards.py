@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ti_studio.embeddings.cards.card_index import CardIndex, CardQuery, FullCard, Sort, created
-from ti_studio.embeddings.library.library import Entry, State
+from ti_studio.embeddings.library.library import Entry, EntryState
 from ti_studio.web.routes.embeddings import judged, looked_at
 from ti_studio.web.server.services import Services
 
@@ -31,7 +31,7 @@ class CardRow(BaseModel):
     word: str
     file: str
     """The path inside the embeddings folder."""
-    state: State = State.USABLE
+    state: EntryState = EntryState.USABLE
     reason: str | None = None
     conflict: str | None = None
     vectors: int | None = None
@@ -161,7 +161,7 @@ def row(full: FullCard) -> dict[str, Any]:
         "modified": round(entry.modified, 3),
         "created": round(created(entry), 3),
     }
-    if entry.state is not State.USABLE:
+    if entry.state is not EntryState.USABLE:
         made |= {"state": entry.state.value, "reason": entry.reason}
     optional = {
         "conflict": entry.conflict,

@@ -14,7 +14,7 @@ from ti_studio.embeddings.cards.card_index import created
 from ti_studio.embeddings.cards.thumbnails import Thumbnails
 from ti_studio.embeddings.errors import BadName, UnreadableEmbedding
 from ti_studio.embeddings.formats.png_embeddings import has_chunk
-from ti_studio.embeddings.library.library import Entry, Library, State
+from ti_studio.embeddings.library.library import Entry, EntryState, Library
 from ti_studio.embeddings.links import leads_away
 from ti_studio.embeddings.metadata import CHECKPOINT, INITIALIZATION_TEXT, TRIGGER
 from ti_studio.embeddings.names import check_name, displayed
@@ -40,7 +40,7 @@ class EmbeddingView(BaseModel):
     """What prompts call it: the file's name without its ending."""
     file: str
     """The path inside the embeddings folder."""
-    state: State
+    state: EntryState
     """Whether prompts can use it with the selected checkpoint."""
     reason: str | None
     """Why they can't."""

@@ -10,8 +10,8 @@ from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.service import png_bytes
 from ti_studio.path_fields import CheckpointPath
 from ti_studio.web.server.errors import ErrorView
-from ti_studio.web.server.progress_view import Canvas
-from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.progress_view import GenerationProgress
+from ti_studio.web.server.serial_executor import SerialExecutor
 from ti_studio.web.server.services import Services
 from ti_studio.web.server.views import View
 
@@ -69,7 +69,7 @@ class PaintingView(View):
     """What is done before the first step."""
 
 
-def painting_routes(services: Services, turns: Turns) -> APIRouter:
+def generation_routes(services: Services, executor: SerialExecutor) -> APIRouter:
     """Returns the routes of txt2img."""
     router = APIRouter(prefix="/ti/txt2img", tags=["txt2img"])
     txt2img = services.txt2img
@@ -79,15 +79,15 @@ def painting_routes(services: Services, turns: Turns) -> APIRouter:
         """Paints pictures and answers when they are done. What is asked meanwhile waits for its turn."""
 
         def painted() -> PaintedView:
-            canvas = Canvas(request)
+            progress = GenerationProgress(request)
             for event in txt2img.generate(request, checkpoint=checkpoint or None, save=save):
-                canvas.take(event)
+                progress.take(event)
             return PaintedView(
-                pictures=[PictureView.of(picture) for picture in canvas.pictures], notices=list(canvas.notices)
+                pictures=[PictureView.of(picture) for picture in progress.pictures], notices=list(progress.notices)
             )
 
         txt2img.check(request)
-        return await turns.take(painted)
+        return await executor.take(painted)
 
     @router.get("/progress")
     def progress() -> PaintingView:

@@ -14,8 +14,8 @@ from ti_studio.embeddings.softening import Method, Softening
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.watchdog import Turn
-from ti_studio.web.routes.tools import NOT_WRITTEN, REFUSED, FoundEmbedding, Identity, NewFile, written
-from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.routes.tools import NOT_WRITTEN, REFUSED, EmbeddingId, FoundEmbedding, NewFile, written
+from ti_studio.web.server.serial_executor import SerialExecutor
 from ti_studio.web.server.services import Services
 
 MOST_PREVIEWS = 8
@@ -28,7 +28,7 @@ ClassWord = Annotated[str, Field(max_length=1000)]
 class SoftenedFile(NewFile):
     """A word to soften into a new file."""
 
-    embedding: Identity
+    embedding: EmbeddingId
     class_word: ClassWord = ""
     """What kind of thing it is; empty takes the initialization text that its file names."""
     norm: Share = _DEFAULT.norm
@@ -41,7 +41,7 @@ class SofteningPreview(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    embedding: Identity
+    embedding: EmbeddingId
     class_word: ClassWord = ""
     method: Method = _DEFAULT.method
     strengths: Annotated[list[Share], Field(min_length=1, max_length=MOST_PREVIEWS)] = [0, 0.25, 0.5, 0.75, 1]
@@ -59,7 +59,7 @@ class SofteningView(BaseModel):
     """PNG in base64."""
 
 
-def softening_routes(services: Services, turns: Turns) -> APIRouter:
+def softening_routes(services: Services, executor: SerialExecutor) -> APIRouter:
     """Returns the routes."""
     router = APIRouter(prefix="/ti/tools/soften", tags=["tools"])
     library, loading = services.library, Turn()
@@ -102,7 +102,7 @@ def softening_routes(services: Services, turns: Turns) -> APIRouter:
                 for strength, image in zip(wanted.strengths, images, strict=False)
             ]
 
-        return await turns.take(painted)
+        return await executor.take(painted)
 
     return router
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ti_studio.jobs.request_paths import Gate
 from ti_studio.path_fields import CheckpointPath, DatasetFolderPath
 from ti_studio.web.server.errors import ErrorView
-from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.serial_executor import SerialExecutor
 from ti_studio.web.server.services import Services
 from ti_studio.web.server.views import Number, View
 
@@ -77,7 +77,7 @@ class SuggestionsView(View):
 Wanted = Annotated[SuggestionRequest, Body(openapi_examples={"one": {"summary": "A folder", "value": _EXAMPLE}})]
 
 
-def suggestions_routes(services: Services, turns: Turns) -> APIRouter:
+def suggestions_routes(services: Services, executor: SerialExecutor) -> APIRouter:
     """Returns the route."""
     router = APIRouter(prefix="/ti/suggestions", tags=["suggestions"])
     gate = Gate(services.folders)
@@ -94,7 +94,7 @@ def suggestions_routes(services: Services, turns: Turns) -> APIRouter:
             )
             return SuggestionsView.model_validate(asdict(suggestions))
 
-        return await turns.take(found)
+        return await executor.take(found)
 
     return router
 

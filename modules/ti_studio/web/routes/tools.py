@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.export import Format, card_picture, export, exported
 from ti_studio.embeddings.formats.header_picture import DATA
-from ti_studio.embeddings.library.entries import Entry, State
+from ti_studio.embeddings.library.entries import Entry, EntryState
 from ti_studio.embeddings.library.library import Library
 from ti_studio.embeddings.links import leads_away
 from ti_studio.embeddings.merging import Method, Mixture, merged
@@ -35,7 +35,7 @@ MOST_MERGED = 50
 _LONGEST_KIND = 60
 """Characters of what a data URL says of itself."""
 
-Identity = Annotated[str, Field(max_length=100)]
+EmbeddingId = Annotated[str, Field(max_length=100)]
 Name = Annotated[NewName, Field(max_length=1000)]
 ErrorAnswers = dict[int | str, dict[str, Any]]
 REFUSED: ErrorAnswers = {status: {"model": ErrorView} for status in (404, 422)}
@@ -139,13 +139,13 @@ class NewFile(BaseModel):
 class Conversion(NewFile):
     """An embedding to write once more into the embeddings folder."""
 
-    embedding: Identity
+    embedding: EmbeddingId
 
 
 class Merging(NewFile):
     """Embeddings to put together, in this order, into a new one of the embeddings folder."""
 
-    embeddings: Annotated[list[Identity], Field(min_length=1, max_length=MOST_MERGED)]
+    embeddings: Annotated[list[EmbeddingId], Field(min_length=1, max_length=MOST_MERGED)]
     how: Method = "concat"
     weights: list[FiniteFloat] | None = None
     """For `average`, one for each; null: equal ones."""
@@ -228,7 +228,7 @@ def _matching(entries: Sequence[Entry], query: str) -> list[Entry]:
     found = [
         entry
         for entry in entries
-        if entry.state is not State.UNREADABLE and all(part in entry.relative.casefold() for part in parts)
+        if entry.state is not EntryState.UNREADABLE and all(part in entry.relative.casefold() for part in parts)
     ]
     start = query.casefold().strip()
     return sorted(found, key=lambda entry: not entry.word.casefold().startswith(start))

@@ -3,13 +3,13 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from ti_studio.embeddings.library.library import Entry, State
+from ti_studio.embeddings.library.library import Entry, EntryState
 from ti_studio.embeddings.metadata import CHECKPOINT, CHECKPOINT_SHA256
 from ti_studio.generation.infotext import MODEL_HASH
 from ti_studio.path_fields import NewName
 from ti_studio.web.sdapi.errors import refusals
 from ti_studio.web.sdapi.options import chosen
-from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.serial_executor import SerialExecutor
 from ti_studio.web.server.services import Services
 from ti_studio.web.server.views import View
 
@@ -62,7 +62,7 @@ class InfoView(View):
     info: str
 
 
-def embeddings_routes(services: Services, turns: Turns) -> APIRouter:
+def embeddings_routes(services: Services, executor: SerialExecutor) -> APIRouter:
     """Returns the routes of the library."""
     router = APIRouter()
 
@@ -84,7 +84,7 @@ def embeddings_routes(services: Services, turns: Turns) -> APIRouter:
     @router.post("/create/embedding", responses=refusals(404, 409, 422, 507))
     async def create(body: CreateBody) -> InfoView:
         """Writes an untrained embedding for the chosen checkpoint."""
-        return await turns.take(lambda: _create(body, services))
+        return await executor.take(lambda: _create(body, services))
 
     return router
 
@@ -106,7 +106,7 @@ def _create(body: CreateBody, services: Services) -> InfoView:
 
 
 def _is_loaded(entry: Entry) -> bool:
-    return entry.state is State.USABLE and entry.conflict is None
+    return entry.state is EntryState.USABLE and entry.conflict is None
 
 
 def _name(entry: Entry, loaded: dict[str, SdapiEmbeddingView]) -> str:

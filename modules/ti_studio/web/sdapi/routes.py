@@ -15,11 +15,11 @@ from ti_studio.web.sdapi.samplers import samplers_routes
 from ti_studio.web.sdapi.server import server_routes
 from ti_studio.web.sdapi.training import Trainings, training_routes
 from ti_studio.web.sdapi.txt2img import txt2img_routes
-from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.serial_executor import SerialExecutor
 from ti_studio.web.server.services import Services
 
 
-def sdapi_routes(services: Services, turns: Turns, extensions: ExtensionHost) -> APIRouter:
+def sdapi_routes(services: Services, executor: SerialExecutor, extensions: ExtensionHost) -> APIRouter:
     """Returns the routes that A1111's clients know.
 
     Args:
@@ -30,12 +30,12 @@ def sdapi_routes(services: Services, turns: Turns, extensions: ExtensionHost) ->
     router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], responses=refusals(400, 401, 403, 408, 413, 422, 429))
     options, trainings = Options(services.txt2img), Trainings(services.jobs)
     for routes in (
-        txt2img_routes(services, options, turns),
+        txt2img_routes(services, options, executor),
         progress_routes(services, trainings),
         options_routes(options, services.txt2img),
         models_routes(services),
         samplers_routes(),
-        embeddings_routes(services, turns),
+        embeddings_routes(services, executor),
         training_routes(services, trainings),
         pictures_routes(),
         server_routes(services),

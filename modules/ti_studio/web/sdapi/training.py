@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from ti_studio.embeddings.library.entries import Entry, State
+from ti_studio.embeddings.library.entries import Entry, EntryState
 from ti_studio.errors import Conflict, StudioError
 from ti_studio.jobs.job import ACTIVE, Job
 from ti_studio.jobs.progress import JobStatus
@@ -128,7 +128,7 @@ def _present(name: str, services: Services) -> Entry | None:
     entries = services.library.entries(info.widths, info.family.name) if info else services.library.entries()
     for entry in entries:
         if entry.word.lower() == name.lower() and entry.conflict is None:
-            if entry.state is not State.USABLE:
+            if entry.state is not EntryState.USABLE:
                 raise NotPossibleHere(f"The embedding {entry.word} can't be trained on: {entry.reason}.")
             return entry
     return None

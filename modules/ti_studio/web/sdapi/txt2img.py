@@ -14,8 +14,8 @@ from ti_studio.web.sdapi.errors import refusals
 from ti_studio.web.sdapi.options import Options
 from ti_studio.web.sdapi.txt2img_body import Txt2ImgBody
 from ti_studio.web.sdapi.txt2img_reading import Wanted, read_body
-from ti_studio.web.server.progress_view import Canvas
-from ti_studio.web.server.serial_executor import Turns
+from ti_studio.web.server.progress_view import GenerationProgress
+from ti_studio.web.server.serial_executor import SerialExecutor
 from ti_studio.web.server.services import Services
 from ti_studio.web.server.views import View
 
@@ -34,7 +34,7 @@ class Txt2ImgView(View):
     """JSON: A1111's `info`, and `notices`, a list of sentences on what was not as it was asked for."""
 
 
-def txt2img_routes(services: Services, options: Options, turns: Turns) -> APIRouter:
+def txt2img_routes(services: Services, options: Options, executor: SerialExecutor) -> APIRouter:
     """Returns the route that paints."""
     router = APIRouter()
 
@@ -43,7 +43,7 @@ def txt2img_routes(services: Services, options: Options, turns: Turns) -> APIRou
         """Paints pictures and answers when they are done. What is asked meanwhile waits for its turn."""
         for prompt in (body.prompt, body.negative_prompt):
             services.txt2img.limits.check_text(prompt)
-        return await turns.take(lambda: _painted(body, services, options))
+        return await executor.take(lambda: _painted(body, services, options))
 
     return router
 
@@ -52,21 +52,21 @@ def _painted(body: Txt2ImgBody, services: Services, options: Options) -> Txt2Img
     wanted = read_body(body, options.settings, services)
     if not body.override_settings_restore_afterwards:
         options.set(body.override_settings)
-    canvas = Canvas(wanted.request)
+    progress = GenerationProgress(wanted.request)
     save = body.save_images and not body.do_not_save_samples
     for event in services.txt2img.generate(wanted.request, checkpoint=wanted.settings.checkpoint, save=save):
-        canvas.take(event)
-    sent = canvas.pictures if body.send_images else []
+        progress.take(event)
+    sent = progress.pictures if body.send_images else []
     return Txt2ImgView(
         images=[base64.b64encode(png_bytes(picture)).decode() for picture in sent],
         parameters=body.model_dump(mode="json"),
-        info=json.dumps(_info(body, wanted, canvas)),
+        info=json.dumps(_info(body, wanted, progress)),
     )
 
 
-def _info(body: Txt2ImgBody, wanted: Wanted, canvas: Canvas) -> dict[str, Any]:
+def _info(body: Txt2ImgBody, wanted: Wanted, progress: GenerationProgress) -> dict[str, Any]:
     """Returns A1111's account of what was painted."""
-    request, pictures = wanted.request, canvas.pictures
+    request, pictures = wanted.request, progress.pictures
     said = read_infotext(pictures[0].infotext) if pictures else Infotext("")
     seeds = [picture.seed for picture in pictures]
     width, _, height = said.settings.get("Size", "0x0").partition("x")
@@ -103,7 +103,7 @@ def _info(body: Txt2ImgBody, wanted: Wanted, canvas: Canvas) -> dict[str, Any]:
         "clip_skip": request.clip_skip,
         "is_using_inpainting_conditioning": False,
         "version": said.settings.get("Version"),
-        "notices": [*wanted.notices, *canvas.notices],
+        "notices": [*wanted.notices, *progress.notices],
     }
 
 

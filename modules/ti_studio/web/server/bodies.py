@@ -123,9 +123,9 @@ class Bodies:
 class _Watch:
     """Watches the body of one request."""
 
-    def __init__(self, path: str, most: int, patience: Patience, turns: asyncio.Semaphore) -> None:
+    def __init__(self, path: str, most: int, patience: Patience, executor: asyncio.Semaphore) -> None:
         self.is_large = False
-        self._path, self._most, self._patience, self._turns = path, most, patience, turns
+        self._path, self._most, self._patience, self._turns = path, most, patience, executor
         self._received, self._spent = 0, 0.0
         self._is_whole = self._has_turn = self._has_begun = False
         self._refused: JSONResponse | None = None

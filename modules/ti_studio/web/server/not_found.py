@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from ti_studio.web.server.errors import a1111_error
 
 
-class Unmatched(BaseRoute):
+class UnknownAddress(BaseRoute):
     """The last route below some prefixes: it matches whatever has come so far."""
 
     def __init__(self, app: FastAPI, *prefixes: str) -> None:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from ti_studio.generation.events import Loading, Notice, PaintingEvent, Picture, Progress
+from ti_studio.generation.events import DenoisingProgress, GenerationEvent, Loading, Notice, Picture
 from ti_studio.generation.request import GenerateRequest
 
 NOTHING_YET: dict[str, Any] = {"fraction": 0, "text": "", "notices": []}
@@ -11,7 +11,7 @@ LEAST_SECONDS_BETWEEN = 0.1
 """Steps that come faster are not all shown: the page could not keep up."""
 
 
-class Canvas:
+class GenerationProgress:
     """Collects the events of one request."""
 
     def __init__(self, request: GenerateRequest) -> None:
@@ -24,7 +24,7 @@ class Canvas:
         self._started: float | None = None
         self._shown = 0.0
 
-    def take(self, event: PaintingEvent) -> bool:
+    def take(self, event: GenerationEvent) -> bool:
         """Takes in an event and returns whether it should be shown now."""
         if isinstance(event, Picture):
             self.pictures.append(event)
@@ -54,7 +54,7 @@ class Canvas:
         """Returns the value of the progress display."""
         return {"fraction": round(self.fraction, 4), "text": self.text, "notices": list(self.notices)}
 
-    def _advance(self, progress: Progress) -> bool:
+    def _advance(self, progress: DenoisingProgress) -> bool:
         now = time.monotonic()
         self._started = self._started or now
         self.fraction = progress.step / progress.steps

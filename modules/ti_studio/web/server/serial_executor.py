@@ -11,7 +11,7 @@ from ti_studio.watchdog import long_work
 Result = TypeVar("Result")
 
 
-class Turns:
+class SerialExecutor:
     """A queue of calls."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from ti_studio.generation.restoring import doubts, infotext_of, read_infotext, r
 from ti_studio.generation.samplers import sampler_names
 from ti_studio.prompts.grammar import Emphasis
 from ti_studio.web.server.errors import shows_errors
-from ti_studio.web.server.progress_view import NOTHING_YET, Canvas
+from ti_studio.web.server.progress_view import NOTHING_YET, GenerationProgress
 from ti_studio.web.server.services import Services
 from ti_studio.web.ui.components import AT_ONCE, QUIET, live_text, place
 from ti_studio.web.ui.form import Form
@@ -54,17 +54,17 @@ class _Results:
     def all(self) -> list[Block]:
         return [self.progress, self.gallery, self.infotext, self.made, self.seed]
 
-    def show(self, canvas: Canvas) -> dict[Component, Any]:
+    def show(self, progress: GenerationProgress) -> dict[Component, Any]:
         """Returns what to show of a painting under way.
 
         The gallery gets its value alone, never with another property: Gradio 6.31's page writes the old value back when
         it applies both to a component while the next message is already there, and the pictures are gone.
         """
-        shown: dict[Component, Any] = {self.progress: canvas.progress()}
-        if canvas.take_news():
-            first = canvas.pictures[0] if canvas.pictures else None
-            shown[self.gallery] = [str(picture.path) for picture in canvas.pictures]
-            shown[self.made] = [(picture.infotext, picture.seed) for picture in canvas.pictures]
+        shown: dict[Component, Any] = {self.progress: progress.progress()}
+        if progress.take_news():
+            first = progress.pictures[0] if progress.pictures else None
+            shown[self.gallery] = [str(picture.path) for picture in progress.pictures]
+            shown[self.made] = [(picture.infotext, picture.seed) for picture in progress.pictures]
             shown[self.infotext] = first.infotext if first else ""
             if first:
                 shown[self.seed] = first.seed
@@ -219,13 +219,13 @@ def _wire_generate(services: Services, form: Form[GenerateRequest], actions: _Ac
 
     def generate(values: dict[Component, Any]) -> Iterator[dict[Any, Any]]:
         request = form.read(values)
-        canvas = Canvas(request)
-        yield running | results.show(canvas)
+        progress = GenerationProgress(request)
+        yield running | results.show(progress)
         for event in services.txt2img.generate(request):
-            if canvas.take(event):
-                yield results.show(canvas)
-        canvas.finish()
-        yield idle | results.show(canvas)
+            if progress.take(event):
+                yield results.show(progress)
+        progress.finish()
+        yield idle | results.show(progress)
 
     started = actions.generate.click(
         shows_errors(generate),

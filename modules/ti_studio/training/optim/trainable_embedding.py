@@ -7,16 +7,16 @@ from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.training.config.regularization import LearningOptions
-from ti_studio.training.optim.ema import RowAverage
+from ti_studio.training.optim.ema import RowEMA
 from ti_studio.training.optim.factory import averaged_rows, make_optimizer
-from ti_studio.training.optim.grad_scaler import LossScale
+from ti_studio.training.optim.grad_scaler import GradScaler
 from ti_studio.training.optim.parametrization import Rows, parametrize
 from ti_studio.training.optim.rate_unit import rate_factors
 from ti_studio.training.optim.state_dict import optimizer_state, restore_optimizer
-from ti_studio.training.state import STEP, State
+from ti_studio.training.state import STEP, TrainingState
 
 
-class Learner:
+class TrainableEmbedding:
     """The learned rows, float32, with an optimizer over them."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Learner:
         device: torch.device,
         options: LearningOptions | None = None,
         vocabulary_norms: Mapping[str, float] | None = None,
-        loss_scale: LossScale | None = None,
+        grad_scaler: GradScaler | None = None,
     ) -> None:
         """Takes the rows to begin with, and how they are to learn (by plain AdamW if nothing is said).
 
@@ -34,7 +34,7 @@ class Learner:
             device: where it is trained.
             options: how.
             vocabulary_norms: see `parametrize`.
-            loss_scale: the factor that is on the gradients; 1 if nothing is said.
+            grad_scaler: the factor that is on the gradients; 1 if nothing is said.
 
         Raises:
             BadOptimizer: the optimizer isn't installed, or does not take its arguments.
@@ -52,10 +52,10 @@ class Learner:
         self._optimizer, self.warnings = make_optimizer(
             self._options, self._parameters, apart=self._options.learning_rate_unit == "vocabulary"
         )
-        self._average = RowAverage(self.rows, self._options.ema_decay) if self._options.ema_decay else None
+        self._average = RowEMA(self.rows, self._options.ema_decay) if self._options.ema_decay else None
         self.step = 0
-        self.loss_scale = loss_scale or LossScale()
-        self._before: State | None = None
+        self.grad_scaler = grad_scaler or GradScaler()
+        self._before: TrainingState | None = None
 
     @property
     def rows(self) -> Rows:
@@ -63,7 +63,7 @@ class Learner:
         return self._parametrization.rows_of(self._parametrization.parameters)
 
     @property
-    def shown_rows(self) -> Rows:
+    def evaluation_rows(self) -> Rows:
         """A copy of the rows as they are used: averaged, where an average was asked for."""
         if self._average is not None:
             return self._parametrization.mean({encoder: rows.clone() for encoder, rows in self._average.rows.items()})
@@ -82,9 +82,9 @@ class Learner:
         """
         self._before = self.state()
         gradients = self.gradients()
-        if self.loss_scale.factor != 1:
+        if self.grad_scaler.factor != 1:
             for gradient in gradients:
-                gradient.div_(self.loss_scale.factor)
+                gradient.div_(self.grad_scaler.factor)
         self._parametrization.before_step()
         norm = torch.linalg.vector_norm  # Tensor.norm's, without what that looks at first
         gradient_norm = norm(torch.stack([norm(gradient) for gradient in gradients]))
@@ -100,7 +100,7 @@ class Learner:
         self._parametrization.after_step()
         self.step += 1
         if self._average is not None:
-            self._average.take_in(self.rows, self.step)
+            self._average.record(self.rows, self.step)
         vector_norm = torch.stack([norm(rows.detach(), dim=-1).mean() for rows in self.rows.values()]).mean()
         return torch.stack([gradient_norm, vector_norm])
 
@@ -120,19 +120,19 @@ class Learner:
 
     def embedding(self, metadata: Mapping[str, str] | None = None) -> Embedding:
         """Returns a copy of the word as it is now."""
-        vectors = {encoder: rows.detach().cpu().clone() for encoder, rows in self.shown_rows.items()}
+        vectors = {encoder: rows.detach().cpu().clone() for encoder, rows in self.evaluation_rows.items()}
         return Embedding(self._name, vectors, step=self.step, metadata=metadata or {})
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Returns everything that is needed to go on exactly from here."""
-        state = State(
+        state = TrainingState(
             {encoder: parameter.detach().clone() for encoder, parameter in self._parametrization.parameters.items()},
             {STEP: str(self.step)},
         )
-        state |= optimizer_state(self._optimizer) | self.loss_scale.state()
+        state |= optimizer_state(self._optimizer) | self.grad_scaler.state()
         return state if self._average is None else state | self._average.state()
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: TrainingState) -> None:
         """Goes back to a saved state.
 
         Raises:
@@ -143,7 +143,7 @@ class Learner:
             with torch.no_grad():
                 parameter.copy_(state.tensor(encoder, parameter))
         restore_optimizer(self._optimizer, state)
-        self.loss_scale.restore(state)
+        self.grad_scaler.restore(state)
         if self._average is not None:
             self._average.restore(state)
         self.step = step
