@@ -15,6 +15,7 @@ from tests.training.test_run import prepared, request
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.models.loading import Model
 from ti_studio.prompts import conditioning
+from ti_studio.prompts.conditioning import encode
 from ti_studio.training import batches as batches_module
 from ti_studio.training import penalties
 from ti_studio.training.batches import Batch, TrainingBatches
@@ -22,13 +23,12 @@ from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data import latents
 from ti_studio.training.data.latents import LatentCache
 from ti_studio.training.events import Step, Warned
-from ti_studio.training.gradients import accumulate_gradients
-from ti_studio.training.loop import Diverged, optimise
+from ti_studio.training.loop import Diverged, forward_backward, optimise
 from ti_studio.training.loss.denoising import denoising_losses
 from ti_studio.training.optim.grad_scaler import GradScaler
 from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding
-from ti_studio.training.penalties import conditioned, context_penalty, distance_penalty
+from ti_studio.training.penalties import context_penalty, distance_penalty
 from ti_studio.training.preparation import RunPaths
 
 KEPT = {"context_weight": 0.5, "init_weight": 0.1, "prompt_weight": 0.3}
@@ -63,12 +63,12 @@ def test_the_gradient_is_that_of_one_batch_after_the_other_with_prompts_of_their
     rows, initial = expected.rows, expected.initial
     for part in range(3):
         batch = training_batches.batch(1, part)
-        told, before = (conditioned(tiny_sdxl, batch.prompts, {wanted.name: words}) for words in (rows, initial))
+        told, before = (encode(tiny_sdxl.encoders, batch.prompts, {wanted.name: words}) for words in (rows, initial))
         loss = denoising_losses(tiny_sdxl, batch.pictures, told).mean()
         penalty = 0.5 * context_penalty(told.encoder_hidden_states, before.encoder_hidden_states, batch.prompts)
         ((loss + penalty + 0.1 * distance_penalty(rows, initial)) / 3).backward()  # type: ignore[no-untyped-call]
 
-    accumulate_gradients(tiny_sdxl, training_batches, trainable, 1)
+    forward_backward(tiny_sdxl, training_batches, trainable, 1)
 
     assert set(gradients(trainable)) == {"clip_l", "clip_g"}
     for encoder, found in gradients(trainable).items():

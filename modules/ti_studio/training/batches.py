@@ -39,8 +39,19 @@ class Batch:
     share: float = 1.0
     """The part of the whole batch that this is, where several processes share it."""
 
+    def scaled(self, losses: Tensor, accumulated: int) -> Tensor:
+        """Returns mean losses, of any shape, times this batch's part of the step.
+
+        Args:
+            losses: the means over this batch.
+            accumulated: into how many batches the step is divided.
+        """
+        if accumulated > 1:
+            losses = losses / accumulated
+        return losses if self.share == 1 else losses * self.share
+
     def part(self, which: slice) -> "Batch":
-        """Returns some of its pictures, their prompts as long as the longest of all."""
+        """Returns some of its pictures, their prompts padded to the longest of the whole batch."""
         prompts = _of_one_length(self.prompts)[which]
         return Batch(
             self.pictures.part(which),
@@ -89,6 +100,11 @@ class TrainingBatches:
         noisy, timesteps = self._noisy(pictures, generator, number)
         whole = Batch(noisy, prompts, timesteps, others)
         return whole if self.process_group.size == 1 else whole.part(self.process_group.local_shard(len(prompts)))
+
+    def of_step(self, step: int) -> list[Batch]:
+        """Draws the batches of a step that hold pictures of this process; normally one for each accumulated part."""
+        parts = range(self.request.gradient_accumulation_steps)
+        return [batch for part in parts if (batch := self.batch(step, part)).prompts]
 
     def validation_batches(self) -> Iterator[Batch]:
         """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.

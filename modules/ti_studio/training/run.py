@@ -31,7 +31,7 @@ from ti_studio.training.events import (
     Warned,
 )
 from ti_studio.training.fingerprint import Fingerprint
-from ti_studio.training.loop import optimise, validation_loss
+from ti_studio.training.loop import optimise
 from ti_studio.training.optim.grad_scaler import GradScaler
 from ti_studio.training.optim.parametrization import needed_norms
 from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
@@ -40,6 +40,7 @@ from ti_studio.training.output.metadata import OF_ONE_WORD, provenance_of
 from ti_studio.training.output.publishing import check_free, publish
 from ti_studio.training.preparation import RunPaths, prepare, training_size
 from ti_studio.training.state import BadState, TrainingState
+from ti_studio.training.validation import validation_loss
 from ti_studio.training.word_rows import rows_by_word
 
 SECONDS_BETWEEN_STATES = 5.0
