@@ -89,7 +89,7 @@ def test_the_best_rows_are_kept_and_published_if_asked(
     tiny_model: Model, place: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, 0.9, 0.5, 0.7, 0.6, 0.8, 0.9])
-    monkeypatch.setattr("ti_studio.training.run.validation_loss", lambda *_: next(losses))
+    monkeypatch.setattr("ti_studio.training.callbacks.validation_loss", lambda *_: next(losses))
 
     told = run(request(validation_every=1, keep_best=True), tiny_model, place)
 

@@ -40,7 +40,12 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_monitor"):
             with gr.Row(elem_id="ti_train_actions"):
                 train = gr.Button(
-                    "Train Embedding", variant="primary", size="lg", elem_id="ti_train_button", min_width=160
+                    "Train Embedding",
+                    variant="primary",
+                    size="lg",
+                    elem_id="ti_train_button",
+                    min_width=160,
+                    interactive=False,
                 )
                 place("ti_job_actions", "Stop and resume")
             said = live_text("ti_train_said", SILENCE, SAID)
@@ -56,6 +61,8 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
     choice.wire({**controls, NAME: more})
     begun = choice.begin(controls, loaded)
     recalled = choice.recall({**controls, NAME: more}, begun)
+    # Before the browser's values arrive, they would replace what was typed.
+    recalled.then(lambda: gr.update(interactive=True), outputs=[train], **AT_ONCE)
     dataset.wire(services.folders, controls["name"], (controls["width"], controls["height"]), recalled)
 
     def submit(values: dict[Component, Any]) -> dict[Any, Any]:
