@@ -113,8 +113,8 @@ class ProcessGroup:
             different = [name for name, note in own.items() if note != all_notes[0][name]]
             if different:
                 raise ProcessesDisagree(
-                    f"Process {rank} of the training does not have the same {' and '.join(different)} as process 0. Every "
-                    "machine needs the same pictures, captions, checkpoint and options."
+                    f"Process {rank} of the training does not have the same {' and '.join(different)} as process 0. "
+                    "Every machine needs the same pictures, captions, checkpoint and options."
                 )
 
     def destroy(self) -> None:

@@ -70,7 +70,7 @@ class EarlyStopping:
         )
 
     def _variance_share(self, window: int) -> float:
-        """Returns the variance of the last `window` losses over that of all; 1 while there are no more than `window`."""
+        """Returns the variance of the last `window` losses over that of all; 1 until there are more losses."""
         if len(self._losses) <= window:
             return 1.0
         whole = statistics.pvariance(self._losses)
