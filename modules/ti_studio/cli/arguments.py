@@ -124,5 +124,5 @@ def _told(problem: Any) -> str:
     if not problem["loc"]:  # of the request as a whole: the message names its fields
         return message
     option = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
-    found = "" if problem["type"] == "value_error" else f" (found {problem['input']!r})"
-    return f"{option}: {message}{found}"
+    input_text = "" if problem["type"] == "value_error" else f" (found {problem['input']!r})"
+    return f"{option}: {message}{input_text}"

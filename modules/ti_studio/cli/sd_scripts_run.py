@@ -85,10 +85,10 @@ def _with_thumbnail(plan: Plan) -> Plan:
     Raises:
         EmbeddingError: it is no picture that can be read.
     """
-    wanted = plan.request.metadata_thumbnail
-    if not wanted:
+    thumbnail = plan.request.metadata_thumbnail
+    if not thumbnail:
         return plan
-    return replace(plan, request=plan.request.model_copy(update={"metadata_thumbnail": header_picture(wanted)}))
+    return replace(plan, request=plan.request.model_copy(update={"metadata_thumbnail": header_picture(thumbnail)}))
 
 
 def _train(plan: Plan, model: Model, outputs: Outputs, epoch: int, process_group: ProcessGroup) -> int:
@@ -97,8 +97,8 @@ def _train(plan: Plan, model: Model, outputs: Outputs, epoch: int, process_group
         def should_stop() -> bool:
             return bool(interrupted)
 
-        wanted = plan.options.get("sample_prompts")
-        pictures = Samples(plan, Txt2ImgPipeline(model), epoch, should_stop) if wanted else None
+        has_samples = plan.options.get("sample_prompts")
+        pictures = Samples(plan, Txt2ImgPipeline(model), epoch, should_stop) if has_samples else None
         request = plan.request.model_copy(
             update={"save_every": outputs.every, "preview_every": pictures.every if pictures else 0}
         )

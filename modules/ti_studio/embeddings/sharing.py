@@ -36,8 +36,8 @@ def shareable(metadata: Mapping[str, str]) -> dict[str, str]:
 
     Files of earlier versions and of other trainers hold whole paths; whatever is written from them does not.
     """
-    told = ((_named(name), _told(name, text)) for name, text in metadata.items())
-    return {name: text for name, text in told if text is not None}
+    texts = ((_named(name), _told(name, text)) for name, text in metadata.items())
+    return {name: text for name, text in texts if text is not None}
 
 
 def undescribed(embedding: Embedding) -> Embedding:

@@ -39,7 +39,7 @@ class Guidance:
     """Each prompt that AND joins, with its weight."""
     negative: Timed
 
-    def predict(self, model: Model, latents: Tensor, timestep: Tensor, told: tuple[int, float]) -> Tensor:
+    def predict(self, model: Model, latents: Tensor, timestep: Tensor, step_and_scale: tuple[int, float]) -> Tensor:
         """Returns the prediction after classifier-free guidance (arXiv 2207.12598), of several prompts if there are
         (composable diffusion, arXiv 2206.01714).
 
@@ -47,9 +47,9 @@ class Guidance:
             model: the checkpoint.
             latents: [n, 4, h, w].
             timestep: one for all.
-            told: the step, counted from 1, and the CFG scale.
+            step_and_scale: the step, counted from 1, and the CFG scale.
         """
-        step, scale = told
+        step, scale = step_and_scale
         weights = [weight for weight, _ in self.positives]
         said = [prompt.at(step) for _, prompt in self.positives]
         if scale == 1 and weights == [1.0]:

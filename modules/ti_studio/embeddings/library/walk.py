@@ -118,9 +118,9 @@ class Walker:
                 about = os.stat(path)
             except OSError:  # a link to nothing, or deleted since it was listed
                 continue
-            found = self._found.get(relative)
-            if found is not None and found[0] == facts_of(about) and found[1] == preview:
-                files[relative] = found
+            known = self._found.get(relative)
+            if known is not None and known[0] == facts_of(about) and known[1] == preview:
+                files[relative] = known
             elif stat.S_ISREG(about.st_mode):
                 files[relative] = FoundFile(state_of(about), preview)
 

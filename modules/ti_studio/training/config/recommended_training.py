@@ -56,10 +56,13 @@ def recommended_presets(checkpoint: Path) -> Presets:
     except UnreadableText as error:
         raise BadRecommendation(str(error)) from error
     try:
-        found = _Recommended.model_validate_json(text)
+        recommended = _Recommended.model_validate_json(text)
     except ValidationError as error:
         raise BadRecommendation(f"{path} can't be used: {_told(error)}") from error
-    return {name: Preset(PURPOSES[name], found.about, _values(path, name, v)) for name, v in found.presets.items()}
+    return {
+        name: Preset(PURPOSES[name], recommended.about, _values(path, name, v))
+        for name, v in recommended.presets.items()
+    }
 
 
 def _values(path: Path, preset: PresetName, given: Mapping[str, Any]) -> dict[str, Any]:

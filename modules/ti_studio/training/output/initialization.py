@@ -50,14 +50,14 @@ def _starting_word(word: Concept, encoders: tuple[TextEncoder, ...]) -> Embeddin
     if not word.initialization_file:
         return initial_embedding(word.name, encoders, word.initialization_text, word.vectors_per_token)
     path = Path(word.initialization_file).expanduser()
-    found = read_embedding(path)
+    existing = read_embedding(path)
     expected = {encoder.key: encoder.width for encoder in encoders}
-    if found.widths != expected or found.vectors_per_token != word.vectors_per_token:
+    if existing.widths != expected or existing.vectors_per_token != word.vectors_per_token:
         raise IncompatibleEmbedding(
-            f"{path.name} has {found.vectors_per_token} vectors of {_told(found.widths)}; the training wants "
+            f"{path.name} has {existing.vectors_per_token} vectors of {_told(existing.widths)}; the training wants "
             f"{word.vectors_per_token} of {_told(expected)}."
         )
-    return Embedding(word.name, found.vectors, step=0)
+    return Embedding(word.name, existing.vectors, step=0)
 
 
 def _told(widths: dict[str, int]) -> str:

@@ -55,16 +55,16 @@ def _write(given: Mapping[str, Any], path: Path) -> None:
 def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Returns a file's options, whatever sections they stand in; those that are switched off are not given."""
     known = {option.name: option for option in OPTIONS}
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for name, value in content.items():
         if isinstance(value, dict):
-            found |= _flat(value, path)
+            options |= _flat(value, path)
         elif name not in known:
             raise BadConfiguration(f"{path}: {name} is unknown; expected an option of the command.")
         elif value is not False and value != []:
             kind = known[name].kind
-            found[name] = kind(str(value)) if kind is not None and not known[name].several else value
-    return found
+            options[name] = kind(str(value)) if kind is not None and not known[name].several else value
+    return options
 
 
 def _add(group: Any, option: Option) -> None:

@@ -139,20 +139,20 @@ class _Watch:
                 return message if self._refused is None else {"type": "http.disconnect"}
             return await receive() if self._refused is None else {"type": "http.disconnect"}
 
-        async def told(message: Message) -> None:
+        async def watched_send(message: Message) -> None:
             if self._refused is None or self._has_begun:
                 self._has_begun = True
                 await send(message)
 
         if self._refused is None:
             with contextlib.suppress(ClientDisconnect):  # by a client that is gone, or because it was refused
-                await app(scope, watched, told)
+                await app(scope, watched, watched_send)
         if self._refused is not None and not self._has_begun:
             await self._refused(scope, receive, send)
 
-    def refuse(self, status: int, found: str) -> None:
+    def refuse(self, status: int, message: str) -> None:
         """Takes no more of the body."""
-        self._refused = refusal(self._path, status, found)
+        self._refused = refusal(self._path, status, message)
 
     def end(self) -> None:
         """Lets the next one in."""

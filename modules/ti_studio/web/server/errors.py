@@ -134,10 +134,10 @@ def _shown(error: Exception) -> gr.Error:
 
 def sentences(errors: Any) -> str:
     """Returns what pydantic found wrong, a sentence for each of the first few."""
-    told = [_sentence(error) for error in errors[:MOST_SENTENCES]]
+    texts = [_sentence(error) for error in errors[:MOST_SENTENCES]]
     if len(errors) > MOST_SENTENCES:
-        told.append(f"And {len(errors) - MOST_SENTENCES:,} more.")
-    return " ".join(told)
+        texts.append(f"And {len(errors) - MOST_SENTENCES:,} more.")
+    return " ".join(texts)
 
 
 def _sentence(error: Any) -> str:

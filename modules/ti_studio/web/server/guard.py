@@ -69,17 +69,17 @@ class Guard:
         host = _hostname(asked)
         if self.hosts and host not in self.hosts:
             expected = ", ".join(sorted(self.hosts))
-            found = f"This server is not called {host!r}; expected one of {expected}."
-            return refusal(path, HTTPStatus.BAD_REQUEST, found)
+            message = f"This server is not called {host!r}; expected one of {expected}."
+            return refusal(path, HTTPStatus.BAD_REQUEST, message)
         if not _from_own_site(asked):
-            found = "Another site's page asked for this; only the studio's own page may."
-            return refusal(path, HTTPStatus.FORBIDDEN, found)
+            message = "Another site's page asked for this; only the studio's own page may."
+            return refusal(path, HTTPStatus.FORBIDDEN, message)
         if self._is_locked(path, _method(asked)) and not (self._has_password(asked) or _is_logged_in(asked)):
-            found = "Not logged in: open the page and log in, or send the account by HTTP Basic."
+            message = "Not logged in: open the page and log in, or send the account by HTTP Basic."
             # Programs are told how to log in. The page's own requests are not: the browser would ask with a box of its
             # own.
             headers = {"WWW-Authenticate": "Basic"} if path.startswith(SDAPI) else None
-            return refusal(path, HTTPStatus.UNAUTHORIZED, found, headers)
+            return refusal(path, HTTPStatus.UNAUTHORIZED, message, headers)
         return None
 
     def _is_locked(self, path: str, method: str) -> bool:
@@ -139,10 +139,10 @@ def _is_own(address: str, asked: HTTPConnection) -> bool:
     """Tells whether an address is this server's, as it is called itself or by the proxy before it. (No page can make a
     browser send a proxy's header without asking for leave first, which is refused.)"""
     try:
-        found = urlsplit(address).netloc
+        netloc = urlsplit(address).netloc
     except ValueError:
         return False
-    return bool(found) and found in (asked.headers.get("host"), asked.headers.get("x-forwarded-host"))
+    return bool(netloc) and netloc in (asked.headers.get("host"), asked.headers.get("x-forwarded-host"))
 
 
 def _is_logged_in(asked: HTTPConnection) -> bool:

@@ -44,11 +44,11 @@ class GenerationProgress:
 
     def finish(self) -> None:
         """Says how it ended."""
-        made, wanted = len(self.pictures), self.request.count
-        self.fraction = 1.0 if made == wanted else self.fraction
+        made, expected = len(self.pictures), self.request.count
+        self.fraction = 1.0 if made == expected else self.fraction
         self.text = f"{_pictures(made)} in {self._seconds():.1f} s"
-        if made < wanted:
-            self.text = f"Interrupted; {made} of {_pictures(wanted)} finished."
+        if made < expected:
+            self.text = f"Interrupted; {made} of {_pictures(expected)} finished."
 
     def progress(self) -> dict[str, Any]:
         """Returns the value of the progress display."""

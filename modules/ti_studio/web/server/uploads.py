@@ -45,14 +45,14 @@ class Uploads:
         os.environ["GRADIO_TEMP_DIR"] = str(self.folder)
         self.make_room(0)
 
-    def make_room(self, wanted: int) -> int:
+    def make_room(self, needed: int) -> int:
         """Removes what is old, and what is oldest until so many bytes more have room; returns how many have."""
         now = time.time()
         files = sorted(self._files())
         left = sum(size for _, size, _ in files)
         for modified, size, path in files:
             age = now - modified
-            if age > KEPT_SECONDS or (left + wanted > self._quota and age > IN_USE_SECONDS):
+            if age > KEPT_SECONDS or (left + needed > self._quota and age > IN_USE_SECONDS):
                 left -= size if _removed(path) else 0
         free = shutil.disk_usage(self.folder).free - LEAST_FREE
         return max(0, min(self._quota - left, free))

@@ -155,9 +155,9 @@ def keep_pictures(folders: Folders, word: str, files: list[Path]) -> Path:
     check_name(word)
     folder = inside(folders.dataset_root or folders.outputs / "datasets", word)
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = sum(file.stat().st_size for file in files) + LEAST_FREE
-    if (free := shutil.disk_usage(folder).free) < wanted:
-        raise DiskFull(f"The disk of {folder} has {free // 2**20:,} MB left; the pictures want {wanted // 2**20:,} MB.")
+    size = sum(file.stat().st_size for file in files) + LEAST_FREE
+    if (free := shutil.disk_usage(folder).free) < size:
+        raise DiskFull(f"The disk of {folder} has {free // 2**20:,} MB left; the pictures want {size // 2**20:,} MB.")
     for file in files:
         shutil.copyfile(file, inside(folder, file.name))
     return folder

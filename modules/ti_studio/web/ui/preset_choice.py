@@ -88,10 +88,10 @@ class PresetChoice:
             outputs=outputs,
             **QUIET,
         )
-        told = self._kept(controls)
-        tell = _TELL.format(names=json.dumps(list(told)))
-        changes = [control.change for control in told.values()]  # type: ignore[attr-defined]  # each kind of ours has it
-        gr.on(changes, None, inputs=list(told.values()), js=tell, **AT_ONCE)
+        kept = self._kept(controls)
+        tell = _TELL.format(names=json.dumps(list(kept)))
+        changes = [control.change for control in kept.values()]  # type: ignore[attr-defined]  # each kind of ours has it
+        gr.on(changes, None, inputs=list(kept.values()), js=tell, **AT_ONCE)
 
     def begin(self, controls: Mapping[str, Component], after: Dependency) -> Dependency:
         """Makes a fresh page show the preset as it is for the server's checkpoint."""
@@ -105,10 +105,10 @@ class PresetChoice:
 
     def recall(self, controls: Mapping[str, Component], after: Dependency) -> Dependency:
         """Makes a reloaded page show what the form had before, as far as it was for the same checkpoint."""
-        told = self._kept(controls)
-        components = list(told.values())
+        kept = self._kept(controls)
+        components = list(kept.values())
         recall = _RECALL.format(
-            names=json.dumps(list(told)),
+            names=json.dumps(list(kept)),
             presets=json.dumps(get_args(PresetName)),
             decided=json.dumps([name for name in self._decided(controls) if name not in SUGGESTED]),
         )

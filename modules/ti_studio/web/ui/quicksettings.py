@@ -63,11 +63,11 @@ def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksetti
             live_text("ti_title", {"title": title}, "<h1>{{value.title}}</h1>")
 
     def show() -> dict[Any, Any]:
-        found = services.txt2img.checkpoints()
+        checkpoints = services.txt2img.checkpoints()
         selected = _selected(services)
-        if selected is not None and selected.path not in {info.path for info in found}:
-            found = [selected, *found]
-        choices = [(info.title, _name(info, services)) for info in found]
+        if selected is not None and selected.path not in {info.path for info in checkpoints}:
+            checkpoints = [selected, *checkpoints]
+        choices = [(info.title, _name(info, services)) for info in checkpoints]
         return {checkpoint: gr.update(choices=choices, value=_name(selected, services) if selected else None)}
 
     def select(chosen: str) -> None:

@@ -256,8 +256,8 @@ def _wire_restoring(services: Services, form: Form[GenerateRequest], actions: _A
         infotext = read_infotext(text)
         was = restored(infotext, form.read(values))
         notices = [*was.notices, *doubts(infotext, services.library, services.txt2img.checkpoint)]
-        told = "Generation parameters were read." if infotext.settings else "There were only prompts to read."
-        return form.show(was.request) | {results.progress: {"fraction": 0, "text": told, "notices": notices}}
+        message = "Generation parameters were read." if infotext.settings else "There were only prompts to read."
+        return form.show(was.request) | {results.progress: {"fraction": 0, "text": message, "notices": notices}}
 
     def restore_pasted(values: dict[Component, Any]) -> dict[Any, Any]:
         pasted = str(values[form.components["prompt"]])
