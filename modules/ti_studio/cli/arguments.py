@@ -61,7 +61,7 @@ def read_request(
     try:
         return model(**complete(given))
     except ValidationError as error:
-        raise WrongArguments("; ".join(_told(problem) for problem in error.errors())) from error
+        raise WrongArguments("; ".join(_problem_text(problem) for problem in error.errors())) from error
 
 
 def add_folder_options(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def _default(field: FieldInfo) -> str:
     return f" [{field.default}]" if field.default not in (None, "", False, ()) else ""
 
 
-def _told(problem: Any) -> str:
+def _problem_text(problem: Any) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if not problem["loc"]:  # of the request as a whole: the message names its fields
         return message

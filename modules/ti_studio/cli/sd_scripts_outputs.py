@@ -140,7 +140,7 @@ class Samples:
         self._path = Path(plan.options["sample_prompts"]).expanduser()
         self.every = math.gcd(*self._due) if self._due else (plan.request.max_steps if self._at_first else 0)
         """Steps between two looks at whether pictures are due."""
-        self._wanted()  # what is wrong with the file is told before the training
+        self._samples()  # what is wrong with the file is told before the training
 
     @property
     def _at_first(self) -> bool:
@@ -152,7 +152,7 @@ class Samples:
         if not (self._at_first if step == 0 else any(step % steps == 0 for steps in self._due)):
             return
         try:
-            pictures = self._wanted()
+            pictures = self._samples()
         except StudioError as error:
             print(f"note: no sample pictures at step {step}: {error}", file=sys.stderr)
             return
@@ -166,7 +166,7 @@ class Samples:
                 atomic_write(path, _png(image))
                 yield Previewed(step, index, path.relative_to(self._plan.output_dir).as_posix(), sample.prompt, seed)
 
-    def _wanted(self) -> list[tuple[SamplePrompt, GenerateRequest]]:
+    def _samples(self) -> list[tuple[SamplePrompt, GenerateRequest]]:
         """Reads what is to be painted.
 
         Raises:

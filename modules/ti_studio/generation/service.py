@@ -56,7 +56,7 @@ class Txt2ImgService:
         """
         self._folders = folders
         self._library = library
-        self._own = self._wanted = checkpoint
+        self._own = self._requested = checkpoint
         self._watcher = watcher or Watcher()
         self.limits = limits or PromptLimits()
         self._painter: Txt2ImgPipeline | None = None
@@ -79,7 +79,7 @@ class Txt2ImgService:
         Raises:
             NoCheckpoint: there is none.
         """
-        return find_checkpoint(self._folders.checkpoints, self._wanted)
+        return find_checkpoint(self._folders.checkpoints, self._requested)
 
     @property
     def loaded(self) -> CheckpointInfo | None:
@@ -94,7 +94,7 @@ class Txt2ImgService:
             NoCheckpoint, UnknownCheckpoint, BrokenFile: it can't be used; the choice stays as it was.
         """
         info = self.find(title)
-        self._wanted = title
+        self._requested = title
         return info
 
     def find(self, requested: str | None) -> CheckpointInfo:

@@ -98,7 +98,7 @@ class Jobs:
 
     def list(self) -> list[Job]:
         """Returns all jobs, the newest first."""
-        jobs = sorted(self._found(), key=lambda job: (job.created, job.id))
+        jobs = sorted(self._all_jobs(), key=lambda job: (job.created, job.id))
         waiting = [job.id for job in jobs if job.status is JobStatus.QUEUED]
         return [
             replace(job, queue_position=waiting.index(job.id) + 1 if job.id in waiting else None)
@@ -233,7 +233,7 @@ class Jobs:
             if both and job.status in (*ACTIVE, JobStatus.QUEUED):
                 raise Conflict(f"A training of {both[0]!r} is {job.status.value} already; stop it first.")
 
-    def _found(self) -> Iterator[Job]:
+    def _all_jobs(self) -> Iterator[Job]:
         if not self._root.is_dir():
             return
         for path in self._root.iterdir():

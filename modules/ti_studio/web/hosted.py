@@ -158,7 +158,7 @@ class HostTxt2Img(Txt2ImgService):
             # can't be trained.
             with contextlib.suppress(StudioError, OSError):
                 find_checkpoint(self._checkpoint_folder, path)
-                self._wanted = path
+                self._requested = path
 
 
 class HostNotifier:

@@ -118,11 +118,11 @@ def find_template(templates: Path, template: str, *, anywhere: bool = True) -> P
     path = expanded(template)
     folders = (templates, repository_root() / "textual_inversion_templates")
     for folder in folders:
-        if path.name == template and (path_found := inside(folder, template)).is_file():
-            return path_found
-    for path_found in [resolved(path)] if anywhere else _inside_one_of(folders, template):
-        if path_found.is_file():
-            return path_found
+        if path.name == template and (candidate := inside(folder, template)).is_file():
+            return candidate
+    for candidate in [resolved(path)] if anywhere else _inside_one_of(folders, template):
+        if candidate.is_file():
+            return candidate
     raise NotFound(f"There is no prompt template {template!r}. There are: {', '.join(list_templates(templates))}.")
 
 

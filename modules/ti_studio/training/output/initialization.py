@@ -54,11 +54,11 @@ def _starting_word(word: Concept, encoders: tuple[TextEncoder, ...]) -> Embeddin
     expected = {encoder.key: encoder.width for encoder in encoders}
     if existing.widths != expected or existing.vectors_per_token != word.vectors_per_token:
         raise IncompatibleEmbedding(
-            f"{path.name} has {existing.vectors_per_token} vectors of {_told(existing.widths)}; the training wants "
-            f"{word.vectors_per_token} of {_told(expected)}."
+            f"{path.name} has {existing.vectors_per_token} vectors of {_widths_text(existing.widths)}; the training "
+            f"wants {word.vectors_per_token} of {_widths_text(expected)}."
         )
     return Embedding(word.name, existing.vectors, step=0)
 
 
-def _told(widths: dict[str, int]) -> str:
+def _widths_text(widths: dict[str, int]) -> str:
     return " and ".join(f"{encoder} {width}" for encoder, width in widths.items())
