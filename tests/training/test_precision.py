@@ -8,10 +8,11 @@ import torch
 
 from tests.training.test_loop import gradients, learner_for
 from tests.training.test_run import no_preview, prepared, request, rows_of, run
+from ti_studio.field_types import Precision
 from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
-from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import Model, load
 from ti_studio.training import events
 from ti_studio.training.loop import forward_backward

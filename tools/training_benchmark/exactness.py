@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ti_studio.field_types import Precision
 from ti_studio.models.checkpoint.checkpoints import identify
-from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.training.batches import TrainingBatches, prepare_batches
 from ti_studio.training.data.captions import PromptTemplate

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from PIL import Image, ImageDraw
 
+from ti_studio.field_types import Precision
 from ti_studio.models.checkpoint.checkpoints import identify
-from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.training import prompt_embeds
 from ti_studio.training.config.request import TrainRequest

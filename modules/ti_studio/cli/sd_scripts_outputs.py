@@ -20,7 +20,7 @@ from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.training.events import Previewed, Saved, Step
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 from ti_studio.training.sd_scripts.plan import Plan
 from ti_studio.training.sd_scripts.sample_prompts import SamplePrompt, read_sample_prompts
 

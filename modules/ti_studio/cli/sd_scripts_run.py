@@ -18,10 +18,11 @@ from ti_studio.cli.sd_scripts_outputs import Outputs, Samples, open_log
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.header_picture import header_picture
 from ti_studio.errors import NotFound
+from ti_studio.field_types import Precision
 from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
-from ti_studio.models.hardware import Precision, hardware_for, use_threads_for
+from ti_studio.models.hardware import hardware_for, use_threads_for
 from ti_studio.models.loading import Model, load, with_vae
 from ti_studio.training.data.captions import find_template
 from ti_studio.training.data.dataset import Dataset, repeats_of, scan_folders

@@ -7,9 +7,9 @@ from itertools import groupby, islice
 import torch
 from torch import Tensor
 
+from ti_studio.device import to_device
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import padded
-from ti_studio.prompts.transfer import to_device
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.dataset import repeats_of
 from ti_studio.training.data.latents import Latents

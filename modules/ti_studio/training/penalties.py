@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ti_studio.device import to_device
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import POSITIONS, Conditioning, EncodedChunks
-from ti_studio.prompts.transfer import to_device
 from ti_studio.training.batches import Batch
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.prompts import Prompt

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ti_studio.device import to_device
 from ti_studio.models.loading import Model
-from ti_studio.prompts.transfer import to_device
 from ti_studio.training.cancellation import Check, go_on
 from ti_studio.training.data.augmentation import Variation
 from ti_studio.training.data.dataset import (

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ti_studio.folders import atomic_write
-from ti_studio.training.sd_scripts.errors import BadConfiguration
-from ti_studio.training.sd_scripts.option import Option
-from ti_studio.training.sd_scripts.options import COMMAND, DATASET, OPTIONS, OTHERS, TRAINING
+from ti_studio.training.sd_scripts.options import COMMAND, DATASET, OPTIONS, OTHERS, TRAINING, BadConfiguration, Option
 from ti_studio.training.sd_scripts.toml_files import read_toml
 
 _DESCRIPTION = "Textual Inversion with sd-scripts' options. docs/sd-scripts.md says what each does here."

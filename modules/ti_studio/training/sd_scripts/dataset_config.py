@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ti_studio.errors import NotFound
 from ti_studio.training.config.dataset import DatasetFolder
 from ti_studio.training.data.caption_metadata import folders_in
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 from ti_studio.training.sd_scripts.toml_files import read_toml
 
 SUBSET_KEYS: Mapping[str, str] = {

@@ -16,9 +16,15 @@ from ti_studio.training.sd_scripts.dataset_config import (
     read_resolution,
     read_train_data_dir,
 )
-from ti_studio.training.sd_scripts.errors import BadConfiguration
-from ti_studio.training.sd_scripts.option import Option
-from ti_studio.training.sd_scripts.options import DATASET, NESTEROV, OPTIMIZERS, OPTIONS, TRAINING
+from ti_studio.training.sd_scripts.options import (
+    DATASET,
+    NESTEROV,
+    OPTIMIZERS,
+    OPTIONS,
+    TRAINING,
+    BadConfiguration,
+    Option,
+)
 
 DEFAULT_STEPS = 1600
 """sd-scripts' own."""

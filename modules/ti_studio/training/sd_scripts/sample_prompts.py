@@ -10,7 +10,7 @@ from typing import Any
 
 from ti_studio.errors import NotFound
 from ti_studio.text_files import MEGABYTE, UnreadableText, read_text_file
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 from ti_studio.training.sd_scripts.toml_files import read_toml
 
 _OPTION = re.compile(r"(w|h|d|s|l|n|ss|g|cn) +(.+)", re.DOTALL | re.IGNORECASE)

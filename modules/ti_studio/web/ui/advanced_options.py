@@ -5,8 +5,9 @@ from typing import Any, get_args
 import gradio as gr
 from gradio.components import Component
 
+from ti_studio.field_types import Precision
 from ti_studio.training.config.optimizer import OptimizerName, Scheduler
-from ti_studio.training.config.request import Precision, TrainRequest
+from ti_studio.training.config.request import TrainRequest
 from ti_studio.web.ui.more_options import more_options_box
 from ti_studio.web.ui.preset_choice import AT_FIRST
 
