@@ -13,9 +13,12 @@ from torch.utils._pytree import tree_leaves
 
 from tests.training.test_run import prepared, request
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.models.loading import Model
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import Model, load
 from ti_studio.prompts import conditioning
 from ti_studio.prompts.conditioning import encode
+from ti_studio.server_options import NO_CPU_KERNELS
 from ti_studio.training import batches as batches_module
 from ti_studio.training import penalties
 from ti_studio.training.batches import Batch, TrainingBatches
@@ -275,3 +278,18 @@ def test_the_state_of_40_vectors_of_sdxl_is_less_than_a_mebibyte(tmp_path: Path)
     trainable.state().write(tmp_path / "state.safetensors")
 
     assert 40 * 2048 * 4 * 3 < (tmp_path / "state.safetensors").stat().st_size < 2**20
+
+
+def test_a_step_without_the_cpu_kernels_has_the_same_loss_and_gradient(
+    tiny_checkpoint: CheckpointInfo, place: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+    for value in ("", "1"):
+        monkeypatch.setenv(NO_CPU_KERNELS, value)
+        model = load(tiny_checkpoint, Hardware(torch.device("cpu"), torch.float32))
+        trainable = learner_for(model, request())
+        losses = forward_backward(model, prepared(request(), model, place), trainable, 1)
+        steps.append((losses, gradients(trainable)["clip_l"]))
+    (losses, gradient), (plain_losses, plain_gradient) = steps
+    assert torch.allclose(losses, plain_losses, rtol=1e-5)
+    assert (gradient - plain_gradient).norm() < 1e-5 * plain_gradient.norm()

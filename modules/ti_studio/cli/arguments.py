@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, repository_root
+from ti_studio.server_options import add_kernels_option
 
 Request = TypeVar("Request", bound=BaseModel)
 
@@ -74,6 +75,12 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
     folders.add_argument(
         "--ckpt-dir", type=Path, metavar="DIR", help="default: models/Stable-diffusion in the data folder"
     )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the folders, and the switch of the CPU kernels, for a command that loads a checkpoint."""
+    add_folder_options(parser)
+    add_kernels_option(parser)
 
 
 def add_metadata_option(parser: argparse.ArgumentParser) -> None:

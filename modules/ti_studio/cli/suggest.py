@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
+from ti_studio.cli.arguments import Commands, add_model_options, read_folders
 from ti_studio.models.checkpoint.checkpoints import find_checkpoint
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_suggest(commands: Commands) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise [0]")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_folder_options(parser)
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 
