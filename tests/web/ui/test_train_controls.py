@@ -6,8 +6,8 @@ from tests.web.conftest import Client
 from ti_studio.errors import StudioError
 from ti_studio.training.config.regularization import LearningOptions
 from ti_studio.training.config.request import TrainRequest
-from ti_studio.web.ui.advanced_options import unshown_options
 from ti_studio.web.ui.more_options import read_more_options
+from ti_studio.web.ui.train_controls import unshown_options
 
 SHOWN = {"optimizer", "optimizer_args", "parametrization", "norm_limit", "ema_decay", "validation_every", "keep_best"}
 
