@@ -79,14 +79,14 @@ class Venv:
         """The environment's Python version as `3.11.7`, empty where there is none."""
         config = self.folder / "pyvenv.cfg"
         lines = config.read_text(encoding="utf-8").splitlines() if config.is_file() else []
-        found = [line.partition("=")[2].strip() for line in lines if line.lower().startswith("version")]
-        return found[0] if found else ""
+        versions = [line.partition("=")[2].strip() for line in lines if line.lower().startswith("version")]
+        return versions[0] if versions else ""
 
     @property
     def pip_version(self) -> tuple[int, ...]:
         """The environment's pip as `(26, 3)`, empty where there is none."""
-        found = next(self.folder.glob("[Ll]ib*/**/site-packages/pip-*.dist-info"), None)
-        numbers = found.name[len("pip-") : -len(".dist-info")].split(".") if found else []
+        pip = next(self.folder.glob("[Ll]ib*/**/site-packages/pip-*.dist-info"), None)
+        numbers = pip.name[len("pip-") : -len(".dist-info")].split(".") if pip else []
         return tuple(int(number) for number in numbers[:2] if number.isdecimal())
 
     def stamp_file(self, part: str) -> Path:

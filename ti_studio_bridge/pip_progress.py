@@ -26,7 +26,7 @@ def progress_of(log: str, seconds: float) -> str:
     run = _Run()
     for line in log.splitlines():
         run = run.read(line)
-    return " · ".join([*run.told(), _duration(seconds)])
+    return " · ".join([*run.parts(), _duration(seconds)])
 
 
 def is_progress(line: str) -> bool:
@@ -48,14 +48,14 @@ class _Run:
     knows_all: bool = False
     """Whether pip looked at all packages' metadata before it fetches the first; not every index lets it."""
     unpacking: int = 0
-    found: set[str] = field(default_factory=set)
+    packages: set[str] = field(default_factory=set)
 
     def read(self, line: str) -> _Run:
         """Takes in a line; returns the run that it belongs to."""
         local = LOCAL.match(line)
-        if found := local or COLLECTING.match(line):
+        if match := local or COLLECTING.match(line):
             run = _Run(self.downloaded) if self.unpacking else self
-            run.found.add(found.group(1))
+            run.packages.add(match.group(1))
             run.files += local is not None
             return run
         if named := FILE.match(line):
@@ -79,14 +79,14 @@ class _Run:
         """Megabytes in all."""
         return self.before + (self.size if self.so_far is None or self.unpacking else self.so_far)
 
-    def told(self) -> list[str]:
+    def parts(self) -> list[str]:
         """Returns what is known so far."""
         if self.unpacking:
             return [f"Unpacking {_counted(self.unpacking)}", f"{self.downloaded:.0f} MB downloaded"]
         if not self.files:
-            return [f"Looking for packages, {len(self.found)} found"] if self.found else []
+            return [f"Looking for packages, {len(self.packages)} found"] if self.packages else []
         so_far = "" if self.knows_all else " found so far"
-        parts = [f"Package {self.files} of {len(self.found)}{so_far}", f"{self.downloaded:.0f} MB downloaded"]
+        parts = [f"Package {self.files} of {len(self.packages)}{so_far}", f"{self.downloaded:.0f} MB downloaded"]
         if self.size >= LARGE:
             of = f"{self.size:.0f} MB" if self.so_far is None else f"{self.so_far:.0f} of {self.size:.0f} MB"
             package = self.file.rpartition("/")[2].partition("-")[0]  # some indexes' files are shown with their address

@@ -76,8 +76,8 @@ def is_extension(root: Path) -> bool:
 
 def torch_of_this_python() -> Torch | None:
     """Returns the torch of the Python that runs this, if it has one."""
-    found = next(iter(importlib.metadata.distributions(name="torch")), None)
-    return Torch(found.version, str(Path(str(found.locate_file(""))).resolve())) if found is not None else None
+    torch = next(iter(importlib.metadata.distributions(name="torch")), None)
+    return Torch(torch.version, str(Path(str(torch.locate_file(""))).resolve())) if torch is not None else None
 
 
 def link(environment: Path, torch: Torch) -> None:

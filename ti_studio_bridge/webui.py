@@ -57,13 +57,13 @@ class HostWebUI:
         """Puts the model out of the GPU's memory, after the picture that is being made; tells whether it was there."""
         sd_models = import_module("modules.sd_models")
         with import_module("modules.call_queue").queue_lock:
-            managers = [sys.modules[name] for name in MEMORY_MANAGERS if name in sys.modules]
-            freed = any(getattr(manager, "current_loaded_models", True) for manager in managers)
-            for manager in managers:
-                manager.unload_all_models()
+            memory_modules = [sys.modules[name] for name in MEMORY_MANAGERS if name in sys.modules]
+            freed = any(getattr(module, "current_loaded_models", True) for module in memory_modules)
+            for module in memory_modules:
+                module.unload_all_models()
             # Not `shared.sd_model`: asking for that loads one.
             model = sd_models.model_data.sd_model
-            if not managers and _is_on_a_device(model):
+            if not memory_modules and _is_on_a_device(model):
                 sd_models.unload_model_weights(model)
                 freed = True
                 setattr(model, PUT_AWAY, True)

@@ -12,6 +12,8 @@ DEFAULT_PORT = 7860
 PROMPT_CHARACTERS = 10_000
 PROMPT_CHUNKS = 64
 UPLOAD_GIGABYTES = 4
+NO_CPU_KERNELS = "TI_STUDIO_NO_CPU_KERNELS"
+"""The variable of the environment that switches the kernels of `models.cpu` off."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         "/sdapi/ only; give --gradio-auth too, for the page",
     )
     server.add_argument("--no-browser", action="store_true", help="do not open the page in the browser at start")
+    add_kernels_option(parser)
 
     folders = parser.add_argument_group("folders", "each is made where it is missing, and may lie anywhere")
     folders.add_argument(
@@ -98,6 +101,21 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
 
     _add_limits(parser)
     _add_extensions(parser)
+
+
+def add_kernels_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--no-cpu-kernels` to a command that loads a checkpoint; `apply_kernels_option` obeys it."""
+    parser.add_argument(
+        "--no-cpu-kernels",
+        action="store_true",
+        help="compute with diffusers' own layers on a CPU, slower, for a comparison or where a kernel fails",
+    )
+
+
+def apply_kernels_option(namespace: argparse.Namespace) -> None:
+    """Puts `--no-cpu-kernels` into the environment, where the processes of trainings find it too."""
+    if getattr(namespace, "no_cpu_kernels", False):
+        os.environ[NO_CPU_KERNELS] = "1"
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:

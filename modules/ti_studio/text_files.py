@@ -38,8 +38,8 @@ def read_text_file(path: Path, most_bytes: int) -> str:
     with open(opened, "rb") as file:
         content = file.read(most_bytes + 1)
         if len(content) > most_bytes:
-            found = os.fstat(opened).st_size
-            raise UnreadableText(f"{path} has {found:,} bytes; expected a file of text of at most {most_bytes:,}.")
+            size = os.fstat(opened).st_size
+            raise UnreadableText(f"{path} has {size:,} bytes; expected a file of text of at most {most_bytes:,}.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -223,22 +223,22 @@ class _Thread:
     """Does one thing after the other."""
 
     def __init__(self, name: str) -> None:
-        self._wanted: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     def call(self, work: Callable[[], Result]) -> "Future[Result]":
         """Calls `work` in the present context."""
         outcome: Future[Result] = Future()
         context = copy_context()
-        self._wanted.put(lambda: _call(partial(context.run, work), outcome))
+        self._calls.put(lambda: _call(partial(context.run, work), outcome))
         return outcome
 
     def end(self) -> None:
         """Lets it end, after what it does now."""
-        self._wanted.put(None)
+        self._calls.put(None)
 
     def _serve(self) -> None:
-        while (work := self._wanted.get()) is not None:
+        while (work := self._calls.get()) is not None:
             work()
 
 

@@ -42,6 +42,7 @@ def fill(page: Page, elem_id: str, text: str) -> None:
 
 def fill_training(page: Page, name: str, dataset: Path | str, *, max_steps: int = 40, preview_every: int = 0) -> None:
     """Fills in the Train tab for a training that makes all its steps, and no validations."""
+    expect(page.get_by_role("button", name="Train Embedding")).to_be_enabled(timeout=SOON)
     fill(page, "ti_name", name)
     fill(page, "ti_initialization_text", "triangle")
     fill(page, "ti_dataset_directory", str(dataset))

@@ -52,7 +52,7 @@ def words(page: Page, studio: Studio) -> Page:
     page.goto(f"{studio.url}ti/embeddings")
     scripts = page.request.get(f"{studio.url}config").json()["head"]
     base = scripts.split('src="')[1].split("main.js")[0]
-    page.evaluate(f"import('/{base}words.js').then(words => {{ window.words = words; }})")
+    page.evaluate(f"import('/{base}prompt/words.js').then(words => {{ window.words = words; }})")
     return page
 
 

@@ -1,12 +1,15 @@
 """Options that follow from the request models."""
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
 
+from ti_studio.cli import build_parser
 from ti_studio.cli.arguments import WrongArguments, add_request_options, read_request
 from ti_studio.cli.train import add_train, found_here
+from ti_studio.server_options import NO_CPU_KERNELS, apply_kernels_option
 from ti_studio.training.config.concept import Concept
 from ti_studio.training.config.request import TrainRequest
 
@@ -64,3 +67,14 @@ def test_files_are_looked_for_where_the_command_runs_and_else_are_names(
     )
 
     assert (found.vae, found.initialization_file) == (str(tmp_path / "here.safetensors"), "word.pt")
+
+
+@pytest.mark.parametrize("command", ["serve", "train --name x --dataset-directory y", "generate --prompt x"])
+def test_the_cpu_kernels_are_switched_off_for_this_process_and_its_children(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NO_CPU_KERNELS, "")
+    apply_kernels_option(build_parser().parse_args(command.split()))
+    assert os.environ[NO_CPU_KERNELS] == ""
+    apply_kernels_option(build_parser().parse_args([*command.split(), "--no-cpu-kernels"]))
+    assert os.environ[NO_CPU_KERNELS] == "1"

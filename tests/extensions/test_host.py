@@ -169,7 +169,7 @@ def test_flags_and_settings_keep_extensions_out(add_samples: Callable[..., None]
     )
     host().want({"greeter": False})
     assert [extension.name for extension in host().active] == ["framer"]
-    assert host().wanted == {"framer": True, "greeter": False}
+    assert host().enabled_by_name == {"framer": True, "greeter": False}
     host().want({"greeter": True})
     assert [extension.name for extension in host().active] == ["framer", "greeter"]
 

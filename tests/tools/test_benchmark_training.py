@@ -22,7 +22,7 @@ def setting(tiny_checkpoint: CheckpointInfo, tmp_path: Path) -> Setting:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_loop_makes_its_steps(setting: Setting, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for owner, attribute in ((variants.Model, "predict"), (variants.gradients, "encode_chunks")):
+    for owner, attribute in ((variants.Model, "predict"), (variants.prompt_embeds, "encode_chunks")):
         monkeypatch.setattr(owner, attribute, getattr(owner, attribute))  # put back what the variant watches
     monkeypatch.setattr(variants.torch.autograd, "backward", variants.torch.autograd.backward)
 

@@ -13,12 +13,12 @@ from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load
 from ti_studio.training import events
-from ti_studio.training.gradients import accumulate_gradients
-from ti_studio.training.loop import batch_loss, validation_loss
+from ti_studio.training.loop import forward_backward
 from ti_studio.training.loss.denoising import NoiseSchedule
 from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding
 from ti_studio.training.preparation import RunPaths
+from ti_studio.training.validation import batch_loss, validation_loss
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def test_the_gradient_is_of_the_layer_that_is_asked_for(tiny_model: Model, place
     wanted = request(clip_skip=2)
     training_batches = prepared(wanted, tiny_model, place)
     trainable = TrainableEmbedding(initial_embedding("zzzz1234", tiny_model.encoders, "tree", 2), CPU, wanted)
-    accumulate_gradients(tiny_model, training_batches, trainable, 1)
+    forward_backward(tiny_model, training_batches, trainable, 1)
     rows = {"clip_l": trainable.initial["clip_l"].clone().requires_grad_(True)}
     other = {"clip_l": trainable.initial["clip_l"].clone().requires_grad_(True)}
 

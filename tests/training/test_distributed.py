@@ -9,7 +9,7 @@ from tests.training.test_run import prepared, request
 from ti_studio.models.loading import Model
 from ti_studio.training.batches import TrainingBatches
 from ti_studio.training.distributed import ProcessesDisagree, ProcessGroup
-from ti_studio.training.gradients import accumulate_gradients
+from ti_studio.training.loop import forward_backward
 from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding
 from ti_studio.training.preparation import RunPaths
@@ -20,7 +20,7 @@ def gradient(training_batches: TrainingBatches, model: Model) -> tuple[torch.Ten
     trainable = TrainableEmbedding(
         initial_embedding("zzzz1234", model.encoders, "tree", 2), model.hardware.device, training_batches.request
     )
-    sums = accumulate_gradients(model, training_batches, trainable, 1)
+    sums = forward_backward(model, training_batches, trainable, 1)
     (found,) = trainable.gradients()
     return sums, found.clone()
 

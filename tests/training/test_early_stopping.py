@@ -12,10 +12,10 @@ from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.models.loading import Model
 from ti_studio.training import events
 from ti_studio.training.early_stopping import EarlyStopping
-from ti_studio.training.loop import batch_loss, validation_loss
 from ti_studio.training.output.initialization import initial_rows
 from ti_studio.training.preparation import RunPaths
 from ti_studio.training.state import BadState, TrainingState
+from ti_studio.training.validation import batch_loss, validation_loss
 
 ROWS = {"clip_l": torch.zeros(2, 4)}
 WORSE = {"learning_rate": "0.05", "optimizer_args": ["maximize=True"]}
@@ -89,7 +89,7 @@ def test_the_best_rows_are_kept_and_published_if_asked(
     tiny_model: Model, place: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, 0.9, 0.5, 0.7, 0.6, 0.8, 0.9])
-    monkeypatch.setattr("ti_studio.training.run.validation_loss", lambda *_: next(losses))
+    monkeypatch.setattr("ti_studio.training.callbacks.validation_loss", lambda *_: next(losses))
 
     told = run(request(validation_every=1, keep_best=True), tiny_model, place)
 

@@ -13,8 +13,12 @@ from torch.utils._pytree import tree_leaves
 
 from tests.training.test_run import prepared, request
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.models.loading import Model
+from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
+from ti_studio.models.hardware import Hardware
+from ti_studio.models.loading import Model, load
 from ti_studio.prompts import conditioning
+from ti_studio.prompts.conditioning import encode
+from ti_studio.server_options import NO_CPU_KERNELS
 from ti_studio.training import batches as batches_module
 from ti_studio.training import penalties
 from ti_studio.training.batches import Batch, TrainingBatches
@@ -22,13 +26,12 @@ from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data import latents
 from ti_studio.training.data.latents import LatentCache
 from ti_studio.training.events import Step, Warned
-from ti_studio.training.gradients import accumulate_gradients
-from ti_studio.training.loop import Diverged, optimise
+from ti_studio.training.loop import Diverged, forward_backward, optimise
 from ti_studio.training.loss.denoising import denoising_losses
 from ti_studio.training.optim.grad_scaler import GradScaler
 from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding
-from ti_studio.training.penalties import conditioned, context_penalty, distance_penalty
+from ti_studio.training.penalties import context_penalty, distance_penalty
 from ti_studio.training.preparation import RunPaths
 
 KEPT = {"context_weight": 0.5, "init_weight": 0.1, "prompt_weight": 0.3}
@@ -63,12 +66,12 @@ def test_the_gradient_is_that_of_one_batch_after_the_other_with_prompts_of_their
     rows, initial = expected.rows, expected.initial
     for part in range(3):
         batch = training_batches.batch(1, part)
-        told, before = (conditioned(tiny_sdxl, batch.prompts, {wanted.name: words}) for words in (rows, initial))
+        told, before = (encode(tiny_sdxl.encoders, batch.prompts, {wanted.name: words}) for words in (rows, initial))
         loss = denoising_losses(tiny_sdxl, batch.pictures, told).mean()
         penalty = 0.5 * context_penalty(told.encoder_hidden_states, before.encoder_hidden_states, batch.prompts)
         ((loss + penalty + 0.1 * distance_penalty(rows, initial)) / 3).backward()  # type: ignore[no-untyped-call]
 
-    accumulate_gradients(tiny_sdxl, training_batches, trainable, 1)
+    forward_backward(tiny_sdxl, training_batches, trainable, 1)
 
     assert set(gradients(trainable)) == {"clip_l", "clip_g"}
     for encoder, found in gradients(trainable).items():
@@ -275,3 +278,18 @@ def test_the_state_of_40_vectors_of_sdxl_is_less_than_a_mebibyte(tmp_path: Path)
     trainable.state().write(tmp_path / "state.safetensors")
 
     assert 40 * 2048 * 4 * 3 < (tmp_path / "state.safetensors").stat().st_size < 2**20
+
+
+def test_a_step_without_the_cpu_kernels_has_the_same_loss_and_gradient(
+    tiny_checkpoint: CheckpointInfo, place: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+    for value in ("", "1"):
+        monkeypatch.setenv(NO_CPU_KERNELS, value)
+        model = load(tiny_checkpoint, Hardware(torch.device("cpu"), torch.float32))
+        trainable = learner_for(model, request())
+        losses = forward_backward(model, prepared(request(), model, place), trainable, 1)
+        steps.append((losses, gradients(trainable)["clip_l"]))
+    (losses, gradient), (plain_losses, plain_gradient) = steps
+    assert torch.allclose(losses, plain_losses, rtol=1e-5)
+    assert (gradient - plain_gradient).norm() < 1e-5 * plain_gradient.norm()

@@ -8,13 +8,14 @@ import torch
 
 from tests.training.test_loop import gradients, learner_for
 from tests.training.test_run import no_preview, prepared, request, rows_of, run
+from ti_studio.field_types import Precision
 from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
-from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import Model, load
 from ti_studio.training import events
-from ti_studio.training.gradients import accumulate_gradients
+from ti_studio.training.loop import forward_backward
 from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
 from ti_studio.training.state import TrainingState
@@ -33,7 +34,7 @@ def test_every_family_learns_in_half_precision_much_as_in_full(
 
     exact, found = learner_for(full, wanted), learner_for(half, wanted)
     for model, trainable in ((full, exact), (half, found)):
-        accumulate_gradients(model, prepared(wanted, full, place), trainable, 1)
+        forward_backward(model, prepared(wanted, full, place), trainable, 1)
 
     for encoder, gradient in gradients(found).items():
         expected = gradients(exact)[encoder]
@@ -89,7 +90,7 @@ def test_recomputed_activations_give_the_same_gradient_from_less_memory(tiny_mod
         saved: list[int] = []
         tiny_model.checkpoint_gradients(on)
         with torch.autograd.graph.saved_tensors_hooks(lambda t, s=saved: s.append(t.numel()) or t, lambda t: t):
-            accumulate_gradients(tiny_model, training_batches, trainable, 1)
+            forward_backward(tiny_model, training_batches, trainable, 1)
         kept[on], found[on] = sum(saved), gradients(trainable)["clip_l"]
     tiny_model.checkpoint_gradients(False)
 

@@ -22,12 +22,13 @@ from ti_studio.training.data.dataset import scan_folders
 from ti_studio.training.data.latents import LatentCache, cache_latents
 from ti_studio.training.data.prompts import PromptReader, WordNotInPrompt, tokenize_prompts
 from ti_studio.training.fingerprint import Fingerprint, OtherCheckpoint
-from ti_studio.training.loop import Diverged, batch_loss, optimise
+from ti_studio.training.loop import Diverged, optimise
 from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding, initial_rows
 from ti_studio.training.output.publishing import NameTaken
 from ti_studio.training.preparation import RunPaths
 from ti_studio.training.run import train
+from ti_studio.training.validation import batch_loss
 
 
 def request(**changes: object) -> TrainRequest:

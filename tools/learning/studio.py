@@ -9,8 +9,8 @@ import torch
 
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.files import read_embedding
+from ti_studio.generation.guidance import PromptEncoder
 from ti_studio.generation.pipeline import Txt2ImgPipeline
-from ti_studio.generation.prompting import PromptEncoder
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.checkpoint.checkpoints import identify
 from ti_studio.models.hardware import Hardware

@@ -7,15 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ti_studio.field_types import Precision
 from ti_studio.models.checkpoint.checkpoints import identify
-from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.training.batches import TrainingBatches, prepare_batches
 from ti_studio.training.data.captions import PromptTemplate
 from ti_studio.training.data.dataset import scan_folders
 from ti_studio.training.data.latents import cache_latents
 from ti_studio.training.data.prompts import PromptReader, tokenize_prompts
-from ti_studio.training.gradients import accumulate_gradients
+from ti_studio.training.loop import forward_backward
 from ti_studio.training.optim.trainable_embedding import TrainableEmbedding
 from ti_studio.training.output.initialization import initial_embedding
 from tools.training_benchmark.plain_loop import add_word
@@ -37,7 +38,7 @@ def difference(setting: Setting, precision: Precision) -> float:
         training_batches.request.name, ours.encoders, "tree", training_batches.request.vectors_per_token
     )
     trainable = TrainableEmbedding(start, ours.hardware.device, training_batches.request)
-    accumulate_gradients(ours, training_batches, trainable, 1)
+    forward_backward(ours, training_batches, trainable, 1)
     found = trainable.rows["clip_l"].grad
     assert found is not None
     return float((found - expected).norm() / expected.norm())

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from PIL import Image, ImageDraw
 
+from ti_studio.field_types import Precision
 from ti_studio.models.checkpoint.checkpoints import identify
-from ti_studio.models.hardware import Precision, hardware_for
+from ti_studio.models.hardware import hardware_for
 from ti_studio.models.loading import Model, load, load_as_it_is
-from ti_studio.training import gradients
+from ti_studio.training import prompt_embeds
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.events import Step
 from ti_studio.training.preparation import RunPaths
@@ -171,7 +172,11 @@ def _training(model: Model, setting: Setting, variant: Variant) -> Iterator[obje
 
 def _count_models(clock: _Clock) -> None:
     """Counts what a step spends in the models: the text encoders, the UNet, and the way back through both."""
-    watched: list[tuple[Any, str]] = [(Model, "predict"), (gradients, "encode_chunks"), (torch.autograd, "backward")]
+    watched: list[tuple[Any, str]] = [
+        (Model, "predict"),
+        (prompt_embeds, "encode_chunks"),
+        (torch.autograd, "backward"),
+    ]
     for owner, name in watched:
         setattr(owner, name, clock.timed(getattr(owner, name)))
 

@@ -17,6 +17,7 @@ from ti_studio.cli.soften import add_soften
 from ti_studio.cli.suggest import add_suggest
 from ti_studio.cli.train import add_resume, add_train
 from ti_studio.errors import StudioError
+from ti_studio.server_options import apply_kernels_option
 
 INTERRUPTED = 130
 """The exit status of a command that was ended with Ctrl+C, as shells have it."""
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if more and not getattr(options, "takes_more", False):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     options.extension_flags = tuple(more)
+    apply_kernels_option(options)
     try:
         return int(options.run(options))
     except StudioError as error:

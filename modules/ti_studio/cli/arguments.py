@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from ti_studio.errors import StudioError
 from ti_studio.folders import Folders, repository_root
+from ti_studio.server_options import add_kernels_option
 
 Request = TypeVar("Request", bound=BaseModel)
 
@@ -61,7 +62,7 @@ def read_request(
     try:
         return model(**complete(given))
     except ValidationError as error:
-        raise WrongArguments("; ".join(_told(problem) for problem in error.errors())) from error
+        raise WrongArguments("; ".join(_problem_text(problem) for problem in error.errors())) from error
 
 
 def add_folder_options(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +75,12 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
     folders.add_argument(
         "--ckpt-dir", type=Path, metavar="DIR", help="default: models/Stable-diffusion in the data folder"
     )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the folders, and the switch of the CPU kernels, for a command that loads a checkpoint."""
+    add_folder_options(parser)
+    add_kernels_option(parser)
 
 
 def add_metadata_option(parser: argparse.ArgumentParser) -> None:
@@ -119,10 +126,10 @@ def _default(field: FieldInfo) -> str:
     return f" [{field.default}]" if field.default not in (None, "", False, ()) else ""
 
 
-def _told(problem: Any) -> str:
+def _problem_text(problem: Any) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if not problem["loc"]:  # of the request as a whole: the message names its fields
         return message
     option = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
-    found = "" if problem["type"] == "value_error" else f" (found {problem['input']!r})"
-    return f"{option}: {message}{found}"
+    input_text = "" if problem["type"] == "value_error" else f" (found {problem['input']!r})"
+    return f"{option}: {message}{input_text}"

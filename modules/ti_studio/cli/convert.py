@@ -57,15 +57,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _read(files: list[Path], name: str | None) -> list[Embedding]:
     """Returns what is to be written: one embedding, or those that a LoRA file has bundled."""
-    found = [read_embeddings(path) for path in files]
-    if len(files) == 1 and len(found[0]) > 1:
+    by_file = [read_embeddings(path) for path in files]
+    if len(files) == 1 and len(by_file[0]) > 1:
         if name is not None:
-            words = ", ".join(embedding.name for embedding in found[0])
+            words = ", ".join(embedding.name for embedding in by_file[0])
             raise EmbeddingError(
-                f"{files[0].name} has {len(found[0])} embeddings: {words}. Each keeps its own name; leave --name out."
+                f"{files[0].name} has {len(by_file[0])} embeddings: {words}. Each keeps its own name; leave --name out."
             )
-        return found[0]
-    first, *more = [one for embeddings in found for one in embeddings]
+        return by_file[0]
+    first, *more = [embedding for embeddings in by_file for embedding in embeddings]
     word = name or first.name
     for other in more:
         first = of_two_files(word, first, other)

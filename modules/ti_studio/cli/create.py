@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     # torch takes seconds to import; the checkpoint's name is checked before.
     from ti_studio.training.output.creation import NewEmbedding, create_embedding  # noqa: PLC0415
 
-    wanted = NewEmbedding(
+    new = NewEmbedding(
         name=options.name,
         initialization_text=options.initialization_text,
         vectors_per_token=options.vectors_per_token,
@@ -40,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
         save_as=options.save_as,
         metadata=options.metadata,
     )
-    print(create_embedding(wanted, info, folders.embeddings))
+    print(create_embedding(new, info, folders.embeddings))
     return 0

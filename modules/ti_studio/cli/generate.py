@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ti_studio.cli.arguments import Commands, add_folder_options, add_request_options, read_folders, read_request
+from ti_studio.cli.arguments import Commands, add_model_options, add_request_options, read_folders, read_request
 from ti_studio.embeddings.library.library import Library
 from ti_studio.generation.events import DenoisingProgress, Loading, Notice, Picture
 from ti_studio.generation.request import GenerateRequest
@@ -32,7 +32,7 @@ def add_generate(commands: Commands) -> None:
     add_request_options(parser, GenerateRequest)
     parser.add_argument("--ckpt", help="the checkpoint's title or path [the first one, which is the demo]")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the PNGs [outputs/txt2img/<date>]")
-    add_folder_options(parser)
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 

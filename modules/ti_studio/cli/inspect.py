@@ -50,7 +50,9 @@ def describe(embedding: Embedding, path: Path) -> dict[str, object]:
         "vectors per token": embedding.vectors_per_token,
         "widths": embedding.widths,
         "step": embedding.step,
-        "norms": {encoder: [round(norm, 4) for norm in found] for encoder, found in norms(embedding).items()},
+        "norms": {
+            encoder: [round(norm, 4) for norm in encoder_norms] for encoder, encoder_norms in norms(embedding).items()
+        },
         "hash": file_sha256(path)[:_HASH_DIGITS],
         "metadata": dict(embedding.metadata),
     }

@@ -22,19 +22,19 @@ def show_dataset(request: TrainRequest, model: Model, size: tuple[int, int]) -> 
     """
     dataset = scan_folders(request.dataset_folders(""), size)
     reader = PromptReader.of(request.name, request.vectors_per_token, model.encoders[0].tokenizer)
-    told: list[str] = []
+    warnings: list[str] = []
     template = CAPTION_ALONE
     if request.captions_are_prompts:
-        dataset, told = keep_captions_with_word(dataset, reader)
+        dataset, warnings = keep_captions_with_word(dataset, reader)
     else:
         template = PromptTemplate.read(find_template(repository_root(), request.template))
-    for text in (*told, *(f"Not used: {reason}" for reason in dataset.rejected)):
+    for text in (*warnings, *(f"Not used: {reason}" for reason in dataset.rejected)):
         print(f"warning: {text}")
     ids = [FIRST_NEW_ID + row for row in range(request.vectors_per_token)]
     print(f"tokens are added: {ids}")
-    drawn = seeded_generator(request.seed, "shown", 0)
+    generator = seeded_generator(request.seed, "shown", 0)
     for sample, repeats in zip(dataset.samples, repeats_of(dataset.samples), strict=True):
-        prompt = PicturePrompts(sample, CAPTION_ALONE if sample.options.is_reg else template, reader).draw(drawn)
+        prompt = PicturePrompts(sample, CAPTION_ALONE if sample.options.is_reg else template, reader).draw(generator)
         print(f"{sample.path}\n  {sample.size[0]}×{sample.size[1]}, repeats {repeats}, caption: {sample.caption}")
         for chunk in prompt:
             print(f"  input ids: {_ids(chunk, model)}")

@@ -20,7 +20,7 @@ from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.training.events import Previewed, Saved, Step
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 from ti_studio.training.sd_scripts.plan import Plan
 from ti_studio.training.sd_scripts.sample_prompts import SamplePrompt, read_sample_prompts
 
@@ -107,8 +107,8 @@ class Outputs:
         """Puts the finished word into the output folder; the state goes unless it is to be kept."""
         target = self._plan.output_dir / f"{self._plan.output_name}.{self._ending}"
         path.replace(target)
-        wanted = any(self._plan.options.get(name) for name in ("save_state", "save_state_on_train_end"))
-        self._clear(keep_state=wanted)
+        keeps_state = any(self._plan.options.get(name) for name in ("save_state", "save_state_on_train_end"))
+        self._clear(keep_state=keeps_state)
         if target.stem != self._plan.request.name:
             print(
                 f"note: WebUIs know the word by its file's name: {target.stem}, not {self._plan.request.name}.",
@@ -140,7 +140,7 @@ class Samples:
         self._path = Path(plan.options["sample_prompts"]).expanduser()
         self.every = math.gcd(*self._due) if self._due else (plan.request.max_steps if self._at_first else 0)
         """Steps between two looks at whether pictures are due."""
-        self._wanted()  # what is wrong with the file is told before the training
+        self._samples()  # what is wrong with the file is told before the training
 
     @property
     def _at_first(self) -> bool:
@@ -152,45 +152,45 @@ class Samples:
         if not (self._at_first if step == 0 else any(step % steps == 0 for steps in self._due)):
             return
         try:
-            pictures = self._wanted()
+            pictures = self._samples()
         except StudioError as error:
             print(f"note: no sample pictures at step {step}: {error}", file=sys.stderr)
             return
         folder = self._plan.output_dir / "sample"
         folder.mkdir(parents=True, exist_ok=True)
-        for index, (wanted, request) in enumerate(pictures):
-            seed = random.getrandbits(32) if wanted.seed is None else wanted.seed
+        for index, (sample, request) in enumerate(pictures):
+            seed = random.getrandbits(32) if sample.seed is None else sample.seed
             stamp = time.strftime("%Y%m%d%H%M%S")
             for image in self._pipeline.preview(words, request, [seed], self._should_stop):
                 path = folder / f"{self._plan.output_name}_{step:06d}_{index:02d}_{stamp}_{seed}.png"
                 atomic_write(path, _png(image))
-                yield Previewed(step, index, path.relative_to(self._plan.output_dir).as_posix(), wanted.prompt, seed)
+                yield Previewed(step, index, path.relative_to(self._plan.output_dir).as_posix(), sample.prompt, seed)
 
-    def _wanted(self) -> list[tuple[SamplePrompt, GenerateRequest]]:
+    def _samples(self) -> list[tuple[SamplePrompt, GenerateRequest]]:
         """Reads what is to be painted.
 
         Raises:
             StudioError: it is no file of prompts, or one of them can't be painted; says which.
         """
-        return [(wanted, self._request(wanted)) for wanted in read_sample_prompts(self._path)]
+        return [(sample, self._request(sample)) for sample in read_sample_prompts(self._path)]
 
-    def _request(self, wanted: SamplePrompt) -> GenerateRequest:
-        sampler = (wanted.sampler or self._plan.options.get("sample_sampler") or "ddim").lower()
+    def _request(self, sample: SamplePrompt) -> GenerateRequest:
+        sampler = (sample.sampler or self._plan.options.get("sample_sampler") or "ddim").lower()
         try:
             return GenerateRequest(
-                prompt=wanted.prompt,
-                negative_prompt=wanted.negative_prompt,
+                prompt=sample.prompt,
+                negative_prompt=sample.negative_prompt,
                 sampler=find_sampler(SAMPLERS.get(sampler, sampler)).name,
-                steps=wanted.steps,
-                cfg_scale=wanted.scale,
-                width=wanted.width or self._plan.request.width,
-                height=wanted.height or self._plan.request.height,
+                steps=sample.steps,
+                cfg_scale=sample.scale,
+                width=sample.width or self._plan.request.width,
+                height=sample.height or self._plan.request.height,
                 clip_skip=self._plan.request.clip_skip,
             )
         except ValidationError as error:
             (problem, *_) = error.errors()
             raise BadConfiguration(
-                f"{self._path}, prompt {wanted.prompt[:60]!r}: {problem['loc'][0]}: {problem['msg']} "
+                f"{self._path}, prompt {sample.prompt[:60]!r}: {problem['loc'][0]}: {problem['msg']} "
                 f"(found {problem['input']!r})."
             ) from error
 
@@ -205,10 +205,10 @@ def open_log(plan: Plan) -> Callable[[Step], None]:
     """Returns what writes a step into TensorBoard's files; nothing where they are not wanted or the package is not
     there, which is told."""
     folder = plan.options.get("logging_dir")
-    wanted = plan.options.get("log_with") or "tensorboard"
-    if wanted != "tensorboard":
+    logger = plan.options.get("log_with") or "tensorboard"
+    if logger != "tensorboard":
         print(
-            f"note: --log_with {wanted}: nothing is sent to Weights & Biases; its command `wandb sync` takes the files "
+            f"note: --log_with {logger}: nothing is sent to Weights & Biases; its command `wandb sync` takes the files "
             "that TensorBoard reads, and those are written.",
             file=sys.stderr,
         )

@@ -18,10 +18,11 @@ from ti_studio.cli.sd_scripts_outputs import Outputs, Samples, open_log
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.formats.header_picture import header_picture
 from ti_studio.errors import NotFound
+from ti_studio.field_types import Precision
 from ti_studio.generation.pipeline import Txt2ImgPipeline
 from ti_studio.jobs.name_lock import holding
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
-from ti_studio.models.hardware import Precision, hardware_for, use_threads_for
+from ti_studio.models.hardware import hardware_for, use_threads_for
 from ti_studio.models.loading import Model, load, with_vae
 from ti_studio.training.data.captions import find_template
 from ti_studio.training.data.dataset import Dataset, repeats_of, scan_folders
@@ -85,10 +86,10 @@ def _with_thumbnail(plan: Plan) -> Plan:
     Raises:
         EmbeddingError: it is no picture that can be read.
     """
-    wanted = plan.request.metadata_thumbnail
-    if not wanted:
+    thumbnail = plan.request.metadata_thumbnail
+    if not thumbnail:
         return plan
-    return replace(plan, request=plan.request.model_copy(update={"metadata_thumbnail": header_picture(wanted)}))
+    return replace(plan, request=plan.request.model_copy(update={"metadata_thumbnail": header_picture(thumbnail)}))
 
 
 def _train(plan: Plan, model: Model, outputs: Outputs, epoch: int, process_group: ProcessGroup) -> int:
@@ -97,8 +98,8 @@ def _train(plan: Plan, model: Model, outputs: Outputs, epoch: int, process_group
         def should_stop() -> bool:
             return bool(interrupted)
 
-        wanted = plan.options.get("sample_prompts")
-        pictures = Samples(plan, Txt2ImgPipeline(model), epoch, should_stop) if wanted else None
+        has_samples = plan.options.get("sample_prompts")
+        pictures = Samples(plan, Txt2ImgPipeline(model), epoch, should_stop) if has_samples else None
         request = plan.request.model_copy(
             update={"save_every": outputs.every, "preview_every": pictures.every if pictures else 0}
         )

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ti_studio.cli.arguments import Commands, add_folder_options, add_metadata_option, read_folders
+from ti_studio.cli.arguments import Commands, add_metadata_option, add_model_options, read_folders
 from ti_studio.embeddings.formats.export import FORMATS, export
 from ti_studio.embeddings.formats.files import read_embedding
 from ti_studio.embeddings.names import check_name
@@ -39,7 +39,7 @@ def add_soften(commands: Commands) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     add_metadata_option(parser)
     parser.add_argument("--ckpt", help="the checkpoint's title or path [the first one, which is the demo]")
-    add_folder_options(parser)
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ti_studio.cli.arguments import Commands, add_folder_options, read_folders
+from ti_studio.cli.arguments import Commands, add_model_options, read_folders
 from ti_studio.models.checkpoint.checkpoints import find_checkpoint
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_suggest(commands: Commands) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise [0]")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_folder_options(parser)
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -52,17 +52,19 @@ def run(options: argparse.Namespace) -> int:
 
     hardware = hardware_for(info)
     use_threads_for(info, hardware)
-    wanted = SuggestionOptions(options.count, options.current, options.seconds, options.longest, options.seed)
-    found = suggest(load(info, hardware), options.folder, wanted)
-    print(json.dumps(asdict(found), ensure_ascii=False) if options.json else _as_text(found))
+    suggestion_options = SuggestionOptions(
+        options.count, options.current, options.seconds, options.longest, options.seed
+    )
+    suggestions = suggest(load(info, hardware), options.folder, suggestion_options)
+    print(json.dumps(asdict(suggestions), ensure_ascii=False) if options.json else _as_text(suggestions))
     return 0
 
 
-def _as_text(found: "Suggestions") -> str:
-    lines = [f"{each.loss:.5f}  {each.text}" for each in found.best]
-    if found.current is not None:
-        lines.append(f"{found.current.loss:.5f}  {found.current.text} (the current text)")
-    if not found.complete:
+def _as_text(suggestions: "Suggestions") -> str:
+    lines = [f"{each.loss:.5f}  {each.text}" for each in suggestions.best]
+    if suggestions.current is not None:
+        lines.append(f"{suggestions.current.loss:.5f}  {suggestions.current.text} (the current text)")
+    if not suggestions.complete:
         lines.append("The time did not suffice to try everything; with more --seconds there may be better ones.")
     return "\n".join(lines)
 

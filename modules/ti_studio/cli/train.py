@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ti_studio.cli.arguments import (
     Commands,
     WrongArguments,
-    add_folder_options,
+    add_model_options,
     add_request_options,
     read_folders,
     read_request,
@@ -78,7 +78,7 @@ def add_train(commands: Commands) -> None:
         help=f"{TrainRequest.model_fields['more_words'].description} Written as 'name : initialization text : vectors "
         "per token : initialization file', of which all behind the name may be left out",
     )
-    add_folder_options(parser)
+    add_model_options(parser)
     parser.set_defaults(run=run_train)
 
 
@@ -90,7 +90,7 @@ def add_resume(commands: Commands) -> None:
         description="Goes on with a training exactly where it was.",
     )
     parser.add_argument("job", nargs="?", help="the training's folder name in outputs/train (default: the newest)")
-    add_folder_options(parser)
+    add_model_options(parser)
     parser.set_defaults(run=run_resume)
 
 

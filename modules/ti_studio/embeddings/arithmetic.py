@@ -112,12 +112,13 @@ def _alike(embeddings: Sequence[Embedding]) -> Embedding:
     for each in embeddings[1:]:
         if each.widths != first.widths:
             raise EmbeddingError(
-                f"{first.name} is of {_told(first)} and {each.name} of {_told(each)}; expected embeddings of one kind."
+                f"{first.name} is of {_description(first)} and {each.name} of {_description(each)}; "
+                "expected embeddings of one kind."
             )
     return first
 
 
-def _told(embedding: Embedding) -> str:
+def _description(embedding: Embedding) -> str:
     return f"{embedding.family} ({', '.join(f'{key} {width}' for key, width in embedding.widths.items())})"
 
 

@@ -28,8 +28,8 @@ def check_name(name: str) -> None:
     reserved = sorted(set(name) & _RESERVED)
     unseen = unseen_character(name)
     if reserved or unseen:
-        found = " ".join(reserved) or unseen
-        raise BadName(f"The name {displayed(name)!r} has {found} in it; a file's name can't on every system.")
+        unsafe = " ".join(reserved) or unseen
+        raise BadName(f"The name {displayed(name)!r} has {unsafe} in it; a file's name can't on every system.")
     if name[0] in ". " or name[-1] in ". ":
         raise BadName(f"The name {name!r} begins or ends with a dot or a space; expected any other sign.")
     if name.split(".", maxsplit=1)[0].rstrip().lower() in _DEVICES:

@@ -36,8 +36,8 @@ def shareable(metadata: Mapping[str, str]) -> dict[str, str]:
 
     Files of earlier versions and of other trainers hold whole paths; whatever is written from them does not.
     """
-    told = ((_named(name), _told(name, text)) for name, text in metadata.items())
-    return {name: text for name, text in told if text is not None}
+    texts = ((_named(name), _shareable_text(name, text)) for name, text in metadata.items())
+    return {name: text for name, text in texts if text is not None}
 
 
 def undescribed(embedding: Embedding) -> Embedding:
@@ -50,7 +50,7 @@ def name_of(place: str) -> str:
     return re.split(r"[\\/]", place.rstrip("\\/"))[-1]
 
 
-def _told(name: str, text: str) -> str | None:
+def _shareable_text(name: str, text: str) -> str | None:
     """Returns what a file says under a name; None for nothing."""
     try:
         value = _object_in(text)

@@ -47,7 +47,7 @@ def find_extensions(folder: Path, disabled: Collection[str], boundary: Boundary)
         disabled: names of folders that are not to be loaded.
         boundary: is told of broken metadata and of names that are taken.
     """
-    found: list[Extension] = []
+    extensions: list[Extension] = []
     for path in extension_folders(folder):
         enabled = path.name not in disabled
         tell = boundary.note if enabled else boundary.remark
@@ -56,14 +56,14 @@ def find_extensions(folder: Path, disabled: Collection[str], boundary: Boundary)
         except BadMetadata as error:
             tell(path.name, str(error))
             metadata = Metadata(path.name.lower())
-        same = [other.name for other in found if other.enabled and other.metadata.name == metadata.name]
+        same = [other.name for other in extensions if other.enabled and other.metadata.name == metadata.name]
         if enabled and same:
             tell(
                 path.name,
                 f"Its name {metadata.name!r} is that of {same[0]} too; only the first of them is loaded.",
             )
-        found.append(Extension(path, metadata, enabled=enabled and not same))
-    return found
+        extensions.append(Extension(path, metadata, enabled=enabled and not same))
+    return extensions
 
 
 def check_requirements(extensions: Iterable[Extension], boundary: Boundary) -> None:
@@ -72,11 +72,11 @@ def check_requirements(extensions: Iterable[Extension], boundary: Boundary) -> N
     enabled = {name for extension in everything if extension.enabled for name in extension.names}
     disabled = {name for extension in everything if not extension.enabled for name in extension.names}
     for extension in everything:
-        for wanted in extension.metadata.requires if extension.enabled else ():
-            choices = set(wanted.split("|"))
+        for requirement in extension.metadata.requires if extension.enabled else ():
+            choices = set(requirement.split("|"))
             if not choices & enabled:
                 why = "disabled" if choices & disabled else "not installed"
-                boundary.note(extension.name, f"It requires the extension {wanted!r}, which is {why}.")
+                boundary.note(extension.name, f"It requires the extension {requirement!r}, which is {why}.")
 
 
 def extension_folders(folder: Path) -> Iterator[Path]:

@@ -106,7 +106,7 @@ class ExtensionHost:
         return [] if self.disabled_by else [extension for extension in self.extensions if extension.enabled]
 
     @property
-    def wanted(self) -> dict[str, bool]:
+    def enabled_by_name(self) -> dict[str, bool]:
         """Whether the settings enable each extension that is there now, by its folder's name: for the next start."""
         disabled = self._disabled
         if self.is_absent:
@@ -120,7 +120,7 @@ class ExtensionHost:
             WriteFailed: nothing was changed.
         """
         disabled = [name for name in self._disabled if not enabled.get(name, False)]
-        more = [name for name, wanted in enabled.items() if not wanted and name not in disabled]
+        more = [name for name, is_enabled in enabled.items() if not is_enabled and name not in disabled]
         self.options.apply({DISABLED: [*disabled, *more]})
 
     def install(self) -> None:

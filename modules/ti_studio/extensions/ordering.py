@@ -74,5 +74,5 @@ def ordered_names(names: Sequence[str], rules: Mapping[str, Order], first: Seque
             if later in goes_after:
                 goes_after[later].append(name)
     ordered = in_order(goes_after)
-    wanted = [name for name in first if name in goes_after]
-    return [*wanted, *(name for name in ordered if name not in wanted)]
+    leading = [name for name in first if name in goes_after]
+    return [*leading, *(name for name in ordered if name not in leading)]

@@ -1,18 +1,38 @@
 """What the UNet is told at each step, and how its answers make one prediction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ti_studio.embeddings.embedding import Embedding
-from ti_studio.generation.prompting import PromptEncoder
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import Conditioning
+from ti_studio.prompts.conditioning import Conditioning, ConditioningCache
 from ti_studio.prompts.grammar import Emphasis
-from ti_studio.prompts.parser import ReadPrompt, TokenizedPrompt
+from ti_studio.prompts.limits import PromptLimits
+from ti_studio.prompts.parser import PromptLexer, ReadPrompt, TokenizedPrompt
+
+
+class PromptEncoder(PromptLexer):
+    """Reads and encodes prompts for a loaded checkpoint, and remembers what it encoded."""
+
+    def __init__(self, model: Model, limits: PromptLimits | None = None) -> None:
+        super().__init__(model.encoders[0].tokenizer, limits)
+        self._cache = ConditioningCache(model.encoders)
+
+    def encode(
+        self,
+        prompt: TokenizedPrompt,
+        embeddings: Mapping[str, Embedding],
+        clip_skip: int = 1,
+        *,
+        restores_mean: bool = True,
+    ) -> Conditioning:
+        """Returns the encoded prompt."""
+        words = {name: embedding.vectors for name, embedding in embeddings.items()}
+        return self._cache.encode(prompt.chunks, words, clip_skip, restores_mean=restores_mean)
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,7 @@ class Guidance:
     """Each prompt that AND joins, with its weight."""
     negative: Timed
 
-    def predict(self, model: Model, latents: Tensor, timestep: Tensor, told: tuple[int, float]) -> Tensor:
+    def predict(self, model: Model, latents: Tensor, timestep: Tensor, step_and_scale: tuple[int, float]) -> Tensor:
         """Returns the prediction after classifier-free guidance (arXiv 2207.12598), of several prompts if there are
         (composable diffusion, arXiv 2206.01714).
 
@@ -47,9 +67,9 @@ class Guidance:
             model: the checkpoint.
             latents: [n, 4, h, w].
             timestep: one for all.
-            told: the step, counted from 1, and the CFG scale.
+            step_and_scale: the step, counted from 1, and the CFG scale.
         """
-        step, scale = told
+        step, scale = step_and_scale
         weights = [weight for weight, _ in self.positives]
         said = [prompt.at(step) for _, prompt in self.positives]
         if scale == 1 and weights == [1.0]:

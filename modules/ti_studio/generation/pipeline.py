@@ -10,9 +10,8 @@ from PIL import Image
 from ti_studio.embeddings.embedding import Embedding
 from ti_studio.embeddings.library.library import Library
 from ti_studio.generation.events import DenoisingProgress, Notice, Picture
-from ti_studio.generation.guidance import Guidance, encode_guidance
+from ti_studio.generation.guidance import Guidance, PromptEncoder, encode_guidance
 from ti_studio.generation.infotext import MadeWith, build_infotext
-from ti_studio.generation.prompting import PromptEncoder
 from ti_studio.generation.request import GenerateRequest
 from ti_studio.generation.samplers import find_sampler
 from ti_studio.generation.txt2img import DenoisingSettings, NotFinite, paint, steps_of

@@ -1,12 +1,9 @@
 """What txt2img is asked for. The page, REST and the command line carry this one model."""
 
-from typing import Annotated
-
 from pydantic import BaseModel, ConfigDict, Field
 
+from ti_studio.field_types import Side
 from ti_studio.prompts.grammar import Emphasis
-
-Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
 
 
 class GenerateRequest(BaseModel):

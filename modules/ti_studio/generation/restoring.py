@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 from pydantic import ValidationError
 
-from ti_studio.embeddings.formats.png_embeddings import MAX_PIXELS, PICTURE_DAMAGE, known_formats, told
+from ti_studio.embeddings.formats.png_embeddings import MAX_PIXELS, PICTURE_DAMAGE, known_formats, picture_problem
 from ti_studio.embeddings.library.library import Entry, Library
 from ti_studio.errors import StudioError
 from ti_studio.generation.infotext import SHORT_HASH, model_name
@@ -68,10 +68,10 @@ def read_infotext(text: str) -> Infotext:
     lines = text.strip().splitlines()
     if not lines:
         raise NoInfotext("There is no text; expected a prompt and a line such as Steps: 20, Sampler: Euler a, …")
-    found = list(_SETTING.finditer(lines[-1]))
+    matches = list(_SETTING.finditer(lines[-1]))
     settings = {}
-    if len(found) >= _FEWEST_SETTINGS:
-        settings = {match["key"]: _unquoted(match["value"]) for match in found}
+    if len(matches) >= _FEWEST_SETTINGS:
+        settings = {match["key"]: _unquoted(match["value"]) for match in matches}
         lines.pop()
     prompt: list[str] = []
     negative: list[str] = []
@@ -98,7 +98,7 @@ def infotext_of(picture: bytes) -> str:
             text = image.info.get("parameters")
             comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
     except PICTURE_DAMAGE as error:
-        raise NoInfotext(f"The file is no picture that can be read: {told(error)}.") from error
+        raise NoInfotext(f"The file is no picture that can be read: {picture_problem(error)}.") from error
     if isinstance(text, str) and text.strip():
         return text
     if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):
@@ -123,9 +123,9 @@ def restored(infotext: Infotext, current: GenerateRequest) -> Restored:
     values = {**current.model_dump(), **prompts, **_values(infotext.settings)}
     notices = []
     sampler = infotext.settings.get("Sampler")
-    found = None if sampler is None else _sampler(sampler, infotext.settings.get("Schedule type"))
-    if found is not None:
-        values["sampler"] = found
+    sampler_name = None if sampler is None else _sampler(sampler, infotext.settings.get("Schedule type"))
+    if sampler_name is not None:
+        values["sampler"] = sampler_name
     elif sampler is not None:
         notices.append(f"There is no sampler {sampler!r} here; {current.sampler} stays.")
     try:
@@ -194,5 +194,5 @@ def _sampler(name: str, schedule_type: str | None) -> str | None:
     same_name = [sampler for sampler in SAMPLERS if sampler.plain_name.lower() == name.lower()]
     if same_name and schedule_type == "Automatic":
         return automatic_sampler(same_name).name
-    wanted = schedule_type or "Uniform"
-    return next((sampler.name for sampler in same_name if (sampler.schedule_type or wanted) == wanted), None)
+    schedule = schedule_type or "Uniform"
+    return next((sampler.name for sampler in same_name if (sampler.schedule_type or schedule) == schedule), None)

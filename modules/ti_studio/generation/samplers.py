@@ -93,8 +93,8 @@ _AUTOMATICALLY_KARRAS = frozenset({"DPM++ 2M", "DPM2", "DPM2 a"})
 def automatic_sampler(same_name: Sequence[Sampler]) -> Sampler:
     """Returns which of the samplers of one plain name A1111's schedule "Automatic" means; the first, if it is
     not here."""
-    wanted = "Karras" if same_name[0].plain_name in _AUTOMATICALLY_KARRAS else "Uniform"
-    return next((sampler for sampler in same_name if sampler.schedule_type == wanted), same_name[0])
+    schedule = "Karras" if same_name[0].plain_name in _AUTOMATICALLY_KARRAS else "Uniform"
+    return next((sampler for sampler in same_name if sampler.schedule_type == schedule), same_name[0])
 
 
 def sampler_names() -> list[str]:

@@ -56,7 +56,7 @@ class Txt2ImgService:
         """
         self._folders = folders
         self._library = library
-        self._own = self._wanted = checkpoint
+        self._own = self._requested = checkpoint
         self._watcher = watcher or Watcher()
         self.limits = limits or PromptLimits()
         self._painter: Txt2ImgPipeline | None = None
@@ -79,7 +79,7 @@ class Txt2ImgService:
         Raises:
             NoCheckpoint: there is none.
         """
-        return find_checkpoint(self._folders.checkpoints, self._wanted)
+        return find_checkpoint(self._folders.checkpoints, self._requested)
 
     @property
     def loaded(self) -> CheckpointInfo | None:
@@ -94,10 +94,10 @@ class Txt2ImgService:
             NoCheckpoint, UnknownCheckpoint, BrokenFile: it can't be used; the choice stays as it was.
         """
         info = self.find(title)
-        self._wanted = title
+        self._requested = title
         return info
 
-    def find(self, wanted: str | None) -> CheckpointInfo:
+    def find(self, requested: str | None) -> CheckpointInfo:
         """Returns the checkpoint that a request names; None is the server's own.
 
         Where datasets must lie in one folder, because others than this machine's people may ask, a path may lead to
@@ -106,9 +106,9 @@ class Txt2ImgService:
         Raises:
             NoCheckpoint, UnknownCheckpoint, BrokenFile: it can't be used.
         """
-        wanted = wanted or self._own
-        anywhere = not self._folders.are_guarded or wanted in self._offered()
-        return find_checkpoint(self._folders.checkpoints, wanted, anywhere=anywhere)
+        requested = requested or self._own
+        anywhere = not self._folders.are_guarded or requested in self._offered()
+        return find_checkpoint(self._folders.checkpoints, requested, anywhere=anywhere)
 
     def _offered(self) -> set[str | None]:
         return {self._own, *(str(info.path) for info in self.checkpoints())}

@@ -60,8 +60,8 @@ def paint(
         if should_stop():
             return
         scaled = scheduler.scale_model_input(latents, timestep)
-        told = (1 + index * settings.steps // model_evaluations, settings.cfg_scale)
-        predicted = settings.guidance.predict(model, scaled, timestep, told)
+        step_and_scale = (1 + index * settings.steps // model_evaluations, settings.cfg_scale)
+        predicted = settings.guidance.predict(model, scaled, timestep, step_and_scale)
         latents = scheduler.step(predicted, timestep, latents, **options)[0]
         yield DenoisingProgress(index + 1, model_evaluations)
     if not torch.isfinite(latents).all():
@@ -82,10 +82,10 @@ def steps_of(settings: DenoisingSettings, model: Model) -> int:
 
 def _options(scheduler: Any, generators: list[torch.Generator], settings: DenoisingSettings) -> dict[str, Any]:
     """Returns what the scheduler's step is told beside the prediction."""
-    told = signature(scheduler.step).parameters
-    options: dict[str, Any] = {"generator": generators} if "generator" in told else {}
+    parameters = signature(scheduler.step).parameters
+    options: dict[str, Any] = {"generator": generators} if "generator" in parameters else {}
     eta = settings.sampler.other_eta(settings.eta)
-    return options | ({"eta": eta} if eta is not None and "eta" in told else {})
+    return options | ({"eta": eta} if eta is not None and "eta" in parameters else {})
 
 
 def _noise(model: Model, settings: DenoisingSettings, generators: Sequence[torch.Generator]) -> Tensor:

@@ -47,7 +47,7 @@ def _painted(
     """Paints each prompt with each seed, until a stop is wanted."""
     seeds = [request.preview_seed + index for index in range(request.preview_count)]
     for line in request.preview_prompts:
-        wanted = GenerateRequest(
+        generation = GenerateRequest(
             prompt=line.replace(NAME, request.name),
             negative_prompt=request.preview_negative_prompt.replace(NAME, request.name),
             steps=PREVIEW_STEPS,
@@ -55,8 +55,8 @@ def _painted(
             height=request.height,
             clip_skip=request.clip_skip,
         )
-        for seed, image in zip(seeds, pipeline.preview(words, wanted, seeds, should_stop), strict=False):
-            yield wanted.prompt, seed, image
+        for seed, image in zip(seeds, pipeline.preview(words, generation, seeds, should_stop), strict=False):
+            yield generation.prompt, seed, image
 
 
 def give_card_its_picture(embedding_path: Path, job: Path) -> None:

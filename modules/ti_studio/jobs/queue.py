@@ -98,11 +98,11 @@ class Jobs:
 
     def list(self) -> list[Job]:
         """Returns all jobs, the newest first."""
-        found = sorted(self._found(), key=lambda job: (job.created, job.id))
-        waiting = [job.id for job in found if job.status is JobStatus.QUEUED]
+        jobs = sorted(self._all_jobs(), key=lambda job: (job.created, job.id))
+        waiting = [job.id for job in jobs if job.status is JobStatus.QUEUED]
         return [
             replace(job, queue_position=waiting.index(job.id) + 1 if job.id in waiting else None)
-            for job in reversed(found)
+            for job in reversed(jobs)
         ]
 
     def get(self, job_id: str) -> Job:
@@ -183,9 +183,9 @@ class Jobs:
                 return
             waiting = [job for job in jobs if job.status is JobStatus.QUEUED]
             if waiting:
-                told = self._make_room()
-                if told:
-                    waiting[-1].files.append({"event": "warned", "text": told})
+                warning = self._make_room()
+                if warning:
+                    waiting[-1].files.append({"event": "warned", "text": warning})
                 self._workers.append(_start_worker(waiting[-1].files))
 
     def _check(self, request: TrainRequest, job: Path | None = None) -> JobPaths:
@@ -223,8 +223,8 @@ class Jobs:
             folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(folder).free
             if free < LEAST_FREE_BYTES:
-                wanted = LEAST_FREE_BYTES // 2**20
-                raise DiskFull(f"The disk of {folder} has {free // 2**20} MB left; a training wants {wanted} MB.")
+                least = LEAST_FREE_BYTES // 2**20
+                raise DiskFull(f"The disk of {folder} has {free // 2**20} MB left; a training wants {least} MB.")
 
     def _check_name_is_not_in_work(self, request: TrainRequest) -> None:
         for job in self.list():
@@ -233,7 +233,7 @@ class Jobs:
             if both and job.status in (*ACTIVE, JobStatus.QUEUED):
                 raise Conflict(f"A training of {both[0]!r} is {job.status.value} already; stop it first.")
 
-    def _found(self) -> Iterator[Job]:
+    def _all_jobs(self) -> Iterator[Job]:
         if not self._root.is_dir():
             return
         for path in self._root.iterdir():

@@ -2,14 +2,12 @@
 
 import os
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from accelerate import PartialState
 
+from ti_studio.field_types import Precision
 from ti_studio.models.checkpoint.checkpoints import CheckpointInfo
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from ti_studio.device import to_device
 from ti_studio.prompts.chunks import CHUNK_TOKENS, Chunk
 from ti_studio.prompts.layers import Layer, TooFewLayers
 from ti_studio.prompts.tokens import PromptTokenizer
-from ti_studio.prompts.transfer import to_device
 
 POSITIONS = CHUNK_TOKENS + 2
 """Tokens of an encoded chunk: begin, 75, end."""

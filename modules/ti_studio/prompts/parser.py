@@ -121,13 +121,13 @@ class PromptLexer:
             self._limits.check_text(text)
         tagged = take_tags_out(text)
         called = dict.fromkeys(named.name for named in tagged.named.values())
-        found = {name: reading.find(name) for name in called}
-        index = words.with_named({name: word for name, word in found.items() if word is not None})
+        words_by_name = {name: reading.find(name) for name in called}
+        index = words.with_named({name: word for name, word in words_by_name.items() if word is not None})
         joined = split_and(tagged.text) if joins else (Weighted(tagged.text),)
         if self._limits is not None:
             self._limits.check_joined(len(joined))
         guides = tuple(Guide(weight, tuple(self._stages(part, tagged, index, reading))) for part, weight in joined)
-        unknown = tuple(name for name, word in found.items() if word is None)
+        unknown = tuple(name for name, word in words_by_name.items() if word is None)
         if self._limits is not None:
             self._limits.check_chunks(*_chunks_in(guides))
         return ReadPrompt(guides, tagged.left_out, unknown)

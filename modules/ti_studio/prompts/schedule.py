@@ -37,13 +37,13 @@ def edited(text: str, steps: int) -> tuple[Until, ...]:
     """
     root = _parse(text)
     ends = sorted({end for end in _changes(root, steps) if 1 <= end < steps} | {steps})
-    told: list[Until] = []
+    stages: list[Until] = []
     for end in ends:
         said = _say(root, end, steps)
-        if told and told[-1].text == said:
-            told.pop()
-        told.append(Until(end, said))
-    return tuple(told)
+        if stages and stages[-1].text == said:
+            stages.pop()
+        stages.append(Until(end, said))
+    return tuple(stages)
 
 
 @dataclass(frozen=True)
@@ -148,13 +148,13 @@ def _read(text: str) -> _Nodes:
 def _close(open_brackets: list[_Open], closing: str) -> None:
     """Ends the innermost open bracket; where that can't be read so, makes every open bracket literal."""
     innermost = open_brackets[-1]
-    found = innermost.closed(closing) if innermost.bracket == _CLOSES[closing] else None
-    if found is None:
+    closed = innermost.closed(closing) if innermost.bracket == _CLOSES[closing] else None
+    if closed is None:
         _give_up(open_brackets)
         open_brackets[0].parts[-1].append(closing)
     else:
         open_brackets.pop()
-        open_brackets[-1].parts[-1] += found
+        open_brackets[-1].parts[-1] += closed
 
 
 def _give_up(open_brackets: list[_Open]) -> None:

@@ -59,12 +59,12 @@ def take_tags_out(text: str) -> TaggedText:
     left_out: list[str] = []
 
     def mark(match: re.Match[str]) -> str:
-        found = _named(match)
+        name = _named(match)
         sign = next(free, None)
-        if found is None or sign is None:
+        if name is None or sign is None:
             left_out.append(match.group())
             return ""
-        named[sign] = found
+        named[sign] = name
         return sign
 
     return TaggedText(_TAGS.sub(mark, text), named, tuple(left_out))

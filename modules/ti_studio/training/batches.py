@@ -1,4 +1,4 @@
-"""Everything that the steps of a training draw from, prepared once: latents, tokenized prompts, the noise schedule."""
+"""The batches of a training: latents with noise, and tokenized prompts, drawn for each step."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,9 +7,9 @@ from itertools import groupby, islice
 import torch
 from torch import Tensor
 
+from ti_studio.device import to_device
 from ti_studio.models.loading import Model
 from ti_studio.prompts.conditioning import padded
-from ti_studio.prompts.transfer import to_device
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.data.dataset import repeats_of
 from ti_studio.training.data.latents import Latents
@@ -21,26 +21,36 @@ from ti_studio.training.loss.noise import is_shaped, perturbation, shaped_noise
 from ti_studio.training.randomness import seeded_generator
 
 _VALIDATED_PICTURES = 32
-"""A validation looks at no more pictures than this, evenly chosen: enough to compare by, and it stays short."""
+"""The most pictures of a validation, chosen evenly: enough to compare losses, and quick."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one forward pass looks at."""
+    """The pictures and prompts of one forward pass."""
 
     pictures: NoisyBatch
     prompts: list[Prompt]
     """One for each picture."""
     timesteps: list[int]
-    """The pictures' timesteps on the CPU, for decisions: `pictures.timesteps` is on the device, which nobody waits
-    for."""
+    """The pictures' timesteps on the CPU. Reading `pictures.timesteps` would wait for the device."""
     other_prompts: list[Prompt] = field(default_factory=list)
-    """For each picture a prompt of another one; drawn only if `prompt_weight` asks for them."""
+    """For each picture a prompt of another one; empty without `prompt_weight`."""
     share: float = 1.0
-    """The part of the whole batch that this is, where several processes share it."""
+    """This process's part of the whole batch, 0 to 1."""
+
+    def scaled(self, losses: Tensor, accumulated: int) -> Tensor:
+        """Returns mean losses, of any shape, times this batch's part of the step.
+
+        Args:
+            losses: the means over this batch.
+            accumulated: into how many batches the step is divided.
+        """
+        if accumulated > 1:
+            losses = losses / accumulated
+        return losses if self.share == 1 else losses * self.share
 
     def part(self, which: slice) -> "Batch":
-        """Returns some of its pictures, their prompts as long as the longest of all."""
+        """Returns some of its pictures, their prompts padded to the longest of the whole batch."""
         prompts = _of_one_length(self.prompts)[which]
         return Batch(
             self.pictures.part(which),
@@ -52,7 +62,7 @@ class Batch:
 
 
 def _of_one_length(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Returns prompts filled up with empty chunks, as they are when they are encoded together."""
+    """Returns prompts padded with empty chunks to the longest one, as encoding does."""
     chunks = padded(prompts)
     length = len(chunks) // max(1, len(prompts))
     return [tuple(chunks[start : start + length]) for start in range(0, len(chunks), length)] if length else []
@@ -60,11 +70,11 @@ def _of_one_length(prompts: Sequence[Prompt]) -> list[Prompt]:
 
 @dataclass(frozen=True)
 class TrainingBatches:
-    """The material of a training."""
+    """The source of a training's batches."""
 
     latents: Latents
     prompts: tuple[PicturePrompts, ...]
-    """For each picture, the prompts that the template makes of its caption."""
+    """For each picture, the prompts made of the template and its caption."""
     sampler: BucketBatchSampler
     noise: NoiseSchedule
     request: TrainRequest
@@ -74,10 +84,10 @@ class TrainingBatches:
     def batch(self, step: int, part: int) -> Batch:
         """Draws batch `part` (of `gradient_accumulation_steps`) of a step, counted from 1.
 
-        Pictures come in shuffled rounds, each as often as it is to be repeated, those of one size together; the
-        template line, what varies in the caption and the picture, the VAE's noise, the noise and the timestep are drawn
-        anew each time. The timesteps of a batch are spread evenly over the schedule, which calms the gradient. The draw
-        depends on the seed, step and part alone. Of several processes each draws the whole batch and gets its share.
+        Pictures come in shuffled rounds, each with its repeats, those of one size together. The template line, the
+        variations of caption and picture, the VAE's noise, the noise and the timestep are drawn anew each time. The
+        timesteps of a batch are spread evenly over the schedule, which reduces the gradient's variance. The draw
+        depends on seed, step and part alone. Each of several processes draws the whole batch and returns its part.
         """
         request = self.request
         number = (step - 1) * request.gradient_accumulation_steps + part
@@ -90,11 +100,16 @@ class TrainingBatches:
         whole = Batch(noisy, prompts, timesteps, others)
         return whole if self.process_group.size == 1 else whole.part(self.process_group.local_shard(len(prompts)))
 
-    def validation_batches(self) -> Iterator[Batch]:
-        """Draws what every validation looks at: the same pictures, prompts, noise and timesteps each time.
+    def of_step(self, step: int) -> list[Batch]:
+        """Draws the batches of a step that hold pictures of this process; normally one for each accumulated part."""
+        parts = range(self.request.gradient_accumulation_steps)
+        return [batch for part in parts if (batch := self.batch(step, part)).prompts]
 
-        `validation_count` versions of each of 32 pictures at most, at timesteps that are spread evenly over the trained
-        ones; as many at once as a step has, those of one size together. Regularisation pictures are not among them.
+    def validation_batches(self) -> Iterator[Batch]:
+        """Draws the validation batches: the same pictures, prompts, noise and timesteps each time.
+
+        They hold `validation_count` versions of at most 32 pictures, at timesteps spread evenly over the trained range.
+        A batch is as large as a step's, with pictures of one size. Regularisation pictures are left out.
         """
         request = self.request
         generator = seeded_generator(request.seed, "validation", 0)
@@ -107,12 +122,13 @@ class TrainingBatches:
         for part in self._parts_of_a_size(pictures):
             shown = [pictures[index] for index in part]
             prompts = [self.prompts[picture].draw(generator) for picture in shown]
-            found = self.latents.draw(shown, generator)
-            device = found.latents.device
-            noise = torch.randn(found.latents.shape, generator=generator).to(device)
+            latent_batch = self.latents.draw(shown, generator)
+            device = latent_batch.latents.device
+            noise = torch.randn(latent_batch.latents.shape, generator=generator).to(device)
             noised_to = timesteps[torch.tensor(part)]
-            noisy = self.noise.add_noise(found.latents, noise, noised_to.to(device))
-            yield Batch(replace(noisy, mask=found.mask, add_time_ids=found.add_time_ids), prompts, noised_to.tolist())
+            noisy = self.noise.add_noise(latent_batch.latents, noise, noised_to.to(device))
+            noisy = replace(noisy, mask=latent_batch.mask, add_time_ids=latent_batch.add_time_ids)
+            yield Batch(noisy, prompts, noised_to.tolist())
 
     def _parts_of_a_size(self, pictures: list[int]) -> Iterator[list[int]]:
         """Yields the places of pictures in the list, as many at once as a batch has, those of one size together."""
@@ -133,20 +149,22 @@ class TrainingBatches:
 
     def _noisy(self, pictures: list[int], generator: torch.Generator, number: int) -> tuple[NoisyBatch, list[int]]:
         """Returns a batch's pictures with their noise, and their timesteps."""
-        found = self.latents.draw(pictures, generator)
-        shape, device = found.latents.shape, found.latents.device
+        latent_batch = self.latents.draw(pictures, generator)
+        shape, device = latent_batch.latents.shape, latent_batch.latents.device
         noise = torch.randn(shape, generator=generator)
         timesteps = self._timesteps(len(pictures), generator)
         # Generators of their own, so that an option changes nothing else that is drawn.
         noise, more, seed = to_device(noise, device), None, self.request.seed
         if is_shaped(self.request):
             shaping = seeded_generator(seed, "shape of the noise", number)
-            noise = shaped_noise(noise, found.latents, self.request, shaping)
+            noise = shaped_noise(noise, latent_batch.latents, self.request, shaping)
         if self.request.ip_noise_gamma:
             more = perturbation(noise, self.request, seeded_generator(seed, "perturbation", number))
-        noisy = self.noise.add_noise(found.latents, noise, to_device(timesteps, device), more)
+        noisy = self.noise.add_noise(latent_batch.latents, noise, to_device(timesteps, device), more)
         weights = self._weighed(noisy.weights, pictures, device)
-        return replace(noisy, weights=weights, mask=found.mask, add_time_ids=found.add_time_ids), timesteps.tolist()
+        return replace(
+            noisy, weights=weights, mask=latent_batch.mask, add_time_ids=latent_batch.add_time_ids
+        ), timesteps.tolist()
 
     def _weighed(self, weights: Tensor | None, pictures: list[int], device: torch.device) -> Tensor | None:
         """Returns the weights of a batch's errors, with those of regularisation pictures."""
@@ -196,7 +214,15 @@ def prepare_batches(
     prompts: tuple[PicturePrompts, ...],
     process_group: ProcessGroup | None = None,
 ) -> TrainingBatches:
-    """Puts the material together for a loaded checkpoint; without a team, for this process alone."""
+    """Returns the batches of a training.
+
+    Args:
+        request: batch size, seed, and how noise and timesteps are drawn.
+        model: the loaded checkpoint, for its noise schedule and device.
+        latents: the source of the pictures' latents.
+        prompts: the prompts of each picture, in the latents' order.
+        process_group: the processes that share each batch; this process alone by default.
+    """
     samples = [picture.sample for picture in prompts]
     sampler = BucketBatchSampler.of(
         [sample.size for sample in samples], repeats_of(samples), request.batch_size, request.seed

@@ -1,17 +1,17 @@
-"""How a training that is to stop gets out of what it is doing, such as encoding pictures or painting a preview."""
+"""Cancellation: how a long piece of work, such as encoding pictures, ends early when a stop is requested."""
 
 from collections.abc import Callable
 
 Check = Callable[[], None]
-"""Called between two small pieces of work; raises `StopWanted` where the training is to stop."""
+"""Called between two small pieces of work; raises `StopWanted` when a stop is requested."""
 
 
 class StopWanted(Exception):
-    """Somebody asked for a stop. The training takes it, saves its state and says that it has stopped."""
+    """A stop was requested. The training saves its state and ends with `Stopped`."""
 
 
 def check_of(should_stop: Callable[[], bool]) -> Check:
-    """Returns a check that raises `StopWanted` as soon as a stop is wanted."""
+    """Returns a check that raises `StopWanted` as soon as `should_stop` returns true."""
 
     def check() -> None:
         if should_stop():
@@ -21,4 +21,4 @@ def check_of(should_stop: Callable[[], bool]) -> Check:
 
 
 def go_on() -> None:
-    """The check of who can't be stopped."""
+    """A check that never stops."""

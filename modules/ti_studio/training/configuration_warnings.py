@@ -1,4 +1,4 @@
-"""What a person should know before the first step: options that can't do what they are for. Imports no torch."""
+"""Warnings before the first step, about options without effect. Imports no torch."""
 
 from collections.abc import Iterator
 
@@ -9,20 +9,20 @@ from ti_studio.training.config.request import TrainRequest
 from ti_studio.training.optim.lr_schedule import StepLearningRate
 
 COORDINATE = 0.014
-"""How large a coordinate of CLIP's token embeddings is: 0.4 / √768."""
+"""The typical size of a coordinate of CLIP's token embeddings: 0.4 / √768."""
 
 BOUNDED_BY_RATE = ("adamw", "adamw8bit", "lion", "adafactor", "schedulefree")
 """Optimizers that move a coordinate by at most about the rate each step."""
 
 LEAST_FACTOR = 0.1
-"""Optimizers that find the rate by themselves take a factor, and one below this holds them back."""
+"""The least usual rate of an optimizer that estimates its own step size; it multiplies the estimate."""
 
 
 def configuration_warnings(request: TrainRequest, family: Family, *, predicts_velocity: bool) -> Iterator[str]:
-    """Yields a sentence for each option that won't do what it is for.
+    """Yields a sentence for each option that will have no effect, or hardly any.
 
     Args:
-        request: what is asked for.
+        request: the options.
         family: the checkpoint's.
         predicts_velocity: whether the checkpoint is one of v-prediction.
     """
@@ -41,7 +41,7 @@ def configuration_warnings(request: TrainRequest, family: Family, *, predicts_ve
 
 
 def _slow(request: TrainRequest) -> Iterator[str]:
-    """Tells of rates that can't move the word."""
+    """Yields a warning if the rate is too low to move the word."""
     rates = StepLearningRate.of(request)
     reach = sum(rates.rate(step) for step in range(1, request.max_steps + 1))
     if request.learning_rate_unit == "vocabulary":

@@ -1,4 +1,4 @@
-"""Whether a word still gets better: the validations so far, and the best rows among them."""
+"""Early stopping: the validation losses so far, and the best vectors among them."""
 
 import json
 import statistics
@@ -15,13 +15,12 @@ LEAST_IMPROVEMENT = 0.005
 
 
 class EarlyStopping:
-    """What the validations found: every loss, the best rows, and how many validations came since the last
-    improvement."""
+    """The losses of all validations, the best vectors, and the validations since the last improvement."""
 
     def __init__(self, rows: Mapping[str, Tensor]) -> None:
-        """Takes the rows before the first step."""
+        """Takes the vectors before the first step, text encoder → [vectors, width]."""
         self.best_rows = {encoder: value.detach().clone() for encoder, value in rows.items()}
-        """A copy of the rows of the best validation."""
+        """A copy of the vectors of the best validation, of the same shapes."""
         self.best_loss: float | None = None
         """None before the first step: the untrained word is no candidate."""
         self.best_step = 0
@@ -30,12 +29,18 @@ class EarlyStopping:
         self._reference: float | None = None
 
     def begin(self, loss: float) -> None:
-        """Takes in the loss of the untrained word, which the first steps have to improve on."""
+        """Records the loss of the untrained word: the first steps have to improve on it."""
         self._reference = loss
         self._losses = [loss]
 
     def record(self, step: int, loss: float, rows: Mapping[str, Tensor]) -> bool:
-        """Takes in a validation; returns whether it is the best so far."""
+        """Records a validation, and returns whether it is the best so far.
+
+        Args:
+            step: the step it was made at.
+            loss: the validation loss.
+            rows: the vectors, text encoder → [vectors, width].
+        """
         self._losses.append(loss)
         if self._reference is None or loss < self._reference * (1 - LEAST_IMPROVEMENT):
             self._reference, self.since_improvement = loss, 0
@@ -48,7 +53,7 @@ class EarlyStopping:
         return True
 
     def stop_reason(self, options: ValidationOptions) -> str:
-        """Returns why the word no longer gets better, as a part of a sentence; nothing while it may."""
+        """Returns why the training shall end, as a part of a sentence; empty while it may go on."""
         window = options.patience
         if not window:
             return ""
@@ -65,15 +70,15 @@ class EarlyStopping:
         )
 
     def _variance_share(self, window: int) -> float:
-        """Returns the variance of the last validations over the variance of all; 1 until there are more than these."""
+        """Returns the variance of the last `window` losses over that of all; 1 until there are more losses."""
         if len(self._losses) <= window:
             return 1.0
         whole = statistics.pvariance(self._losses)
         return statistics.pvariance(self._losses[-window:]) / whole if whole else 0.0
 
     def state(self) -> TrainingState:
-        """Returns what a resume needs."""
-        told = {
+        """Returns the part of the state that a resume reads."""
+        notes = {
             "best_loss": self.best_loss,
             "best_step": self.best_step,
             "since_improvement": self.since_improvement,
@@ -81,7 +86,7 @@ class EarlyStopping:
             "losses": self._losses,
         }
         tensors = {f"best.{encoder}": rows.clone() for encoder, rows in self.best_rows.items()}
-        return TrainingState(tensors, {"validations": json.dumps(told)})
+        return TrainingState(tensors, {"validations": json.dumps(notes)})
 
     def restore(self, state: TrainingState) -> None:
         """Goes back to a saved state.
@@ -90,10 +95,10 @@ class EarlyStopping:
             BadState: the state has no validations, or of other rows.
         """
         try:
-            told = json.loads(state.notes.get("validations", ""))
-            self.best_loss, self.best_step = told["best_loss"], told["best_step"]
-            self.since_improvement, self._reference = told["since_improvement"], told["reference"]
-            self._losses = list(told["losses"])
+            notes = json.loads(state.notes.get("validations", ""))
+            self.best_loss, self.best_step = notes["best_loss"], notes["best_step"]
+            self.since_improvement, self._reference = notes["since_improvement"], notes["reference"]
+            self._losses = list(notes["losses"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadState(f"The saved state's validations can't be read: {error!r}") from error
         with torch.no_grad():

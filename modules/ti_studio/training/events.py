@@ -1,4 +1,4 @@
-"""What a training tells while it runs. Each event is one JSON line of a job's `events.jsonl`."""
+"""The events of a training. Each is one JSON line of a job's `events.jsonl`."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,14 +15,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Preparing(Event):
-    """What is being done before the first step."""
+    """A stage of the preparation begins."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something the person should know that does not stop the training."""
+    """A warning that does not stop the training."""
 
     text: str
 
@@ -50,12 +50,12 @@ class Step(Event):
     vector_norm: float
     """The mean Euclidean norm of the rows."""
     penalty: float = 0.0
-    """What the options that keep the rows and the rest of the prompt in check added to the loss."""
+    """The weighted sum of the penalties that were added to the loss."""
 
 
 @dataclass(frozen=True)
 class Validated(Event):
-    """The word was validated: the plain loss at the same pictures, prompts, noise and timesteps as every time."""
+    """A validation was made: the plain loss on fixed pictures, prompts, noise and timesteps."""
 
     step: int
     loss: float
@@ -94,7 +94,7 @@ class Finished(Event):
     step: int
     path: str
     early: str = ""
-    """Why it ended before its last step, in sentences; nothing if it made them all."""
+    """Why the training ended before its last step, in sentences; empty if it did not."""
     more_paths: tuple[str, ...] = ()
     """The files of the training's further words."""
 

@@ -102,9 +102,9 @@ class Fingerprint:
         self._check_checkpoint(_object(notes.get("checkpoint")))
         before = _object(notes.get("pictures"))
         if notes.get("dataset", self.fingerprint) != self.fingerprint or (before and before != self.pictures):
-            told = "; ".join(self._changed_pictures(before)) if before else f"there are {len(self.pictures)} now"
+            changes = "; ".join(self._changed_pictures(before)) if before else f"there are {len(self.pictures)} now"
             yield (
-                f"The pictures or captions have changed since the training was stopped: {told or 'their order'}. "
+                f"The pictures or captions have changed since the training was stopped: {changes or 'their order'}. "
                 "The word will not be that of an uninterrupted training."
             )
         options = _object(notes.get("request"))
@@ -181,8 +181,8 @@ def _unused(name: str, taken: Mapping[str, str]) -> str:
 
 def _object(text: str | None) -> dict[str, object]:
     """Returns the JSON object of a note; an empty one where a state of an earlier version has none."""
-    found = json.loads(text) if text else {}
-    return found if isinstance(found, dict) else {}
+    parsed = json.loads(text) if text else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def _shortened(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What a training can go on from: tensors and notes, kilobytes, in one file that is replaced whole."""
+"""The state file of a training: tensors and notes, kilobytes, replaced as a whole."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,27 +12,26 @@ from ti_studio.errors import StudioError
 from ti_studio.folders import atomic_write
 
 STEP = "step"
-"""The note of the number of steps made."""
+"""The note that holds the number of steps made."""
 
 
 class BadState(StudioError):
-    """A saved state that a training can't go on from."""
+    """A saved state that can't be resumed."""
 
 
 @dataclass(frozen=True)
 class TrainingState:
     """The parts of a training that change, each under its own name.
 
-    The numbers drawn at a step depend only on the seed and the step (`training.randomness`), so no generator's state is
-    among them.
+    Random numbers depend on the seed and the step alone (`training.randomness`), so no generator's state is needed.
     """
 
     tensors: Mapping[str, Tensor]
     notes: Mapping[str, str]
-    """What is no tensor, as text."""
+    """Everything else, as text."""
 
     def __or__(self, other: "TrainingState") -> "TrainingState":
-        """Returns both states in one; their names differ."""
+        """Returns the union of two states with different names."""
         return TrainingState({**self.tensors, **other.tensors}, {**self.notes, **other.notes})
 
     def write(self, path: Path) -> None:
@@ -56,7 +55,7 @@ class TrainingState:
 
     @property
     def step(self) -> int:
-        """The step that it was saved after.
+        """The number of steps made before it was saved.
 
         Raises:
             BadState: it has none.
@@ -67,13 +66,13 @@ class TrainingState:
         return int(step)
 
     def tensor(self, name: str, like: Tensor) -> Tensor:
-        """Returns a tensor that has the shape of another one.
+        """Returns a saved tensor of the shape of `like`.
 
         Raises:
             BadState: there is none, or one of another shape.
         """
-        found = self.tensors.get(name)
-        if found is None or found.shape != like.shape:
-            shape = None if found is None else list(found.shape)
+        saved = self.tensors.get(name)
+        if saved is None or saved.shape != like.shape:
+            shape = None if saved is None else list(saved.shape)
             raise BadState(f"The saved state holds {shape} as {name!r}; expected {list(like.shape)}.")
-        return found
+        return saved

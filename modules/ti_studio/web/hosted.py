@@ -126,11 +126,11 @@ class HostTxt2Img(Txt2ImgService):
     def checkpoints(self) -> list[CheckpointInfo]:
         """Returns those of the WebUI's checkpoints that can be trained on, and the demo, which any machine trains."""
         self._follow_host()
-        found = []
+        checkpoints = []
         for path in dict.fromkeys([*(self._files or find_candidates(self._checkpoint_folder)), *shipped_checkpoints()]):
             with contextlib.suppress(StudioError, OSError):
-                found.append(identify(path, root=self._checkpoint_folder))
-        return found
+                checkpoints.append(identify(path, root=self._checkpoint_folder))
+        return checkpoints
 
     @property
     def checkpoint(self) -> CheckpointInfo:
@@ -158,7 +158,7 @@ class HostTxt2Img(Txt2ImgService):
             # can't be trained.
             with contextlib.suppress(StudioError, OSError):
                 find_checkpoint(self._checkpoint_folder, path)
-                self._wanted = path
+                self._requested = path
 
 
 class HostNotifier:

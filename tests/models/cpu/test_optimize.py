@@ -26,6 +26,7 @@ from ti_studio.models.cpu.winograd import WinogradConvolution, use_winograd
 from ti_studio.models.hardware import Hardware
 from ti_studio.models.loading import Model, load, load_as_it_is
 from ti_studio.prompts.conditioning import Conditioning
+from ti_studio.server_options import NO_CPU_KERNELS
 
 CPU = torch.device("cpu")
 
@@ -415,3 +416,14 @@ def test_on_another_device_only_the_memory_format_changes(tiny_checkpoint: Check
 
     assert {type(layer) for layer in model.unet.modules()} == before
     assert model.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_without_the_kernels_diffusers_layers_stay(
+    tiny_checkpoint: CheckpointInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {type(layer) for layer in load_as_it_is(tiny_checkpoint, Hardware(CPU, torch.float32)).unet.modules()}
+    assert {type(layer) for layer in load(tiny_checkpoint, Hardware(CPU, torch.float32)).unet.modules()} != plain
+
+    monkeypatch.setenv(NO_CPU_KERNELS, "1")
+
+    assert {type(layer) for layer in load(tiny_checkpoint, Hardware(CPU, torch.float32)).unet.modules()} == plain

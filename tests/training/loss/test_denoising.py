@@ -9,13 +9,13 @@ import torch
 
 from tests.training.test_run import prepared, request, rows_of, run
 from ti_studio.models.loading import Model
-from ti_studio.prompts.conditioning import Conditioning, encode_chunks
+from ti_studio.prompts.conditioning import Conditioning, encode, encode_chunks
 from ti_studio.training import events
 from ti_studio.training.config.regularization import ObjectiveOptions
 from ti_studio.training.loss.denoising import NoiseSchedule, NoisyBatch, denoising_losses
 from ti_studio.training.loss.noise import perturbation, shaped_noise
 from ti_studio.training.output.initialization import initial_rows
-from ti_studio.training.penalties import conditioned, context_penalty, distance_penalty, prompt_penalty
+from ti_studio.training.penalties import context_penalty, distance_penalty, prompt_penalty
 from ti_studio.training.preparation import RunPaths
 
 CPU = torch.device("cpu")
@@ -258,8 +258,10 @@ def test_the_context_penalty_looks_at_everything_but_the_word(tiny_model: Model,
     prompts = prepared(request(), tiny_model, place).batch(1, 0).prompts
     initial = {"clip_l": initial_rows(tiny_model.encoders[0], "tree", 2)}
     with torch.no_grad():
-        before = conditioned(tiny_model, prompts, {"zzzz1234": initial}).encoder_hidden_states
-        after = conditioned(tiny_model, prompts, {"zzzz1234": {"clip_l": initial["clip_l"] + 1}}).encoder_hidden_states
+        before = encode(tiny_model.encoders, prompts, {"zzzz1234": initial}).encoder_hidden_states
+        after = encode(
+            tiny_model.encoders, prompts, {"zzzz1234": {"clip_l": initial["clip_l"] + 1}}
+        ).encoder_hidden_states
     word = [1 + prompt[0].placements[0].offset for prompt in prompts]
     only_word = before.clone()
     for number, start in enumerate(word):

@@ -13,7 +13,7 @@ from ti_studio.training.sd_scripts.dataset_config import (
     read_in_json,
     read_train_data_dir,
 )
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 
 DOCUMENTED = """
 [general]

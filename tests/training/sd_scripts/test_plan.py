@@ -9,8 +9,7 @@ from ti_studio.training.config.dataset import DatasetFolder
 from ti_studio.training.config.request import SAID, TrainRequest
 from ti_studio.training.sd_scripts.command_line import read_options
 from ti_studio.training.sd_scripts.dataset_config import DATASET_KEYS, SUBSET_KEYS
-from ti_studio.training.sd_scripts.errors import BadConfiguration
-from ti_studio.training.sd_scripts.options import DATASET, OPTIONS, TRAINING
+from ti_studio.training.sd_scripts.options import DATASET, OPTIONS, TRAINING, BadConfiguration
 from ti_studio.training.sd_scripts.plan import Plan, read_plan
 
 KEYS = {**SUBSET_KEYS, **DATASET_KEYS}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ti_studio.errors import NotFound
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 from ti_studio.training.sd_scripts.sample_prompts import SamplePrompt, read_sample_prompts
 
 

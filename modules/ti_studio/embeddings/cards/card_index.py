@@ -64,14 +64,14 @@ class CardIndex:
     def select(self, entries: Iterable[Entry], query: CardQuery) -> list[Entry]:
         """Returns the entries that a query is about, in its order; none of their files is looked at."""
         folder = query.folder.strip("/")
-        wanted = [
+        matching = [
             entry
             for entry in entries
             if (not folder or entry.folder == folder or entry.folder.startswith(f"{folder}/"))
             and (not query.fits or entry.state is EntryState.USABLE)
         ]
-        wanted.sort(key=self._key(query.sort), reverse=query.descending)
-        return wanted
+        matching.sort(key=self._key(query.sort), reverse=query.descending)
+        return matching
 
     def cards(self, entries: Sequence[Entry]) -> list[FullCard]:
         """Returns the entries with what is beside them now."""
@@ -119,7 +119,7 @@ class CardIndex:
 
 def natural(text: str) -> str:
     """Returns a key that sorts numbers in a text by their value, and upper and lower case alike."""
-    return _NUMBER.sub(lambda found: found.group().zfill(_DIGITS), text.lower())
+    return _NUMBER.sub(lambda match: match.group().zfill(_DIGITS), text.lower())
 
 
 def created(entry: Entry) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from ti_studio.embeddings.formats.png_embeddings import known_formats, told
+from ti_studio.embeddings.formats.png_embeddings import known_formats, picture_problem
 from ti_studio.embeddings.formats.srgb import as_srgb
 from ti_studio.embeddings.names import displayed
 from ti_studio.errors import StudioError
@@ -130,7 +130,7 @@ def _opened(content: bytes, name: str, longest: int) -> Image.Image:
             text = image.info.get("parameters")
             made.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
     except _DAMAGE as error:
-        raise BadPicture(f"{displayed(name)} is no picture that can be read ({told(error)}).") from error
+        raise BadPicture(f"{displayed(name)} is no picture that can be read ({picture_problem(error)}).") from error
     made.info = {"parameters": text}
     return made
 
@@ -140,5 +140,5 @@ def _key(picture: Path) -> str:
         about = picture.stat()
     except OSError as error:
         raise BadPicture(f"{displayed(picture.name)} could not be read: {error.strerror}.") from error
-    told = (str(picture), about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino, LONGEST_SIDE, _MADE)
-    return hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest()[:32]
+    facts = (str(picture), about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino, LONGEST_SIDE, _MADE)
+    return hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()[:32]

@@ -74,8 +74,8 @@ class Trash:
         """Returns what is in it, the newest first; folders that are not its own are left out."""
         if not self._folder.is_dir():
             return []
-        found = (_read(place) for place in sorted(self._folder.iterdir(), reverse=True))
-        return [item for item in found if item is not None]
+        items = (_read(place) for place in sorted(self._folder.iterdir(), reverse=True))
+        return [item for item in items if item is not None]
 
     def restore(self, identity: str) -> Path:
         """Brings an item back to where it was, and returns the path of its first file.

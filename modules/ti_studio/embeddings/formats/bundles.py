@@ -52,12 +52,12 @@ def grouped(keys: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
     groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for key in sorted(keys):
         rest = key.removeprefix(BUNDLED)
-        name, found, inner = rest.rpartition(f".{_PARAMETERS}.")
-        if not found:
+        name, separator, inner = rest.rpartition(f".{_PARAMETERS}.")
+        if not separator:
             name, _, inner = rest.rpartition(".")
         if not name or not inner:
             raise UnreadableEmbedding(f"is damaged: {key[:60]!r} names no bundled embedding")
-        groups[name].append((key, f"{_PARAMETERS}.{inner}" if found else inner))
+        groups[name].append((key, f"{_PARAMETERS}.{inner}" if separator else inner))
     return dict(groups)
 
 
@@ -84,9 +84,9 @@ def _rows(read: Callable[[Data], Rows], name: str, data: Mapping[str, object]) -
 
 def _tensors(file: BinaryIO, outlines: Mapping[str, TensorHeader]) -> dict[str, Tensor]:
     """Reads the bytes of these tensors alone; the file stands where its header ends."""
-    wanted = sum(summary.end - summary.start for summary in outlines.values())
-    if wanted > MAX_FILE_BYTES:
-        raise UnreadableEmbedding(f"has {wanted:,} bytes of bundled embeddings; expected at most {MAX_FILE_BYTES:,}")
+    size = sum(summary.end - summary.start for summary in outlines.values())
+    if size > MAX_FILE_BYTES:
+        raise UnreadableEmbedding(f"has {size:,} bytes of bundled embeddings; expected at most {MAX_FILE_BYTES:,}")
     beginning = file.tell()
     contents, about, position = [], {}, 0
     for key, summary in outlines.items():

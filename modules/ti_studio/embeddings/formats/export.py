@@ -99,6 +99,6 @@ def _picture(embedding: Embedding, image: Image.Image | None) -> dict[str, bytes
     if embedding.name.lower().endswith(_PREVIEW):
         raise EmbeddingError(f"{embedding.name}.png would be taken for a preview; expected another name.")
     card = image or Image.new("RGB", _CARD, (48, 56, 72))
-    told = replace(embedding, metadata=shareable(embedding.metadata))
-    data = {key: value for key, value in to_a1111(told).items() if key != "ti_studio"}
+    shared = replace(embedding, metadata=shareable(embedding.metadata))
+    data = {key: value for key, value in to_a1111(shared).items() if key != "ti_studio"}
     return {f"{embedding.name}.png": picture_with(data, card)}

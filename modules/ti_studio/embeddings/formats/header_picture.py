@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from ti_studio.embeddings.embedding import EmbeddingError
-from ti_studio.embeddings.formats.png_embeddings import MAX_PIXELS, PICTURE_DAMAGE, known_formats, told
+from ti_studio.embeddings.formats.png_embeddings import MAX_PIXELS, PICTURE_DAMAGE, known_formats, picture_problem
 from ti_studio.embeddings.formats.srgb import as_srgb, over_white
 
 PICTURES = ("PNG", "JPEG", "WEBP", "AVIF", "JXL", "GIF", "BMP", "TIFF")
@@ -25,18 +25,18 @@ _QUALITY = 85
 _BASE64 = ";base64,"
 
 
-def header_picture(wanted: str | Path) -> str:
+def header_picture(source: str | Path) -> str:
     """Returns a picture as the data URL of a small JPEG, without anything that its file said beside the pixels.
 
     Args:
-        wanted: the picture's path, or a data URL.
+        source: the picture's path, or a data URL.
 
     Raises:
         EmbeddingError: it is no picture that can be read.
     """
-    is_url = isinstance(wanted, str) and wanted.startswith(DATA)
-    name = "data URL" if is_url else Path(wanted).name
-    picture = opened_picture(_content_of_url(str(wanted)) if is_url else _content_of(Path(wanted)), name, _LONGEST_SIDE)
+    is_url = isinstance(source, str) and source.startswith(DATA)
+    name = "data URL" if is_url else Path(source).name
+    picture = opened_picture(_content_of_url(str(source)) if is_url else _content_of(Path(source)), name, _LONGEST_SIDE)
     buffer = BytesIO()
     picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
     return f"{DATA}image/jpeg{_BASE64}{base64.b64encode(buffer.getvalue()).decode()}"
@@ -57,7 +57,9 @@ def opened_picture(content: bytes, name: str, longest_side: int) -> Image.Image:
             made.info.clear()  # comments and the like, which Pillow would write into the new file
             return made
     except PICTURE_DAMAGE as error:
-        raise EmbeddingError(f"The picture {name} can't be read: {told(error)}. Expected another one.") from error
+        raise EmbeddingError(
+            f"The picture {name} can't be read: {picture_problem(error)}. Expected another one."
+        ) from error
 
 
 def _content_of(path: Path) -> bytes:
@@ -70,9 +72,9 @@ def _content_of(path: Path) -> bytes:
 
 
 def _content_of_url(url: str) -> bytes:
-    kind, found, text = url.partition(_BASE64)
+    kind, separator, text = url.partition(_BASE64)
     try:
-        if not found or not kind.startswith(f"{DATA}image/"):
+        if not separator or not kind.startswith(f"{DATA}image/"):
             raise ValueError(kind)
         return base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as error:

@@ -228,8 +228,8 @@ def _from_encoders(data: Data, family: str | None) -> dict[str, Parts]:
     rows: dict[str, Parts] = {encoder: (tensors[encoder],) for encoder in sorted(tensors, key=_file_order)}
     counts = {encoder: shape_of(parts)[0] for encoder, parts in rows.items()}
     if len(set(counts.values())) != 1:
-        told = " and ".join(f"{encoder} has {count} rows" for encoder, count in counts.items())
-        raise UnreadableEmbedding(f"is damaged: {told}; expected as many for each")
+        row_counts = " and ".join(f"{encoder} has {count} rows" for encoder, count in counts.items())
+        raise UnreadableEmbedding(f"is damaged: {row_counts}; expected as many for each")
     return rows
 
 
@@ -293,8 +293,8 @@ def _tensors(data: Mapping[str, object]) -> dict[str, Shaped]:
 
     A pickle's keys may be anything that can be hashed; only texts name tensors.
     """
-    found = {key: value for key, value in data.items() if isinstance(key, str) and _is_shaped(value)}
-    rows = {key: tensor for key, tensor in found.items() if not is_output(key)}
+    tensors = {key: value for key, value in data.items() if isinstance(key, str) and _is_shaped(value)}
+    rows = {key: tensor for key, tensor in tensors.items() if not is_output(key)}
     return {key if encoder_called(key) in rows else encoder_called(key): tensor for key, tensor in rows.items()}
 
 

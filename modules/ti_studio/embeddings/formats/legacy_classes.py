@@ -41,9 +41,9 @@ def without_sources(content: bytes) -> bytes:
             since_mark.clear()
         since_mark.append(_Instruction(name, argument, start, file.tell()))
         start = file.tell()
-        found = _class_in(since_mark) if name == "BINPERSID" else None
-        if found is not None:
-            pieces += [content[kept : since_mark[0].start], content[found]]
+        class_argument = _class_in(since_mark) if name == "BINPERSID" else None
+        if class_argument is not None:
+            pieces += [content[kept : since_mark[0].start], content[class_argument]]
             kept = start
     return b"".join([*pieces, content[kept:]]) if pieces else content
 

@@ -79,7 +79,7 @@ def read_picture(content: bytes) -> dict[str, object]:
                 return _parsed(_decoded(text))
             pixels = np.asarray(image.convert("RGB"))
     except PICTURE_DAMAGE as error:
-        raise NoEmbedding(f"is no picture that can be read ({told(error)})") from error
+        raise NoEmbedding(f"is no picture that can be read ({picture_problem(error)})") from error
     return _parsed(_from_pixels(pixels))
 
 
@@ -92,27 +92,26 @@ def has_chunk(path: Path) -> bool:
         return False
 
 
-def told(error: Exception) -> str:
-    """Returns what is wrong with a picture; what Pillow says of one of no kind that it knows is where it lies in
-    memory."""
+def picture_problem(error: Exception) -> str:
+    """Returns the reason that a picture can't be read. Pillow's own text for an unknown kind is a memory address."""
     return "it is of no kind that is read here" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
-def known_formats(wanted: Sequence[str] | None = None, content: bytes = b"") -> list[str]:
+def known_formats(formats: Sequence[str] | None = None, content: bytes = b"") -> list[str]:
     """Returns those of the formats that Pillow can read here.
 
     Left to itself it goes by the content, whatever the file's name: for EPS it starts Ghostscript.
 
     Args:
-        wanted: the formats; None: all that Pillow reads by itself.
+        formats: the formats; None: all that Pillow reads by itself.
         content: of the file, if it is somebody else's. JPEG XL of more than MAX_PIXELS is then no format that is known:
             its plug-in unpacks everything before it tells the size.
     """
     Image.init()
-    if wanted is not None and "JXL" in wanted and has_jxl_plugin():
+    if formats is not None and "JXL" in formats and has_jxl_plugin():
         importlib.import_module(_JXL_PLUGIN)
     not_read = {_RUNS_A_PROGRAM, *(["JXL"] if is_jpeg_xl(content) and not _is_bearable(content) else [])}
-    return [name for name in wanted or Image.OPEN if name in Image.OPEN and name not in not_read]
+    return [name for name in formats or Image.OPEN if name in Image.OPEN and name not in not_read]
 
 
 def _is_bearable(content: bytes) -> bool:
@@ -160,12 +159,12 @@ def _parsed(text: bytes) -> dict[str, object]:
     return data
 
 
-def _list_as_tensor(found: dict[str, Any]) -> object:
-    if _TENSOR not in found:
-        return found
-    if not isinstance(found[_TENSOR], list):
-        raise TypeError(f"{_TENSOR} is a {type(found[_TENSOR]).__name__}; expected a list")
-    return torch.tensor(found[_TENSOR], dtype=torch.float32)
+def _list_as_tensor(parsed: dict[str, Any]) -> object:
+    if _TENSOR not in parsed:
+        return parsed
+    if not isinstance(parsed[_TENSOR], list):
+        raise TypeError(f"{_TENSOR} is a {type(parsed[_TENSOR]).__name__}; expected a list")
+    return torch.tensor(parsed[_TENSOR], dtype=torch.float32)
 
 
 def _with_panels(image: Image.Image, content: bytes) -> Image.Image:

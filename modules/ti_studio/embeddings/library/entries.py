@@ -70,9 +70,9 @@ def misfit(entry: Entry, widths: Mapping[str, int], checkpoint_family: str | Non
         return f"{made_for}, which can't be used here; the checkpoint is {family}"
     if entry.family != family:
         return f"made for {_made_for(entry)}; the checkpoint is {family}"
-    found = ", ".join(str(width) for width in entry.widths.values())
+    own_widths = ", ".join(str(width) for width in entry.widths.values())
     needed = ", ".join(str(widths.get(encoder, 0)) for encoder in entry.widths)
-    return f"its vectors are {found} wide; the checkpoint needs {needed}"
+    return f"its vectors are {own_widths} wide; the checkpoint needs {needed}"
 
 
 class CheckpointFit:
@@ -130,13 +130,13 @@ def _made_for(entry: Entry) -> str:
 def named_as(entries: Iterable[Entry], name: str) -> Entry | None:
     """Returns the file that a prompt calls by name: its path in the library with or without the ending, its own name,
     or its word, in this order. Case makes no difference, nor does which way the slashes lean."""
-    wanted = name.casefold().replace("\\", "/").strip("/ ")
+    query = name.casefold().replace("\\", "/").strip("/ ")
     ranked: list[tuple[int, bool, int]] = []
     listed = tuple(entries)
     for number, entry in enumerate(listed):
         names = _names(entry)
-        if wanted in names:
-            ranked.append((names.index(wanted), entry.conflict is not None, number))
+        if query in names:
+            ranked.append((names.index(query), entry.conflict is not None, number))
     return listed[min(ranked)[2]] if ranked else None
 
 

@@ -42,13 +42,13 @@ class EntryFactory:
     _shared: dict[object, object] = field(default_factory=dict)
 
     def entry(
-        self, relative: str, found: FoundFile, summary_or_reason: HeaderSummary | str, digest: str | None = None
+        self, relative: str, file: FoundFile, summary_or_reason: HeaderSummary | str, digest: str | None = None
     ) -> Entry:
         """Returns the entry of a file.
 
         Args:
             relative: the file's path in the library.
-            found: its status and preview.
+            file: its status and preview.
             verdict: what is in it.
             digest: its SHA-256, where its status alone can't tell its content.
         """
@@ -65,17 +65,17 @@ class EntryFactory:
             family=family_of(summary.widths) if summary else None,
             step=summary.step if summary else None,
             widths=self._one_mapping(summary.widths if summary else {}),
-            size=found.state.size,
-            modified=found.state.modified_ns / 1e9,
+            size=file.state.size,
+            modified=file.state.modified_ns / 1e9,
             sha256=digest,
             metadata={key: self._one(value) for key, value in summary.metadata.items()} if summary else {},
-            preview=self.preview(relative, found),
-            identity=(relative, found.state, digest),
+            preview=self.preview(relative, file),
+            identity=(relative, file.state, digest),
         )
 
-    def preview(self, relative: str, found: FoundFile) -> Path | None:
+    def preview(self, relative: str, file: FoundFile) -> Path | None:
         """Returns the path of a file's preview picture."""
-        return (self.root / relative).with_name(found.preview) if found.preview else None
+        return (self.root / relative).with_name(file.preview) if file.preview else None
 
     def _one(self, text: str) -> str:
         return str(self._shared.setdefault(text, text))

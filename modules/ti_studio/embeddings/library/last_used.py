@@ -72,5 +72,5 @@ def _times(path: Path) -> dict[str, float]:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    found = content.items() if isinstance(content, dict) else ()
-    return {name: float(when) for name, when in found if isinstance(when, int | float)}
+    items = content.items() if isinstance(content, dict) else ()
+    return {name: float(when) for name, when in items if isinstance(when, int | float)}

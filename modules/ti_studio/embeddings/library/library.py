@@ -205,9 +205,9 @@ class Library:
         changed = [entry for relative, entry in records.items() if entry is not before.get(relative)]
         gone = before.keys() - records.keys()
         log.info("Embeddings: %d files, %d new or changed, %d gone", len(records), len(changed), len(gone))
-        told = {_told(entry) for entry in judged if entry.reason or entry.conflict}
+        reported = {_report_key(entry) for entry in judged if entry.reason or entry.conflict}
         for entry in self._judged:
-            if (entry.reason or entry.conflict) and _told(entry) not in told:
+            if (entry.reason or entry.conflict) and _report_key(entry) not in reported:
                 _tell(entry)
 
     def _show(self, records: dict[str, Entry]) -> None:
@@ -263,7 +263,7 @@ def _is_in(records: Mapping[str, Entry], identity: FileIdentity) -> bool:
     return entry is not None and entry.identity == identity
 
 
-def _told(entry: Entry) -> tuple[str, str | None, str | None]:
+def _report_key(entry: Entry) -> tuple[str, str | None, str | None]:
     return entry.identity[0], entry.reason, entry.conflict
 
 

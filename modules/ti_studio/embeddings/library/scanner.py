@@ -75,16 +75,16 @@ class Scanner:
         for relative in names:
             sign_of_life()  # there may be thousands, far away
             parts.tell_of(entries)
-            found, known = walked.files[relative], records.get(relative)
+            file, known = walked.files[relative], records.get(relative)
             # The walker gives the same object again where nothing has changed.
-            if before.get(relative) is found:
+            if before.get(relative) is file:
                 entry, trusted = known, True
             else:
-                entry, trusted = self._looked_at(relative, found, known)
+                entry, trusted = self._looked_at(relative, file, known)
             if entry is not None:
                 entries[relative] = entry
             if trusted:
-                settled[relative] = found
+                settled[relative] = file
         # What is left out here is looked at again next time, as if it were new.
         self._walked, self._settled = Walked(settled, walked.problems), len(settled) == len(names)
         self._remembered = {}
@@ -97,38 +97,38 @@ class Scanner:
         files = self._walked.files
         self._plain = {relative: state for relative, state in self._plain.items() if relative in files}
         known: dict[str, Known] = {relative: (state, None) for relative, state in self._plain.items()}
-        for relative, found in files.items():
+        for relative, file in files.items():
             if relative in records:
-                known[relative] = (found.state, summary_of(records[relative]))
+                known[relative] = (file.state, summary_of(records[relative]))
         write_index(self._index, self._root, known)
         self._unkept = 0
 
-    def _looked_at(self, relative: str, found: FoundFile, known: Entry | None) -> tuple[Entry | None, bool]:
+    def _looked_at(self, relative: str, file: FoundFile, known: Entry | None) -> tuple[Entry | None, bool]:
         """Returns the entry of one file, read only if it may have changed, and whether that can be relied on.
 
         A file that changes while it is read keeps its old entry, or has none yet. A picture without an embedding has
         none.
         """
         before = self._walked.files.get(relative)
-        if self._plain.get(relative) == found.state:
+        if self._plain.get(relative) == file.state:
             return None, True
-        if known and before and found.state == before.state:
-            return replace(known, preview=self._maker.preview(relative, found)), True
+        if known and before and file.state == before.state:
+            return replace(known, preview=self._maker.preview(relative, file)), True
         remembered = (self._remembered or {}).get(relative)
-        if remembered and remembered[0] == found.state and not _young(found):
-            return self._entry(relative, found, remembered[1], None), True
+        if remembered and remembered[0] == file.state and not _young(file):
+            return self._entry(relative, file, remembered[1], None), True
         path = self._root / relative
         try:
             again = known is not None and known.sha256 is not None
-            digest = file_sha256(path) if again or _young(found) else None
+            digest = file_sha256(path) if again or _young(file) else None
             summary_or_reason = self._summarize(relative)
-            settled = state_of(os.stat(path)) == found.state
+            settled = state_of(os.stat(path)) == file.state
         except OSError:
             settled = False
         if not settled:
             return known, False
-        entry = self._entry(relative, found, summary_or_reason, digest)
-        return known if entry == known else entry, not _young(found)
+        entry = self._entry(relative, file, summary_or_reason, digest)
+        return known if entry == known else entry, not _young(file)
 
     def _summarize(self, relative: str) -> FileSummary:
         """Looks into a file."""
@@ -146,13 +146,13 @@ class Scanner:
         return unfit or trim_metadata(summary)
 
     def _entry(
-        self, relative: str, found: FoundFile, summary_or_reason: FileSummary, digest: str | None
+        self, relative: str, file: FoundFile, summary_or_reason: FileSummary, digest: str | None
     ) -> Entry | None:
         if summary_or_reason is None:
-            if not _young(found):
-                self._plain[relative] = found.state
+            if not _young(file):
+                self._plain[relative] = file.state
             return None
-        return self._maker.entry(relative, found, summary_or_reason, digest)
+        return self._maker.entry(relative, file, summary_or_reason, digest)
 
 
 class _Parts:
@@ -169,5 +169,5 @@ class _Parts:
             self._next *= _NEXT_PART
 
 
-def _young(found: FoundFile) -> bool:
-    return time.time_ns() - max(found.state.modified_ns, found.state.changed_ns) < CLOCK_TICK_NS
+def _young(file: FoundFile) -> bool:
+    return time.time_ns() - max(file.state.modified_ns, file.state.changed_ns) < CLOCK_TICK_NS

@@ -74,7 +74,7 @@ class Walker:
     def __init__(self, root: str) -> None:
         self._root = root
         self._folders: dict[str, _Folder] = {}
-        self._found: dict[str, FoundFile] = {}
+        self._files: dict[str, FoundFile] = {}
 
     def walk(self) -> Walked:
         """Returns the embedding files below the root, links followed; hidden files and folders are left out.
@@ -100,7 +100,7 @@ class Walker:
             folders += folder.folders
             links += folder.links
             self._note(folder, walked.files)
-        self._found = walked.files
+        self._files = walked.files
         return walked
 
     def _looked_into(self, relative: str, about: os.stat_result, known: _Folder | None) -> _Folder:
@@ -118,9 +118,9 @@ class Walker:
                 about = os.stat(path)
             except OSError:  # a link to nothing, or deleted since it was listed
                 continue
-            found = self._found.get(relative)
-            if found is not None and found[0] == facts_of(about) and found[1] == preview:
-                files[relative] = found
+            known = self._files.get(relative)
+            if known is not None and known[0] == facts_of(about) and known[1] == preview:
+                files[relative] = known
             elif stat.S_ISREG(about.st_mode):
                 files[relative] = FoundFile(state_of(about), preview)
 

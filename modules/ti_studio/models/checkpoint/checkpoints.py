@@ -107,21 +107,21 @@ def shipped_checkpoints() -> list[Path]:
 
 def list_checkpoints(folder: Path) -> tuple[list[CheckpointInfo], list[str]]:
     """Returns the checkpoints in a folder, and for each file or folder that can't be loaded the reason."""
-    found, reasons = [], []
+    checkpoints, reasons = [], []
     for path in find_candidates_or_demo(folder):
         try:
-            found.append(identify(path, root=folder))
+            checkpoints.append(identify(path, root=folder))
         except (UnknownCheckpoint, BrokenFile) as error:
             reasons.append(str(error))
-    return found, reasons
+    return checkpoints, reasons
 
 
-def find_checkpoint(folder: Path, wanted: str | None, *, anywhere: bool = True) -> CheckpointInfo:
+def find_checkpoint(folder: Path, requested: str | None, *, anywhere: bool = True) -> CheckpointInfo:
     """Returns the checkpoint of this title, file name or path; None is the first one in the folder, or the demo.
 
     Args:
         folder: where checkpoints are kept.
-        wanted: which one.
+        requested: which one.
         anywhere: whether a path may lead out of the folder; if not, nothing is said of what lies there.
 
     Raises:
@@ -129,29 +129,29 @@ def find_checkpoint(folder: Path, wanted: str | None, *, anywhere: bool = True) 
         UnknownCheckpoint, BrokenFile: it is there, but can't be loaded.
     """
     folder = resolved(folder)
-    if wanted is None:
-        found, reasons = list_checkpoints(folder)
-        if found:
-            return found[0]
+    if requested is None:
+        checkpoints, reasons = list_checkpoints(folder)
+        if checkpoints:
+            return checkpoints[0]
         hint = f"Put a .safetensors file or a diffusers folder into {folder}, or name one with --ckpt."
         raise NoCheckpoint(" ".join([f"There is no checkpoint that can be loaded in {folder}.", *reasons, hint]))
-    for path in _meant(wanted, folder) if anywhere else _meant_inside(wanted, folder):
+    for path in _meant(requested, folder) if anywhere else _meant_inside(requested, folder):
         if path.exists():
             return identify(path, root=folder)
     titles = {_title(path, folder): path for path in find_candidates_or_demo(folder)}
-    by_name = [path for title, path in titles.items() if wanted in (title, path.name, path.stem)]
+    by_name = [path for title, path in titles.items() if requested in (title, path.name, path.stem)]
     if len(by_name) == 1:
         return identify(by_name[0], root=folder)
-    raise NoCheckpoint(f"There is no checkpoint {wanted!r}. In {folder} there are: {', '.join(titles) or 'none'}.")
+    raise NoCheckpoint(f"There is no checkpoint {requested!r}. In {folder} there are: {', '.join(titles) or 'none'}.")
 
 
-def _meant(wanted: str, folder: Path) -> list[Path]:
-    return [resolved(folder / expanded(wanted)), resolved(expanded(wanted))]
+def _meant(requested: str, folder: Path) -> list[Path]:
+    return [resolved(folder / expanded(requested)), resolved(expanded(requested))]
 
 
-def _meant_inside(wanted: str, folder: Path) -> list[Path]:
+def _meant_inside(requested: str, folder: Path) -> list[Path]:
     try:
-        return [inside(folder, wanted)]
+        return [inside(folder, requested)]
     except OutsideFolder:
         return []
 

@@ -73,8 +73,8 @@ class SingleFile:
 
     def vae(self, dtype: torch.dtype) -> Any:
         """Returns the `AutoencoderKL`, of a checkpoint or of a file that holds nothing else; raises as `unet` does."""
-        found = self._tensors(VAE) or self._tensors("")
-        tensors = {name: tensor for name, tensor in found.items() if not name.startswith(_UNUSED_VAE)}
+        all_tensors = self._tensors(VAE) or self._tensors("")
+        tensors = {name: tensor for name, tensor in all_tensors.items() if not name.startswith(_UNUSED_VAE)}
         config = self._derived("VAE", lambda: vae_config(_shapes(tensors), self._family))
         named = {VAE + name: tensor for name, tensor in tensors.items()}
         converted = self._derived("VAE", lambda: _CONVERTERS.convert_ldm_vae_checkpoint(named, config))
@@ -158,10 +158,10 @@ class SingleFile:
         if extra:
             raise CheckpointNotLoaded(f"{self._path}: the {what} has {len(extra)} tensors too many: {_listed(extra)}.")
         for name, shape in expected.items():
-            found = tuple(tensors[name].shape)
-            if found != shape:
+            actual = tuple(tensors[name].shape)
+            if actual != shape:
                 raise CheckpointNotLoaded(
-                    f"{self._path}: the {what}'s {name} is {list(found)}; expected {list(shape)}."
+                    f"{self._path}: the {what}'s {name} is {list(actual)}; expected {list(shape)}."
                 )
         part.load_state_dict({name: tensor.to(dtype) for name, tensor in tensors.items()}, assign=True)
         return part

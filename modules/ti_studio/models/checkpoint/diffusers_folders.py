@@ -56,10 +56,10 @@ def summarize_folder(path: Path) -> CheckpointSummary:
 
 
 def _prediction_type(path: Path) -> str:
-    found = str(_read_json(path / "scheduler" / "scheduler_config.json").get("prediction_type", "epsilon"))
-    if found not in PREDICTION_TYPES:
-        raise UnknownCheckpoint(f"{path} predicts {found!r}; expected {' or '.join(PREDICTION_TYPES)}.")
-    return found
+    prediction_type = str(_read_json(path / "scheduler" / "scheduler_config.json").get("prediction_type", "epsilon"))
+    if prediction_type not in PREDICTION_TYPES:
+        raise UnknownCheckpoint(f"{path} predicts {prediction_type!r}; expected {' or '.join(PREDICTION_TYPES)}.")
+    return prediction_type
 
 
 def half_precision_only(part: Path) -> bool:
@@ -69,10 +69,10 @@ def half_precision_only(part: Path) -> bool:
 
 def _weights(part: Path) -> list[Path]:
     only_half = half_precision_only(part)
-    found = sorted(file for file in part.glob("*.safetensors") if only_half or HALF_MARK not in file.name)
-    if not found:
+    files = sorted(file for file in part.glob("*.safetensors") if only_half or HALF_MARK not in file.name)
+    if not files:
         raise UnknownCheckpoint(f"{part} has no .safetensors file; expected the {part.name}'s weights there.")
-    return found
+    return files
 
 
 def _read_json(path: Path) -> dict[str, Any]:

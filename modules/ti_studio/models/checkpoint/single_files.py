@@ -96,8 +96,8 @@ def _why_none(path: Path, names: Iterable[str]) -> str:
     if _any_begins(names, _REFINER):
         return f"{path} is an SDXL refiner, which takes no words of its own; expected an SDXL base checkpoint."
     if _any_begins(names, UNET):
-        wanted = ", ".join(prefix + "…" for prefix in TEXT_PREFIXES.values())
-        return f"{path} has a UNet but no text encoder of SD 1, SD 2 or SDXL; expected tensors {wanted}"
+        expected = ", ".join(prefix + "…" for prefix in TEXT_PREFIXES.values())
+        return f"{path} has a UNet but no text encoder of SD 1, SD 2 or SDXL; expected tensors {expected}"
     shown = list(names)[:_SHOWN]
     return (
         f"{path} is no checkpoint of SD 1, SD 2 or SDXL: it holds {', '.join(shown) or 'nothing'}, …; "
@@ -136,9 +136,9 @@ def _prediction_type(path: Path, family: Family, contents: Contents) -> tuple[st
         text = sidecar.read_text(encoding="utf-8", errors="replace")
         is_v = re.search(r"^\s*parameterization:\s*[\"']?v[\"']?\s*$", text, re.MULTILINE)
         return ("v_prediction" if is_v else "epsilon"), ()
-    told = contents.metadata.get("modelspec.prediction_type")
-    if told is not None:
-        return ("v_prediction" if told.strip().lower().startswith("v") else "epsilon"), ()
+    prediction_type = contents.metadata.get("modelspec.prediction_type")
+    if prediction_type is not None:
+        return ("v_prediction" if prediction_type.strip().lower().startswith("v") else "epsilon"), ()
     if family is not SD2:
         return "epsilon", ()
     is_base = re.search(r"base|512", path.stem, re.IGNORECASE)
@@ -151,9 +151,9 @@ def _prediction_type(path: Path, family: Family, contents: Contents) -> tuple[st
 
 
 def _default_size(metadata: Mapping[str, str], family: Family, prediction_type: str) -> int:
-    told = re.fullmatch(r"(\d+)(?:x\d+)?", metadata.get("modelspec.resolution", ""))
-    if told:
-        return int(told[1])
+    resolution = re.fullmatch(r"(\d+)(?:x\d+)?", metadata.get("modelspec.resolution", ""))
+    if resolution:
+        return int(resolution[1])
     if family is SD2 and prediction_type == "epsilon":
         return _SD2_BASE_SIZE
     return _DEFAULT_SIZES[family.name]

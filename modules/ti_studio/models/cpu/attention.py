@@ -59,16 +59,16 @@ class _InParts(torch.autograd.Function):
         q = query * (query.shape[-1] ** -0.5 / math.log(2))
         (k, _), (v, mean) = _centred(key), _centred(value)
         kt, vt = k.transpose(2, 3).contiguous(), F.pad(v.transpose(2, 3), (0, 0, 0, 1), value=1)
-        found = vt.new_empty(*vt.shape[:3], q.shape[2])
+        outputs = vt.new_empty(*vt.shape[:3], q.shape[2])
         ctx.far = set()
         for head, rows, powers, _ in _parts(q, kt):
-            part = found[head][:, rows]
+            part = outputs[head][:, rows]
             torch.mm(vt[head], _powers(q[head][rows], kt[head], powers).t(), out=part)
             if not part[-1].max() <= _FARTHEST:  # infinite ones among them
                 ctx.far.add((*head, rows.start))
                 torch.mm(vt[head], _powers(q[head][rows], kt[head], powers, is_far=True).t(), out=part)
-        sums = found[:, :, -1:].transpose(2, 3).clone()  # or all that was found would be kept
-        out = torch.empty_like(query).copy_(found[:, :, :-1].transpose(2, 3)).div_(sums)
+        sums = outputs[:, :, -1:].transpose(2, 3).clone()  # or all that was found would be kept
+        out = torch.empty_like(query).copy_(outputs[:, :, :-1].transpose(2, 3)).div_(sums)
         ctx.save_for_backward(q, kt, vt, out, sums)
         return out + mean
 

@@ -39,8 +39,8 @@ class FrozenConvolution(nn.Module):
             if self._is_product and features.is_contiguous():
                 return self._product(features)
         elif torch.is_grad_enabled() and features.requires_grad:
-            found: Tensor = Convolve.apply(features, self)  # type: ignore[no-untyped-call]
-            return found
+            output: Tensor = Convolve.apply(features, self)  # type: ignore[no-untyped-call]
+            return output
         if self._columns is not None and by_columns:
             return self._columns.there(features, self.weight, self.bias)
         return torch.conv2d(features, self.weight, self.bias, *self.settings)
@@ -60,8 +60,8 @@ class FrozenConvolution(nn.Module):
             return self._columns.back(gradient, self.weight, shape)
         none = [0, 0]
         arguments: Any = (gradient, like, self.weight, None, *self.settings, False, none, 1, [True, False, False])
-        found: Tensor = torch.ops.aten.convolution_backward(*arguments)[0]
-        return found
+        to_features: Tensor = torch.ops.aten.convolution_backward(*arguments)[0]
+        return to_features
 
 
 class Convolve(torch.autograd.Function):
@@ -71,8 +71,8 @@ class Convolve(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, layer: Any) -> Tensor:
         ctx.layer, ctx.shape = layer, features.shape
         with torch.no_grad():
-            found: Tensor = layer(features)
-        return found
+            output: Tensor = layer(features)
+        return output
 
     @staticmethod
     @once_differentiable

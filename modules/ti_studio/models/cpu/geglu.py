@@ -40,8 +40,8 @@ class RecomputingGEGLU(nn.Module):
         size = features.nbytes // features.shape[-1] * self.proj.out_features
         if size < _LARGE or not features.requires_grad:
             return linear(self(features), out.weight, out.bias)
-        found: Tensor = _FeedForward.apply(features, self.proj, out)  # type: ignore[no-untyped-call]
-        return found
+        output: Tensor = _FeedForward.apply(features, self.proj, out)  # type: ignore[no-untyped-call]
+        return output
 
 
 class _Gate(torch.autograd.Function):
@@ -66,21 +66,21 @@ class _FeedForward(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, proj: Any, out: Any) -> Tensor:
         ctx.save_for_backward(features)
         ctx.layers = proj, out
-        found = torch.empty_like(features)
-        for part, room in zip(_parts(features), _parts(found), strict=True):
+        output = torch.empty_like(features)
+        for part, room in zip(_parts(features), _parts(output), strict=True):
             room.copy_(product(_gated(_projected(proj, part)), out.weight, out.bias))
-        return found
+        return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (features,) = ctx.saved_tensors
         proj, out = ctx.layers
-        found = torch.empty_like(features)
-        for part, back, room in zip(_parts(features), _parts(gradient), _parts(found), strict=True):
+        to_features = torch.empty_like(features)
+        for part, back, room in zip(_parts(features), _parts(gradient), _parts(to_features), strict=True):
             to_projected = _back(_projected(proj, part), product(back, out.weight.t()))
             room.copy_(product(to_projected, proj.weight.t()))
-        return found, None, None
+        return to_features, None, None
 
 
 def _parts(rows: Tensor) -> tuple[Tensor, ...]:
@@ -100,12 +100,12 @@ def _gated(projected: Tensor) -> Tensor:
 def _back(projected: Tensor, gradient: Tensor) -> Tensor:
     """Returns the gradient of a projection, from that of what is gated."""
     values, gate = projected.chunk(2, dim=-1)
-    found = torch.empty_like(projected)
-    to_values, to_gate = found.chunk(2, dim=-1)
+    to_projected = torch.empty_like(projected)
+    to_values, to_gate = to_projected.chunk(2, dim=-1)
     torch.mul(gradient, F.gelu(gate), out=to_values)
     torch.mul(gradient, values, out=to_gate)
     torch.ops.aten.gelu_backward.grad_input(to_gate, gate, grad_input=to_gate)
-    return found
+    return to_projected
 
 
 def recompute_geglus(module: nn.Module) -> None:

@@ -48,10 +48,10 @@ class ColumnConvolution:
         size = (n, rows, columns, self.kernel, self.kernel, channels)
         steps = (image, row * self.stride, column * self.stride, row, column, channel)
         parts = around.as_strided(size, steps).reshape(n * rows * columns, -1)
-        found = product(parts, _matrix(weight), bias)
+        output = product(parts, _matrix(weight), bias)
         # Not a view of the product, which autograd would let nobody change in place.
         line = len(weight) * columns
-        return found.as_strided_((n, len(weight), rows, columns), (line * rows, 1, line, len(weight)))
+        return output.as_strided_((n, len(weight), rows, columns), (line * rows, 1, line, len(weight)))
 
     def back(self, gradient: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         """Returns the gradient of features of a shape, from that of the convolution."""

@@ -21,8 +21,8 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if rows.dtype != torch.float32 or rows.numel() * len(weight) < _FEWEST:
         return F.linear(rows, weight, bias)
     if torch.is_grad_enabled() and rows.requires_grad:
-        found: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
-        return found
+        output: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
+        return output
     return product(rows, weight, bias)
 
 
@@ -31,8 +31,8 @@ def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     onednn = _onednn()
     if onednn is None or rows.dtype != torch.float32:
         return F.linear(rows, weight, bias)
-    found: Tensor = onednn(rows, weight, bias, "none", [], "")
-    return found
+    output: Tensor = onednn(rows, weight, bias, "none", [], "")
+    return output
 
 
 def stacked_products(stack: Tensor, weights: Tensor) -> Tensor:

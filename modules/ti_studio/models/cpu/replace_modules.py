@@ -8,8 +8,8 @@ from torch import nn
 def replace_layers(module: nn.Module, replacement: Callable[[nn.Module], nn.Module | None]) -> None:
     """Replaces each layer within a module for which there is a replacement, and looks into those that stay."""
     for name, child in module.named_children():
-        found = replacement(child)
-        if found is None:
+        replaced = replacement(child)
+        if replaced is None:
             replace_layers(child, replacement)
         else:
-            setattr(module, name, found)
+            setattr(module, name, replaced)

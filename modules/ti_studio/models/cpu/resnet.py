@@ -43,17 +43,17 @@ class FrozenResnet(nn.Module):
         shift = self.time_emb_proj(F.silu(embedded))
         within = self.conv1(_activated(features, self.norm1))
         within += shift[:, :, None, None]
-        found: Tensor = self.conv2(_activated(within, self.norm2))
-        found += features if self.conv_shortcut is None else self.conv_shortcut(features)
-        return found
+        output: Tensor = self.conv2(_activated(within, self.norm2))
+        output += features if self.conv_shortcut is None else self.conv_shortcut(features)
+        return output
 
 
 def _activated(features: Tensor, norm: Any) -> Tensor:
     """Returns the SiLU of the normed features."""
     if is_small(features) or not features.requires_grad:
         return F.silu(torch.group_norm(features, norm.num_groups, norm.weight, norm.bias, norm.eps))
-    found: Tensor = _Activated.apply(features, norm)  # type: ignore[no-untyped-call]
-    return found
+    output: Tensor = _Activated.apply(features, norm)  # type: ignore[no-untyped-call]
+    return output
 
 
 class _Activated(torch.autograd.Function):
@@ -83,16 +83,16 @@ class _Activated(torch.autograd.Function):
             *_sizes(features, ctx.norm),
             [True, False, False],
         )
-        found: Tensor = torch.ops.aten.native_group_norm_backward(*arguments)[0]
-        return found, None
+        to_features: Tensor = torch.ops.aten.native_group_norm_backward(*arguments)[0]
+        return to_features, None
 
 
 def _normed(features: Tensor, norm: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the normed features, and each group's mean and inverse standard deviation."""
     features = _dense(features)
     arguments: Any = (features, norm.weight, norm.bias, *_sizes(features, norm), norm.eps)
-    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_group_norm(*arguments)
-    return found
+    outputs: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_group_norm(*arguments)
+    return outputs
 
 
 def _sizes(features: Tensor, norm: Any) -> tuple[int, int, int, int]:

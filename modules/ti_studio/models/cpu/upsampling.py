@@ -62,8 +62,8 @@ class FrozenUpsampling(nn.Module):
             near = F.interpolate(features, size=output_size, mode="nearest")
             return torch.conv2d(near, self._plain(), self.conv.bias, padding=1)
         if torch.is_grad_enabled() and features.requires_grad:
-            found: Tensor = Convolve.apply(features, self)  # type: ignore[no-untyped-call]
-            return found
+            output: Tensor = Convolve.apply(features, self)  # type: ignore[no-untyped-call]
+            return output
         return self._there(features)
 
     def _plain(self) -> Tensor:
@@ -80,12 +80,12 @@ class FrozenUpsampling(nn.Module):
         _differ(around, 1, rows.unbind(0))
         places = around.new_empty(3, 3, n, height, width, channels)
         _differ(rows, 3, places.unbind(1))
-        found = stacked_products(places.view(9, -1, channels), self.conv.weight)
-        columns = around.new_empty(3, n, height, width, 2, found.shape[2])
-        _join(found.view(3, 3, n, height, width, -1).unbind(1), columns.unbind(4))
+        stacked = stacked_products(places.view(9, -1, channels), self.conv.weight)
+        columns = around.new_empty(3, n, height, width, 2, stacked.shape[2])
+        _join(stacked.view(3, 3, n, height, width, -1).unbind(1), columns.unbind(4))
         if self.conv.bias is not None:
             columns[1] += self.conv.bias
-        size = (n, found.shape[2], 2 * height, 2 * width)
+        size = (n, stacked.shape[2], 2 * height, 2 * width)
         image = torch.empty(size, dtype=features.dtype, memory_format=torch.channels_last)
         _join(columns.unbind(0), _pairs(image).unbind(2))
         return _as(features, image)
@@ -98,8 +98,8 @@ class FrozenUpsampling(nn.Module):
         _part(pairs.unbind(2), rows.unbind(0))
         places = pairs.new_empty(3, 3, n, height, width, pairs.shape[-1])
         _part(rows.unbind(4), places.unbind(1))
-        found = stacked_products(places.view(9, -1, pairs.shape[-1]), self.conv.weight.transpose(1, 2))
-        columns = _collect(found.view(3, 3, n, height, width, channels).unbind(1), 3)
+        stacked = stacked_products(places.view(9, -1, pairs.shape[-1]), self.conv.weight.transpose(1, 2))
+        columns = _collect(stacked.view(3, 3, n, height, width, channels).unbind(1), 3)
         return _as(gradient, _collect(columns.unbind(0), 1).permute(0, 3, 1, 2))
 
 
@@ -125,12 +125,12 @@ def _differ(around: Tensor, along: int, to: Sequence[Tensor]) -> None:
 
 def _collect(products: Sequence[Tensor], along: int) -> Tensor:
     """Computes the gradient of x from those of what `_differ` makes of it."""
-    found = products[1] - products[0]
-    found -= products[2]
-    size = found.shape[along] - 1
-    found.narrow(along, 0, size).add_(products[0].narrow(along, 1, size))
-    found.narrow(along, 1, size).add_(products[2].narrow(along, 0, size))
-    return found
+    total = products[1] - products[0]
+    total -= products[2]
+    size = total.shape[along] - 1
+    total.narrow(along, 0, size).add_(products[0].narrow(along, 1, size))
+    total.narrow(along, 1, size).add_(products[2].narrow(along, 0, size))
+    return total
 
 
 def _join(products: Sequence[Tensor], to: Sequence[Tensor]) -> None:

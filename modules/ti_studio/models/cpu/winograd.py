@@ -61,10 +61,10 @@ class WinogradConvolution(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Returns the convolution of features [n, channels, h, w]."""
         if torch.is_grad_enabled() and features.requires_grad:
-            found: Tensor = Convolve.apply(features, self)  # type: ignore[no-untyped-call]
-            return found
-        found = _convolved(features, self.weight, _FORTH)
-        return found if self.bias is None else found.add_(self.bias[:, None, None])
+            output: Tensor = Convolve.apply(features, self)  # type: ignore[no-untyped-call]
+            return output
+        output = _convolved(features, self.weight, _FORTH)
+        return output if self.bias is None else output.add_(self.bias[:, None, None])
 
     def back(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """Returns the gradient of features of a shape, from that of the convolution."""

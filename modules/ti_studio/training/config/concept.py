@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ti_studio.field_types import MOST_CHARACTERS
 from ti_studio.path_fields import EmbeddingPath, NewName
-from ti_studio.training.config.text_limit import MOST_CHARACTERS
 
 
 class Concept(BaseModel):

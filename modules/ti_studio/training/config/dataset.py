@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ti_studio.field_types import MOST_CHARACTERS, Side
 from ti_studio.path_fields import DatasetFolderPath
-from ti_studio.training.config.text_limit import MOST_CHARACTERS
 
-Side = Annotated[int, Field(ge=32, le=2048, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Interpolation = Literal["lanczos", "area", "box", "bicubic", "cubic", "bilinear", "linear", "nearest"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ti_studio.errors import StudioError
-from ti_studio.training.config.text_limit import MOST_CHARACTERS
+from ti_studio.field_types import MOST_CHARACTERS
 
 OptimizerName = Literal[
     "adamw", "adamw8bit", "lion", "adafactor", "prodigy", "dadapt", "schedulefree", "rsgd", "natural"

@@ -56,10 +56,13 @@ def recommended_presets(checkpoint: Path) -> Presets:
     except UnreadableText as error:
         raise BadRecommendation(str(error)) from error
     try:
-        found = _Recommended.model_validate_json(text)
+        recommended = _Recommended.model_validate_json(text)
     except ValidationError as error:
-        raise BadRecommendation(f"{path} can't be used: {_told(error)}") from error
-    return {name: Preset(PURPOSES[name], found.about, _values(path, name, v)) for name, v in found.presets.items()}
+        raise BadRecommendation(f"{path} can't be used: {_problem_text(error)}") from error
+    return {
+        name: Preset(PURPOSES[name], recommended.about, _values(path, name, v))
+        for name, v in recommended.presets.items()
+    }
 
 
 def _values(path: Path, preset: PresetName, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def _values(path: Path, preset: PresetName, given: Mapping[str, Any]) -> dict[st
     try:
         request = TrainRequest(name="word", **given)
     except ValidationError as error:
-        raise BadRecommendation(f"{what}: {_told(error)}") from error
+        raise BadRecommendation(f"{what}: {_problem_text(error)}") from error
     for field in ("optimizer", "lr_scheduler"):
         if "." in (name := getattr(request, field)):
             raise BadRecommendation(f"{what}: {field} is the class {name[:80]!r}; expected a short name.")
@@ -81,7 +84,7 @@ def _values(path: Path, preset: PresetName, given: Mapping[str, Any]) -> dict[st
     return {field: getattr(request, field) for field in given}
 
 
-def _told(error: ValidationError) -> str:
+def _problem_text(error: ValidationError) -> str:
     """Says what is wrong first."""
     problem = error.errors()[0]
     place = " ".join(str(part)[:80] for part in problem["loc"])

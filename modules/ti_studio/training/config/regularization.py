@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ti_studio.field_types import MOST_CHARACTERS
 from ti_studio.training.config.optimizer import OptimizerOptions
-from ti_studio.training.config.text_limit import MOST_CHARACTERS
 
 LEAST_WINDOW = 3
 """Validations that a variance can be taken of."""

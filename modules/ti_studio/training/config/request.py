@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
+from ti_studio.field_types import Precision, Side
 from ti_studio.path_fields import (
     CheckpointPath,
     EmbeddingPath,
@@ -15,13 +16,12 @@ from ti_studio.path_fields import (
     VaePath,
 )
 from ti_studio.training.config.concept import Concept
-from ti_studio.training.config.dataset import DatasetFolder, DatasetOptions, Side
+from ti_studio.training.config.dataset import DatasetFolder, DatasetOptions
 from ti_studio.training.config.learning_rate import LearningRateSchedule
 from ti_studio.training.config.regularization import LearningOptions
 
 MOST_FOLDERS = 1000
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 SAID = (
     *("title", "author", "description", "license", "tags", "usage_hint"),

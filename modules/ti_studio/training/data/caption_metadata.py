@@ -36,7 +36,7 @@ def folders_in(path: Path) -> list[Path]:
         NotFound, BadCaption: as `read_caption_metadata`.
     """
     paths = [Path(name) for name in _entries(path)]
-    return sorted({found.parent for found in paths if found.is_absolute()})
+    return sorted({path.parent for path in paths if path.is_absolute()})
 
 
 def caption_for(picture: Path, captions: Mapping[Path, str]) -> str | None:

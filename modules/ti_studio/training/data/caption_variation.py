@@ -34,8 +34,8 @@ def with_special_tokens(caption: str, options: DatasetOptions) -> str:
 
 def readings(caption: str, options: DatasetOptions) -> Iterator[str]:
     """Yields what the caption's wildcards can make of it, the first 64 at most, with all tags in their order."""
-    found = itertools.islice(_readings(with_special_tokens(caption, options), options), MOST_READINGS)
-    return (_joined(_divided(reading, options), options) for reading in found)
+    variants = itertools.islice(_readings(with_special_tokens(caption, options), options), MOST_READINGS)
+    return (_joined(_divided(reading, options), options) for reading in variants)
 
 
 def _readings(caption: str, options: DatasetOptions) -> Iterator[str]:
@@ -95,8 +95,8 @@ def _divided(caption: str, options: DatasetOptions) -> tuple[list[str], list[str
     if separator and separator in caption:
         begin, free, *end = ([tag for tag in tags(part) if tag] for part in caption.split(separator, 2))
         return begin, free, [tag for part in end for tag in part]
-    found = tags(caption)
-    return found[: options.keep_tokens], found[options.keep_tokens :], []
+    all_tags = tags(caption)
+    return all_tags[: options.keep_tokens], all_tags[options.keep_tokens :], []
 
 
 def _joined(divided: tuple[list[str], list[str], list[str]], options: DatasetOptions) -> str:
@@ -111,8 +111,8 @@ def _draw_wildcards(caption: str, chance: Callable[[], float]) -> str:
     lines = caption.split("\n")
     line = lines[int(chance() * len(lines))]
 
-    def choose(found: re.Match[str]) -> str:
-        choices = found.group(1).split("|")
+    def choose(match: re.Match[str]) -> str:
+        choices = match.group(1).split("|")
         return choices[int(chance() * len(choices))]
 
     return _unescaped(_CHOICE.sub(choose, line))

@@ -103,37 +103,37 @@ def tidy(prompt: str) -> str:
     return re.sub(r"\s+,", ",", prompt).strip().strip(",").strip()
 
 
-def find_template(templates: Path, wanted: str, *, anywhere: bool = True) -> Path:
+def find_template(templates: Path, template: str, *, anywhere: bool = True) -> Path:
     """Returns the path of a template: a name in the user's folder, then among the shipped ones, else a path.
 
     Args:
         templates: the user's folder.
-        wanted: the name or path.
+        template: the name or path.
         anywhere: whether a path may lead out of the two folders; if not, nothing is said of what lies there.
 
     Raises:
         NotFound: there is none; the message lists those there are.
         OutsideFolder: it leads where it may not.
     """
-    path = expanded(wanted)
+    path = expanded(template)
     folders = (templates, repository_root() / "textual_inversion_templates")
     for folder in folders:
-        if path.name == wanted and (found := inside(folder, wanted)).is_file():
-            return found
-    for found in [resolved(path)] if anywhere else _inside_one_of(folders, wanted):
-        if found.is_file():
-            return found
-    raise NotFound(f"There is no prompt template {wanted!r}. There are: {', '.join(list_templates(templates))}.")
+        if path.name == template and (candidate := inside(folder, template)).is_file():
+            return candidate
+    for candidate in [resolved(path)] if anywhere else _inside_one_of(folders, template):
+        if candidate.is_file():
+            return candidate
+    raise NotFound(f"There is no prompt template {template!r}. There are: {', '.join(list_templates(templates))}.")
 
 
-def _inside_one_of(folders: Sequence[Path], wanted: str) -> list[Path]:
-    found = []
+def _inside_one_of(folders: Sequence[Path], template: str) -> list[Path]:
+    paths = []
     for folder in folders:
         with suppress(OutsideFolder):
-            found.append(inside(folder, wanted))
-    if not found:
-        raise OutsideFolder(f"The prompt template {wanted!r} leads out of {folders[0]}; expected a name.")
-    return found
+            paths.append(inside(folder, template))
+    if not paths:
+        raise OutsideFolder(f"The prompt template {template!r} leads out of {folders[0]}; expected a name.")
+    return paths
 
 
 def list_templates(templates: Path) -> Sequence[str]:

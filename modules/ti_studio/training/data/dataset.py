@@ -149,9 +149,9 @@ def repeats_of(samples: Sequence[Sample]) -> list[int]:
     for index in itertools.cycle(regular):
         if missing <= 0:
             break
-        looks = 1 if repeats[index] else samples[index].options.num_repeats
-        repeats[index] += looks
-        missing -= looks
+        added = 1 if repeats[index] else samples[index].options.num_repeats
+        repeats[index] += added
+        missing -= added
     return repeats
 
 
@@ -167,28 +167,28 @@ def _sample(path: Path, caption: str, size: Size, options: DatasetFolder) -> Sam
     """
     try:
         with Image.open(path, formats=known_formats()) as image:
-            found = _turned_size(image)
+            pixels = _turned_size(image)
     except UnidentifiedImageError as error:
         raise _Unusable("is not a picture") from error
     except DAMAGE as error:
         raise _Unusable(f"can't be read ({error})") from error
-    bucket = bucket_of(found, size, options)
+    bucket = bucket_of(pixels, size, options)
     least = max(1, min(bucket) // SMALLEST_SHARE)
-    if min(found) < least:
+    if min(pixels) < least:
         raise _Unusable(
-            f"is too small ({found[0]}×{found[1]} pixels; expected at least {least} "
+            f"is too small ({pixels[0]}×{pixels[1]} pixels; expected at least {least} "
             f"for training at {bucket[0]}×{bucket[1]})"
         )
-    return Sample(path, caption, bucket, options, found, _find_mask(path, options))
+    return Sample(path, caption, bucket, options, pixels, _find_mask(path, options))
 
 
 def _find_mask(picture: Path, options: DatasetFolder) -> Path | None:
     if not options.mask_directory:
         return None
     folder = Path(options.mask_directory)
-    for found in sorted(folder.glob("*")):
-        if found.stem == picture.stem and found.suffix.lower() != ".txt":
-            return found
+    for candidate in sorted(folder.glob("*")):
+        if candidate.stem == picture.stem and candidate.suffix.lower() != ".txt":
+            return candidate
     raise _Unusable(f"has no mask; expected a picture {picture.stem}.* in {folder}")
 
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ti_studio.device import to_device
 from ti_studio.models.loading import Model
-from ti_studio.prompts.transfer import to_device
 from ti_studio.training.cancellation import Check, go_on
 from ti_studio.training.data.augmentation import Variation
 from ti_studio.training.data.dataset import (
@@ -128,11 +128,11 @@ class FreshLatents:
         """
         samples = [self.samples[picture] for picture in pictures]
         variations = [Variation.draw(sample.options, generator) for sample in samples]
-        looks = [load_picture(sample, variation) for sample, variation in zip(samples, variations, strict=True)]
-        moments = list(encode_pictures(self.model, (look.pixels for look in looks), self.vae_batch_size))
+        views = [load_picture(sample, variation) for sample, variation in zip(samples, variations, strict=True)]
+        moments = list(encode_pictures(self.model, (look.pixels for look in views), self.vae_batch_size))
         if self.deterministic:
             moments = [Moments(of.mean, torch.zeros_like(of.std)) for of in moments]
-        masks = [_small_mask(self.model, look) for look in looks]
+        masks = [_small_mask(self.model, look) for look in views]
         latents = _latents(moments, self.model.scaling_factor, generator)
         add_time_ids = [
             add_time_ids_of(sample, variation) for sample, variation in zip(samples, variations, strict=True)
@@ -145,8 +145,8 @@ def encode_pictures(model: Model, pictures: Iterable[Tensor], at_once: int = 1) 
     """Encodes pictures [3, H, W] in -1…1, of one size, so many at once."""
     waiting = iter(pictures)
     while batch := list(islice(waiting, at_once)):
-        found = model.vae.encode(torch.stack(batch).to(model.hardware.device, model.vae.dtype)).latent_dist
-        yield from map(Moments, found.mean.float(), found.std.float())
+        posterior = model.vae.encode(torch.stack(batch).to(model.hardware.device, model.vae.dtype)).latent_dist
+        yield from map(Moments, posterior.mean.float(), posterior.std.float())
 
 
 def cache_latents(
@@ -171,17 +171,17 @@ def cache_latents(
     rejected = list(dataset.rejected)
     for batch in _batches_of_a_size(dataset.samples, at_once):
         check()
-        looks: list[tuple[int, SampleView]] = []
+        views: list[tuple[int, SampleView]] = []
         for index in batch:
             try:
-                looks.append((index, load_picture(dataset.samples[index])))
+                views.append((index, load_picture(dataset.samples[index])))
             except DAMAGE as error:
                 rejected.append(_damaged(dataset.samples[index], error))
-        upright = _encoded(model, [look.pixels for _, look in looks], files)
-        turned = [(index, look.pixels.flip(-1)) for index, look in looks if dataset.samples[index].options.flip]
+        upright = _encoded(model, [look.pixels for _, look in views], files)
+        turned = [(index, look.pixels.flip(-1)) for index, look in views if dataset.samples[index].options.flip]
         encoded = _encoded(model, [pixels for _, pixels in turned], files)
         mirrored = {index: moments for (index, _), moments in zip(turned, encoded, strict=True)}
-        for (index, look), moments in zip(looks, upright, strict=True):
+        for (index, look), moments in zip(views, upright, strict=True):
             kept[index] = moments, mirrored.get(index), _small_mask(model, look)
     whole = _without_damaged(dataset, sorted(kept), rejected)
     upright_all, mirrored_all, masks = zip(*(kept[index] for index in sorted(kept)), strict=True)
@@ -219,13 +219,13 @@ def _encoded(model: Model, pictures: Sequence[Tensor], files: LatentFiles | None
     """Returns the moments of pictures of one size, from the disk where they are kept there."""
     known = [files.read(pixels) if files is not None else None for pixels in pictures]
     new = encode_pictures(
-        model, (pixels for pixels, found in zip(pictures, known, strict=True) if not found), max(1, len(pictures))
+        model, (pixels for pixels, cached in zip(pictures, known, strict=True) if not cached), max(1, len(pictures))
     )
     device = model.hardware.device
-    moments = [Moments(*(part.to(device) for part in found)) if found else next(new) for found in known]
+    moments = [Moments(*(part.to(device) for part in cached)) if cached else next(new) for cached in known]
     if files is not None:
-        for pixels, found, of in zip(pictures, known, moments, strict=True):
-            if not found:
+        for pixels, cached, of in zip(pictures, known, moments, strict=True):
+            if not cached:
                 files.write(pixels, of.mean, of.std)
     return moments
 

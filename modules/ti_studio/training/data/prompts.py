@@ -154,8 +154,8 @@ def check_every_word(prompts: Sequence[PicturePrompts], reader: PromptReader) ->
     if len(reader.names) == 1:  # every picture's prompts have been looked at
         return
     texts = (text for picture in prompts if not picture.sample.options.is_reg for text in picture.texts())
-    found = set().union(*(reader.found_in(text) for text in texts))
-    missing = [repr(name) for name in reader.names if name not in found]
+    present = set().union(*(reader.found_in(text) for text in texts))
+    missing = [repr(name) for name in reader.names if name not in present]
     if missing:
         raise WordNotInPrompt(
             f"No prompt holds the word {' nor '.join(missing)}, which would learn nothing. Expected every word of the "
@@ -176,24 +176,24 @@ def keep_captions_with_word(dataset: Dataset, reader: PromptReader) -> tuple[Dat
     never: list[Sample] = []
     sometimes: list[Sample] = []
     for sample in dataset.samples:
-        found = [bool(reader.found_in(text)) for text in PicturePrompts(sample, CAPTION_ALONE, reader).texts()]
-        if not sample.options.is_reg and not all(found):
-            (sometimes if any(found) else never).append(sample)
+        has_word = [bool(reader.found_in(text)) for text in PicturePrompts(sample, CAPTION_ALONE, reader).texts()]
+        if not sample.options.is_reg and not all(has_word):
+            (sometimes if any(has_word) else never).append(sample)
     kept = tuple(sample for sample in dataset.samples if sample not in never)
     if all(sample.options.is_reg for sample in kept):
         raise WordNotInPrompt(
             f"No caption holds the word {word}: {_named(never)}. Expected it in every caption, such as "
             f"“{reader.names[0]}, {_short(never[0].caption) if never else 'on a table'}”."
         )
-    told = []
+    warnings = []
     if never:
-        told.append(
+        warnings.append(
             f"{len(never)} of {len(dataset.samples)} captions do not hold the word {word} and would teach it "
             f"nothing; their pictures are left out: {_named(never)}."
         )
     if sometimes:
-        told.append(f"The wildcards leave the word {word} out now and then: {_named(sometimes)}.")
-    return replace(dataset, samples=kept), told
+        warnings.append(f"The wildcards leave the word {word} out now and then: {_named(sometimes)}.")
+    return replace(dataset, samples=kept), warnings
 
 
 def _warmup_fraction(warmup: float, made: int, steps: int) -> float:

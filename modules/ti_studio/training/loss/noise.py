@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ti_studio.prompts.transfer import to_device
+from ti_studio.device import to_device
 from ti_studio.training.config.regularization import ObjectiveOptions
 
 

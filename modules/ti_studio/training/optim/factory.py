@@ -114,7 +114,7 @@ def _find(name: str) -> type[torch.optim.Optimizer]:
     known = _KNOWN.get(name)
     module_name, _, class_name = (known.path if known else name).rpartition(".")
     try:
-        found: Any = getattr(importlib.import_module(module_name), class_name)
+        optimizer_class: Any = getattr(importlib.import_module(module_name), class_name)
     except ImportError as error:
         package = known.package if known else module_name.partition(".")[0]
         raise BadOptimizer(
@@ -123,12 +123,14 @@ def _find(name: str) -> type[torch.optim.Optimizer]:
         ) from error
     except AttributeError as error:
         raise BadOptimizer(f"There is no optimizer {name}: {module_name} has no {class_name}.") from error
-    if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
-        raise BadOptimizer(f"{name} is a {type(found).__name__}; expected a subclass of torch.optim.Optimizer.")
-    closure = inspect.signature(found.step).parameters.get("closure")
+    if not (isinstance(optimizer_class, type) and issubclass(optimizer_class, torch.optim.Optimizer)):
+        raise BadOptimizer(
+            f"{name} is a {type(optimizer_class).__name__}; expected a subclass of torch.optim.Optimizer."
+        )
+    closure = inspect.signature(optimizer_class.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         raise BadOptimizer(f"{name} wants to evaluate the loss several times a step, which a training does not do.")
-    return found
+    return optimizer_class
 
 
 def _decay(kind: type[torch.optim.Optimizer], options: OptimizerOptions) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the optimizer moves: the rows themselves, or their directions."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from ti_studio.errors import StudioError
 from ti_studio.prompts.conditioning import TextEncoder
+from ti_studio.training.config.optimizer import MOVES_ROWS, OptimizerOptions
 from ti_studio.training.config.regularization import LearningOptions, RowOptions
 
 Rows = dict[str, Tensor]
@@ -153,3 +155,20 @@ def vocabulary_norms(encoders: Sequence[TextEncoder]) -> dict[str, float]:
 def _unit(rows: Tensor) -> Tensor:
     lengths: Tensor = rows.norm(dim=-1, keepdim=True)
     return rows / lengths
+
+
+def rate_factors(options: OptimizerOptions, parameters: Rows, norms: Mapping[str, float]) -> list[float]:
+    """Returns the factor on the learning rate of each parameter group: one group for each encoder in units of the
+    vocabulary's norm, otherwise one for all.
+
+    Args:
+        options: the optimizer and the rate's unit.
+        parameters: the optimizer's parameters, text encoder → [n, width].
+        norms: text encoder → the norm of a parameter that stands for a row of the vocabulary's mean norm: that norm, or
+            1 for directions.
+    """
+    if options.learning_rate_unit == "absolute":
+        return [1.0]
+    if options.optimizer in MOVES_ROWS:
+        return [norms[encoder] for encoder in parameters]
+    return [norms[encoder] / math.sqrt(rows.shape[-1]) for encoder, rows in parameters.items()]

@@ -56,12 +56,12 @@ class ClassScheduler:
 def _find(path: str) -> Any:
     module_name, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        scheduler_class = getattr(importlib.import_module(module_name), name)
     except ImportError as error:
         raise BadScheduler(f"The scheduler {path} can't be imported: {error}.") from error
     except AttributeError as error:
         raise BadScheduler(f"There is no scheduler {path}: {module_name} has no {name}.") from error
     # Nothing else is called: a request may come from anywhere.
-    if not (isinstance(found, type) and issubclass(found, torch.optim.lr_scheduler.LRScheduler)):
-        raise BadScheduler(f"{path} is a {type(found).__name__}; expected a subclass of torch's LRScheduler.")
-    return found
+    if not (isinstance(scheduler_class, type) and issubclass(scheduler_class, torch.optim.lr_scheduler.LRScheduler)):
+        raise BadScheduler(f"{path} is a {type(scheduler_class).__name__}; expected a subclass of torch's LRScheduler.")
+    return scheduler_class

@@ -10,8 +10,7 @@ from ti_studio.training.config.regularization import LearningOptions
 from ti_studio.training.optim.ema import RowEMA
 from ti_studio.training.optim.factory import averaged_rows, make_optimizer
 from ti_studio.training.optim.grad_scaler import GradScaler
-from ti_studio.training.optim.parametrization import Rows, parametrize
-from ti_studio.training.optim.rate_unit import rate_factors
+from ti_studio.training.optim.parametrization import Rows, parametrize, rate_factors
 from ti_studio.training.optim.state_dict import optimizer_state, restore_optimizer
 from ti_studio.training.state import STEP, TrainingState
 

@@ -33,20 +33,20 @@ class NewEmbedding:
     """Whether the file says what the embedding began as."""
 
 
-def create_embedding(wanted: NewEmbedding, info: CheckpointInfo, folder: Path) -> Path:
+def create_embedding(new: NewEmbedding, info: CheckpointInfo, folder: Path) -> Path:
     """Writes the embedding into the folder and returns its path.
 
     Raises:
         StudioError: the name is bad or taken, or the number of vectors is not between 1 and 75. Nothing is written.
     """
-    check_name(wanted.name)
-    check_free(wanted.name, folder, overwrite=wanted.overwrite)
-    if not 1 <= wanted.vectors_per_token <= CHUNK_TOKENS:
-        raise BadVectorCount(f"{wanted.vectors_per_token} vectors per token; expected 1 to {CHUNK_TOKENS}.")
+    check_name(new.name)
+    check_free(new.name, folder, overwrite=new.overwrite)
+    if not 1 <= new.vectors_per_token <= CHUNK_TOKENS:
+        raise BadVectorCount(f"{new.vectors_per_token} vectors per token; expected 1 to {CHUNK_TOKENS}.")
     encoders = load(info, Hardware.automatic()).encoders
-    embedding = initial_embedding(wanted.name, encoders, wanted.initialization_text, wanted.vectors_per_token)
-    metadata = {FAMILY: info.family.name, TRIGGER: wanted.name, INITIALIZATION_TEXT: wanted.initialization_text}
-    path = folder / f"{wanted.name}.{wanted.save_as}"
-    made = replace(embedding, metadata=metadata) if wanted.metadata else undescribed(embedding)
-    write_embedding(made, path, overwrite=wanted.overwrite)
+    embedding = initial_embedding(new.name, encoders, new.initialization_text, new.vectors_per_token)
+    metadata = {FAMILY: info.family.name, TRIGGER: new.name, INITIALIZATION_TEXT: new.initialization_text}
+    path = folder / f"{new.name}.{new.save_as}"
+    made = replace(embedding, metadata=metadata) if new.metadata else undescribed(embedding)
+    write_embedding(made, path, overwrite=new.overwrite)
     return path

@@ -50,15 +50,15 @@ def _starting_word(word: Concept, encoders: tuple[TextEncoder, ...]) -> Embeddin
     if not word.initialization_file:
         return initial_embedding(word.name, encoders, word.initialization_text, word.vectors_per_token)
     path = Path(word.initialization_file).expanduser()
-    found = read_embedding(path)
+    existing = read_embedding(path)
     expected = {encoder.key: encoder.width for encoder in encoders}
-    if found.widths != expected or found.vectors_per_token != word.vectors_per_token:
+    if existing.widths != expected or existing.vectors_per_token != word.vectors_per_token:
         raise IncompatibleEmbedding(
-            f"{path.name} has {found.vectors_per_token} vectors of {_told(found.widths)}; the training wants "
-            f"{word.vectors_per_token} of {_told(expected)}."
+            f"{path.name} has {existing.vectors_per_token} vectors of {_widths_text(existing.widths)}; the training "
+            f"wants {word.vectors_per_token} of {_widths_text(expected)}."
         )
-    return Embedding(word.name, found.vectors, step=0)
+    return Embedding(word.name, existing.vectors, step=0)
 
 
-def _told(widths: dict[str, int]) -> str:
+def _widths_text(widths: dict[str, int]) -> str:
     return " and ".join(f"{encoder} {width}" for encoder, width in widths.items())

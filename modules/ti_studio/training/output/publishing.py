@@ -85,9 +85,9 @@ def _is_from(job: Path, path: Path) -> bool:
 
 def _holds(path: Path, embedding: Embedding) -> bool:
     """Tells whether a file has the very rows of an embedding."""
-    found = read_embedding(path)
-    same = found.step == embedding.step and found.widths == embedding.widths
-    return same and all(torch.equal(rows, embedding.vectors[encoder]) for encoder, rows in found.vectors.items())
+    existing = read_embedding(path)
+    same = existing.step == embedding.step and existing.widths == embedding.widths
+    return same and all(torch.equal(rows, embedding.vectors[encoder]) for encoder, rows in existing.vectors.items())
 
 
 def _keep(file: Path, folder: Path) -> None:

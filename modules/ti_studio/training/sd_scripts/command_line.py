@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ti_studio.folders import atomic_write
-from ti_studio.training.sd_scripts.errors import BadConfiguration
-from ti_studio.training.sd_scripts.option import Option
-from ti_studio.training.sd_scripts.options import COMMAND, DATASET, OPTIONS, OTHERS, TRAINING
+from ti_studio.training.sd_scripts.options import COMMAND, DATASET, OPTIONS, OTHERS, TRAINING, BadConfiguration, Option
 from ti_studio.training.sd_scripts.toml_files import read_toml
 
 _DESCRIPTION = "Textual Inversion with sd-scripts' options. docs/sd-scripts.md says what each does here."
@@ -55,16 +53,16 @@ def _write(given: Mapping[str, Any], path: Path) -> None:
 def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Returns a file's options, whatever sections they stand in; those that are switched off are not given."""
     known = {option.name: option for option in OPTIONS}
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for name, value in content.items():
         if isinstance(value, dict):
-            found |= _flat(value, path)
+            options |= _flat(value, path)
         elif name not in known:
             raise BadConfiguration(f"{path}: {name} is unknown; expected an option of the command.")
         elif value is not False and value != []:
             kind = known[name].kind
-            found[name] = kind(str(value)) if kind is not None and not known[name].several else value
-    return found
+            options[name] = kind(str(value)) if kind is not None and not known[name].several else value
+    return options
 
 
 def _add(group: Any, option: Option) -> None:

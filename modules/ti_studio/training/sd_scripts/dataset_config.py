@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ti_studio.errors import NotFound
 from ti_studio.training.config.dataset import DatasetFolder
 from ti_studio.training.data.caption_metadata import folders_in
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 from ti_studio.training.sd_scripts.toml_files import read_toml
 
 SUBSET_KEYS: Mapping[str, str] = {
@@ -147,12 +147,12 @@ def _repeated(parent: Path, is_reg: bool, defaults: Mapping[str, Any], notices: 
         raise NotFound(f"There is no folder {parent}; expected one with folders of pictures named like 10_name in it.")
     folders = []
     for child in sorted(path for path in parent.iterdir() if path.is_dir()):
-        found = _REPEATED.fullmatch(child.name)
-        if found is None or int(found.group(1)) < 1:
+        match = _REPEATED.fullmatch(child.name)
+        if match is None or int(match.group(1)) < 1:
             notices.append(f"{child} is left out: its name does not begin with a number of repeats, as 10_name does.")
             continue
-        repeats = int(found.group(1))
-        own = {"image_dir": str(child), "num_repeats": repeats, "class_tokens": found.group(2), "is_reg": is_reg}
+        repeats = int(match.group(1))
+        own = {"image_dir": str(child), "num_repeats": repeats, "class_tokens": match.group(2), "is_reg": is_reg}
         folders.append(_folder({**defaults, **own}, str(child)))
     return folders
 
@@ -178,8 +178,8 @@ def _section(table: object, place: str, allowed: set[str]) -> dict[str, Any]:
 
 
 def _unused(sections: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    found = dict.fromkeys(key for section in sections for key in section if key in _WITHOUT_EFFECT)
-    return [(key, _WITHOUT_EFFECT[key]) for key in found]
+    keys = dict.fromkeys(key for section in sections for key in section if key in _WITHOUT_EFFECT)
+    return [(key, _WITHOUT_EFFECT[key]) for key in keys]
 
 
 def read_in_json(path: str, train: str | None, defaults: Mapping[str, Any]) -> DatasetConfig:
@@ -197,13 +197,13 @@ def _folders(said: Mapping[str, Any], place: str) -> list[DatasetFolder]:
     """Returns a subset's folder, or where it names none those of the pictures in its `metadata_file`."""
     if "image_dir" in said or "metadata_file" not in said:
         return [_folder(said, place)]
-    found = folders_in(Path(str(said["metadata_file"])).expanduser())
-    if not found:
+    folders = folders_in(Path(str(said["metadata_file"])).expanduser())
+    if not folders:
         raise BadConfiguration(
             f"{place}: image_dir is missing, and {said['metadata_file']} does not have the pictures' whole paths; "
             "expected one of the two."
         )
-    return [_folder({**said, "image_dir": str(folder)}, place) for folder in found]
+    return [_folder({**said, "image_dir": str(folder)}, place) for folder in folders]
 
 
 def _folder(said: Mapping[str, Any], place: str) -> DatasetFolder:
@@ -220,12 +220,12 @@ def _folder(said: Mapping[str, Any], place: str) -> DatasetFolder:
         return DatasetFolder(**options)
     except ValidationError as error:
         keys = {field: key for key, field in names.items()}
-        told = "; ".join(
+        problems = "; ".join(
             f"{keys.get(str(problem['loc'][0]), problem['loc'][0]) if problem['loc'] else 'buckets'}: "
             f"{problem['msg']} (found {problem['input']!r})"
             for problem in error.errors()
         )
-        raise BadConfiguration(f"{place}: {told}.") from error
+        raise BadConfiguration(f"{place}: {problems}.") from error
 
 
 def read_resolution(value: object, place: str) -> tuple[int | None, int | None]:

@@ -16,9 +16,15 @@ from ti_studio.training.sd_scripts.dataset_config import (
     read_resolution,
     read_train_data_dir,
 )
-from ti_studio.training.sd_scripts.errors import BadConfiguration
-from ti_studio.training.sd_scripts.option import Option
-from ti_studio.training.sd_scripts.options import DATASET, NESTEROV, OPTIMIZERS, OPTIONS, TRAINING
+from ti_studio.training.sd_scripts.options import (
+    DATASET,
+    NESTEROV,
+    OPTIMIZERS,
+    OPTIONS,
+    TRAINING,
+    BadConfiguration,
+    Option,
+)
 
 DEFAULT_STEPS = 1600
 """sd-scripts' own."""
@@ -184,12 +190,12 @@ def _request(fields: Mapping[str, Any]) -> TrainRequest:
         return TrainRequest(**fields)
     except ValidationError as error:
         flags = {option.field or option.name: option.flag for option in OPTIONS}
-        told = "; ".join(
+        problems = "; ".join(
             f"{flags.get(str(problem['loc'][0]), problem['loc'][0]) if problem['loc'] else 'options'}: "
             f"{str(problem['msg']).removeprefix('Value error, ')} (found {problem['input']!r})"
             for problem in error.errors()
         )
-        raise BadConfiguration(f"{told}.") from error
+        raise BadConfiguration(f"{problems}.") from error
 
 
 def _without_effect(options: Mapping[str, Any]) -> list[str]:
@@ -216,8 +222,8 @@ def _dataset(options: Mapping[str, Any]) -> DatasetConfig:
     if "dataset_config" in options:
         config = read_dataset_config(Path(options["dataset_config"]).expanduser(), defaults)
         ignored = [f"--{name}" for name in ("train_data_dir", "reg_data_dir", "in_json") if name in options]
-        told = (f"{' and '.join(ignored)}: not looked at, since there is a --dataset_config.",) if ignored else ()
-        return DatasetConfig(config.folders, config.batch_size, (*config.notices, *told))
+        notices = (f"{' and '.join(ignored)}: not looked at, since there is a --dataset_config.",) if ignored else ()
+        return DatasetConfig(config.folders, config.batch_size, (*config.notices, *notices))
     if "in_json" in options:
         return read_in_json(options["in_json"], options.get("train_data_dir"), defaults)
     if "train_data_dir" not in options:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ti_studio.errors import NotFound
 from ti_studio.text_files import MEGABYTE, UnreadableText, read_text_file
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 from ti_studio.training.sd_scripts.toml_files import read_toml
 
 _OPTION = re.compile(r"(w|h|d|s|l|n|ss|g|cn) +(.+)", re.DOTALL | re.IGNORECASE)
@@ -59,8 +59,8 @@ def read_sample_prompts(path: Path) -> list[SamplePrompt]:
     text = _read_text(path)
     if path.suffix.lower() == ".json":
         return _read_json(text, path)
-    wanted = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    return [_read_line(line, f"{path}, line {number}") for number, line in wanted if line and not line.startswith("#")]
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    return [_read_line(line, f"{path}, line {number}") for number, line in lines if line and not line.startswith("#")]
 
 
 def _read_text(path: Path) -> str:
@@ -104,28 +104,28 @@ def _read_object(entry: Mapping[str, Any], place: str) -> SamplePrompt:
 
 
 def _read_line(line: str, place: str) -> SamplePrompt:
-    prompt, *options = re.split(r"\s+--", line)
-    found: dict[str, str] = {}
-    for option in options:
+    prompt, *parts = re.split(r"\s+--", line)
+    options: dict[str, str] = {}
+    for option in parts:
         match = _OPTION.fullmatch(option.strip())
         if match is None or match.group(1).lower() in _NOT_HERE:
             raise BadConfiguration(f"{place}: --{option} is unknown; expected --w, --h, --d, --s, --l, --n or --ss.")
-        found[match.group(1).lower()] = match.group(2).strip()
-    return _sample(prompt, found, place)
+        options[match.group(1).lower()] = match.group(2).strip()
+    return _sample(prompt, options, place)
 
 
-def _sample(prompt: str, found: Mapping[str, str], place: str) -> SamplePrompt:
+def _sample(prompt: str, options: Mapping[str, str], place: str) -> SamplePrompt:
     """Returns a prompt with its options by their letters, as sd-scripts bounds them."""
     try:
         return SamplePrompt(
             prompt=prompt.strip(),
-            negative_prompt=found.get("n", ""),
-            width=_side(found.get("w")),
-            height=_side(found.get("h")),
-            seed=int(found["d"]) if "d" in found else None,
-            steps=max(1, min(150, int(found.get("s", 30)))),
-            scale=max(1.0, min(30.0, float(found.get("l", 7.5)))),
-            sampler=found.get("ss"),
+            negative_prompt=options.get("n", ""),
+            width=_side(options.get("w")),
+            height=_side(options.get("h")),
+            seed=int(options["d"]) if "d" in options else None,
+            steps=max(1, min(150, int(options.get("s", 30)))),
+            scale=max(1.0, min(30.0, float(options.get("l", 7.5)))),
+            sampler=options.get("ss"),
         )
     except ValueError as error:
         raise BadConfiguration(f"{place}: {error}.") from error

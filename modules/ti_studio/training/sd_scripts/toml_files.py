@@ -6,7 +6,7 @@ from typing import Any
 
 from ti_studio.errors import NotFound
 from ti_studio.text_files import MEGABYTE, UnreadableText, read_text_file
-from ti_studio.training.sd_scripts.errors import BadConfiguration
+from ti_studio.training.sd_scripts.options import BadConfiguration
 
 if sys.version_info >= (3, 11):
     import tomllib

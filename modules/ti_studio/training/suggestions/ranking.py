@@ -117,11 +117,11 @@ class _Ranking:
     def _extend(self, trial: Trial, samples: int, until: float, check: Check) -> None:
         """Tries text after text on samples up to this number, until a time; the first ones in any case, if none has a
         loss yet."""
-        found: list[Tensor] = []
+        new_losses: list[Tensor] = []
         tried = 0
         while tried < len(self.texts):
             batch = self.texts[tried : tried + trial.at_once]
-            must = not (found or self.samples)
+            must = not (new_losses or self.samples)
             columns: list[Tensor] = []
             for column in trial.losses(batch, slice(self.samples, samples)):
                 columns.append(column)
@@ -130,12 +130,12 @@ class _Ranking:
                     break
             if len(columns) < samples - self.samples:
                 break
-            found.append(torch.stack(columns, dim=1))
+            new_losses.append(torch.stack(columns, dim=1))
             tried += len(batch)
         self.complete &= tried == len(self.texts)
-        if found:
+        if new_losses:
             self._keep(list(range(tried)))
-            self.losses = torch.cat([self.losses, torch.cat(found)], dim=1)
+            self.losses = torch.cat([self.losses, torch.cat(new_losses)], dim=1)
 
     def results(self) -> list[Suggestion]:
         """Returns all texts with their mean losses, in order."""

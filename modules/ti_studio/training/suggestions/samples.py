@@ -51,8 +51,8 @@ class Trial:
             conditioning = encode(self.model.encoders, prompts, {})
         for sample in self.samples[which]:
             with torch.no_grad():
-                found = denoising_losses(self.model, _repeated(sample, len(prompts)), conditioning)
-            yield found.cpu()
+                losses = denoising_losses(self.model, _repeated(sample, len(prompts)), conditioning)
+            yield losses.cpu()
 
     @property
     def at_once(self) -> int:
@@ -109,11 +109,11 @@ def _noisy_samples(model: Model, latents: LatentCache, count: int, seed: int) ->
     order = permutation(seed, 0, len(latents.upright))
     for number, picture in enumerate(islice(cycle(order), count)):
         generator = seeded_generator(seed, "suggestion", number)
-        found = latents.draw([picture], generator)
+        latent_batch = latents.draw([picture], generator)
         timesteps = torch.tensor([int(first + _spread(number) * (last - first))], device=device)
-        noise = torch.randn(found.latents.shape, generator=generator).to(device)
-        noisy = schedule.add_noise(found.latents, noise, timesteps)
-        yield replace(noisy, mask=found.mask, add_time_ids=found.add_time_ids)
+        noise = torch.randn(latent_batch.latents.shape, generator=generator).to(device)
+        noisy = schedule.add_noise(latent_batch.latents, noise, timesteps)
+        yield replace(noisy, mask=latent_batch.mask, add_time_ids=latent_batch.add_time_ids)
 
 
 def _spread(number: int) -> float:

@@ -50,13 +50,13 @@ def vocabulary_words(encoder: TextEncoder, most: int = MOST_WORDS) -> list[str]:
     tokenizer, table = encoder.tokenizer, encoder.token_embedding.weight
     rows = [row.tobytes() for row in table.detach().cpu().contiguous().view(torch.uint8).numpy()]
     commonest, times = Counter(rows).most_common(1)[0]
-    found = [
+    words = [
         spelled
         for token, spelled in tokenizer.whole_words(len(rows))
         if (times == 1 or rows[token] != commonest) and _names_something(spelled) and tokenizer.ids(spelled) == (token,)
     ]
     things = _pictured_things()
-    return sorted(found, key=lambda word: word not in things)[:most]
+    return sorted(words, key=lambda word: word not in things)[:most]
 
 
 def _pictured_things() -> frozenset[str]:

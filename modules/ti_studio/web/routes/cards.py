@@ -134,13 +134,13 @@ class _Pages:
             return self._kept
 
     def _made(self, asked: Asked, checkpoint: str | None, entries: Sequence[Entry]) -> tuple[str, bytes, bytes | None]:
-        wanted = self._index.select(entries, asked.query)
-        shown = self._index.cards(wanted[asked.offset : asked.offset + asked.limit])
+        matching = self._index.select(entries, asked.query)
+        shown = self._index.cards(matching[asked.offset : asked.offset + asked.limit])
         view = {
             "folder": str(self._services.folders.embeddings),
             "checkpoint": checkpoint,
             "all": len(entries),
-            "total": len(wanted),
+            "total": len(matching),
             "offset": asked.offset,
             "cards": [row(card) for card in shown],
         }

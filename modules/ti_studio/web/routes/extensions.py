@@ -86,20 +86,20 @@ def extensions_routes(extensions: ExtensionHost) -> APIRouter:
         return _view(extensions)
 
     @router.put("/extensions")
-    def enable(wanted: Enabling) -> ExtensionsView:
+    def enable(body: Enabling) -> ExtensionsView:
         """Enables and disables extensions for the next start."""
         _require_changeable(extensions)
-        unknown = sorted(set(wanted.enabled) - set(extensions.wanted))
+        unknown = sorted(set(body.enabled) - set(extensions.enabled_by_name))
         if unknown:
             raise NotFound(f"There is no extension {unknown[0]!r} in {extensions.folder}.")
-        extensions.want(wanted.enabled)
+        extensions.want(body.enabled)
         return _view(extensions)
 
     @router.post("/extensions", status_code=201)
-    def install(wanted: Installing) -> ExtensionsView:
+    def install(body: Installing) -> ExtensionsView:
         """Gets an extension with git; the next start installs what it needs and loads it."""
         _require_changeable(extensions)
-        clone(wanted.url.strip(), extensions.folder, wanted.name.strip(), wanted.branch.strip())
+        clone(body.url.strip(), extensions.folder, body.name.strip(), body.branch.strip())
         return _view(extensions)
 
     @router.get("/options")
@@ -118,9 +118,9 @@ def _require_changeable(extensions: ExtensionHost) -> None:
 
 def _view(extensions: ExtensionHost) -> ExtensionsView:
     loaded = {extension.name for extension in extensions.active}
-    wanted = extensions.wanted
+    enabled_by_name = extensions.enabled_by_name
     listed = []
-    for name, enabled in wanted.items():
+    for name, enabled in enabled_by_name.items():
         version = version_of(extensions.folder / name)
         listed.append(
             ExtensionView(
@@ -139,6 +139,7 @@ def _view(extensions: ExtensionHost) -> ExtensionsView:
         disabled_by=extensions.disabled_by,
         only_shown=extensions.only_shown,
         settings_problem=extensions.options.trouble,
-        restart_needed=not extensions.disabled_by and {name for name, enabled in wanted.items() if enabled} != loaded,
+        restart_needed=not extensions.disabled_by
+        and {name for name, enabled in enabled_by_name.items() if enabled} != loaded,
         extensions=listed,
     )

@@ -138,9 +138,11 @@ def _add_orders(router: APIRouter, jobs: Jobs) -> None:
 
 def _loss(job: Job) -> str:
     """Returns what goes with a job's folder, in words."""
-    told = job.summary()
-    lost = f"{len(told['snapshots'])} snapshots and {len(told['previews'])} previews of {job.request.name!r}"
-    return f"{lost}, and the state by which it can be resumed at step {told['step']}" if told["can_resume"] else lost
+    summary = job.summary()
+    lost = f"{len(summary['snapshots'])} snapshots and {len(summary['previews'])} previews of {job.request.name!r}"
+    return (
+        f"{lost}, and the state by which it can be resumed at step {summary['step']}" if summary["can_resume"] else lost
+    )
 
 
 def _finished_file(job: Job, word: str | None, embeddings: FilePath) -> FilePath:
@@ -149,14 +151,14 @@ def _finished_file(job: Job, word: str | None, embeddings: FilePath) -> FilePath
     Raises:
         NotFound: the training has not finished, or is not of this word.
     """
-    told = job.summary()
-    made = [FilePath(path) for path in [told["embedding"], *told["more_embeddings"]] if path]
-    wanted = [path for path in made if word is None or path.stem == word]
-    if not wanted:
+    summary = job.summary()
+    made = [FilePath(path) for path in [summary["embedding"], *summary["more_embeddings"]] if path]
+    matching = [path for path in made if word is None or path.stem == word]
+    if not matching:
         made_here = f"it made {', '.join(path.stem for path in made)}" if made else f"it is {job.status.value}"
         raise NotFound(f"The training {job.id!r} has no finished embedding {word or job.request.name!r}; {made_here}.")
-    kept = inside(job.folder / "snapshots", wanted[0].name)
-    return kept if kept.is_file() else inside(embeddings, str(wanted[0]))
+    kept = inside(job.folder / "snapshots", matching[0].name)
+    return kept if kept.is_file() else inside(embeddings, str(matching[0]))
 
 
 def _download(path: FilePath) -> Response:

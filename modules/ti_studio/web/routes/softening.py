@@ -65,41 +65,39 @@ def softening_routes(services: Services, executor: SerialExecutor) -> APIRouter:
     library, loading = services.library, Turn()
 
     def softened(
-        name: str, wanted: SoftenedFile | SofteningPreview, softenings: list[Softening], info: CheckpointInfo
+        name: str, body: SoftenedFile | SofteningPreview, softenings: list[Softening], info: CheckpointInfo
     ) -> list[Embedding]:
         library.refresh()
-        embedding = library.load(library.by_id(wanted.embedding))
+        embedding = library.load(library.by_id(body.embedding))
         # torch's models take seconds to import: the page is up before.
         from ti_studio.training.softening import soften  # noqa: PLC0415
 
         with loading:
-            return soften(name, embedding, info, wanted.class_word, softenings)
+            return soften(name, embedding, info, body.class_word, softenings)
 
     @router.post("", responses=NOT_WRITTEN)
-    def soften_to_file(wanted: SoftenedFile) -> FoundEmbedding:
+    def soften_to_file(body: SoftenedFile) -> FoundEmbedding:
         """Writes a softened word as a new one."""
-        check_name(wanted.name)
-        softening = Softening(wanted.norm, wanted.direction, wanted.method)
-        (made,) = softened(wanted.name, wanted, [softening], services.txt2img.checkpoint)
-        return FoundEmbedding.of(written(services, made, wanted))
+        check_name(body.name)
+        softening = Softening(body.norm, body.direction, body.method)
+        (made,) = softened(body.name, body, [softening], services.txt2img.checkpoint)
+        return FoundEmbedding.of(written(services, made, body))
 
     @router.post("/previews", responses=REFUSED)
-    async def preview(wanted: SofteningPreview) -> list[SofteningView]:
+    async def preview(body: SofteningPreview) -> list[SofteningView]:
         """Paints one prompt with one seed in several strengths by the selected checkpoint; nothing is kept. What is
         asked meanwhile waits for its turn, and an interruption ends it."""
 
         def painted() -> list[SofteningView]:
-            softenings = [Softening(strength, strength, wanted.method) for strength in wanted.strengths]
+            softenings = [Softening(strength, strength, body.method) for strength in body.strengths]
             name = "softened-word"
-            request = GenerateRequest(
-                prompt=wanted.prompt.replace("[name]", name), seed=wanted.seed, steps=wanted.steps
-            )
+            request = GenerateRequest(prompt=body.prompt.replace("[name]", name), seed=body.seed, steps=body.steps)
             info = services.txt2img.checkpoint  # once: another one may be chosen meanwhile
-            words = softened(name, wanted, softenings, info)
+            words = softened(name, body, softenings, info)
             images = services.txt2img.try_out(words, request, str(info.path))
             return [
                 SofteningView(strength=strength, image=_png(image))
-                for strength, image in zip(wanted.strengths, images, strict=False)
+                for strength, image in zip(body.strengths, images, strict=False)
             ]
 
         return await executor.take(painted)

@@ -88,13 +88,13 @@ def suggestions_routes(services: Services, executor: SerialExecutor) -> APIRoute
         done. It has a turn among the paintings."""
         passed = gate.passed(request)
 
-        def found() -> SuggestionsView:
+        def ranked() -> SuggestionsView:
             suggestions = services.txt2img.use(
                 lambda model: _suggestions(model, passed), checkpoint=passed.checkpoint or None
             )
             return SuggestionsView.model_validate(asdict(suggestions))
 
-        return await executor.take(found)
+        return await executor.take(ranked)
 
     return router
 

@@ -184,8 +184,8 @@ def tools_routes(services: Services) -> APIRouter:
             reports = beside_vocabulary(embedding, info)
         rows = [
             ComparedRow.model_validate({"encoder": encoder, "number": number, **_plain(report)})
-            for encoder, found in reports.items()
-            for number, report in enumerate(found, 1)
+            for encoder, encoder_reports in reports.items()
+            for number, report in enumerate(encoder_reports, 1)
         ]
         return ComparisonView(checkpoint=info.title, rows=rows)
 
@@ -198,8 +198,8 @@ def tools_routes(services: Services) -> APIRouter:
         library.refresh()
         entry = library.by_id(embedding_id)
         embedding = _renamed(library.load(entry), name)
-        told = embedding if metadata else undescribed(embedding)
-        return _sent(exported(told, form, _picture_for(form, entry, library.root)))
+        described = embedding if metadata else undescribed(embedding)
+        return _sent(exported(described, form, _picture_for(form, entry, library.root)))
 
     @router.post("/convert", responses=NOT_WRITTEN)
     def convert(conversion: Conversion) -> FoundEmbedding:
@@ -225,20 +225,20 @@ def tools_routes(services: Services) -> APIRouter:
 
 def _matching(entries: Sequence[Entry], query: str) -> list[Entry]:
     parts = query.casefold().split()
-    found = [
+    entries = [
         entry
         for entry in entries
         if entry.state is not EntryState.UNREADABLE and all(part in entry.relative.casefold() for part in parts)
     ]
     start = query.casefold().strip()
-    return sorted(found, key=lambda entry: not entry.word.casefold().startswith(start))
+    return sorted(entries, key=lambda entry: not entry.word.casefold().startswith(start))
 
 
 def _inspected(entry: Entry, embedding: Embedding, sha256: str) -> InspectionView:
     rows = [
         RowView(encoder=encoder, number=number, norm=norm)
-        for encoder, found in norms(embedding).items()
-        for number, norm in enumerate(found, 1)
+        for encoder, encoder_norms in norms(embedding).items()
+        for number, norm in enumerate(encoder_norms, 1)
     ]
     metadata = {displayed(key): _readable(value) for key, value in embedding.metadata.items() if key != REQUEST}
     return InspectionView(
@@ -310,8 +310,8 @@ def written(services: Services, embedding: Embedding, body: NewFile, picture: Im
         if entry.word.casefold() == embedding.name.casefold() and not (body.overwrite and entry.path == own):
             raise Conflict(f"The name {embedding.name!r} is taken by {entry.relative}; choose another one.")
     check_not_held(name_lock(services.folders.embeddings, embedding.name), embedding.name)
-    told = embedding if body.metadata else undescribed(embedding)
-    export(told, body.form, library.root, image=picture, overwrite=body.overwrite)
+    described = embedding if body.metadata else undescribed(embedding)
+    export(described, body.form, library.root, image=picture, overwrite=body.overwrite)
     library.refresh()
     return _entry_of(library, own)
 

@@ -95,13 +95,13 @@ def _create(body: CreateBody, services: Services) -> InfoView:
         create_embedding,
     )
 
-    wanted = NewEmbedding(
+    new = NewEmbedding(
         name=body.name,
         initialization_text=body.init_text,
         vectors_per_token=body.num_vectors_per_token,
         overwrite=body.overwrite_old,
     )
-    path = create_embedding(wanted, services.txt2img.checkpoint, services.folders.embeddings)
+    path = create_embedding(new, services.txt2img.checkpoint, services.folders.embeddings)
     return InfoView(info=f"create embedding filename: {path}")
 
 

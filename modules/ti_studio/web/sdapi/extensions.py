@@ -29,7 +29,7 @@ def extensions_routes(extensions: ExtensionHost) -> APIRouter:
     @router.get("/extensions")
     def list_extensions() -> list[ExtensionItem]:
         """Lists the extensions."""
-        return [_item(extensions, name, enabled) for name, enabled in extensions.wanted.items()]
+        return [_item(extensions, name, enabled) for name, enabled in extensions.enabled_by_name.items()]
 
     return router
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict
 
-from ti_studio.embeddings.formats.png_embeddings import PICTURE_DAMAGE, known_formats, told
+from ti_studio.embeddings.formats.png_embeddings import PICTURE_DAMAGE, known_formats, picture_problem
 from ti_studio.generation.restoring import Infotext, NoInfotext, infotext_of, read_infotext
 from ti_studio.web.sdapi.errors import NotPossibleHere, refusals
 from ti_studio.web.server.views import View
@@ -88,10 +88,10 @@ def _texts(data: bytes) -> dict[str, str]:
     except UnidentifiedImageError as error:
         raise NotPossibleHere(f"The {len(data):,} bytes are no picture that can be read.") from error
     except PICTURE_DAMAGE as error:
-        raise NotPossibleHere(f"The file is no picture that can be read: {told(error)}.") from error
-    found = sum(map(len, texts.values()))
-    if found > _MOST_TEXT:
-        raise NotPossibleHere(f"The picture holds {found:,} characters of text; expected {_MOST_TEXT:,} at most.")
+        raise NotPossibleHere(f"The file is no picture that can be read: {picture_problem(error)}.") from error
+    characters = sum(map(len, texts.values()))
+    if characters > _MOST_TEXT:
+        raise NotPossibleHere(f"The picture holds {characters:,} characters of text; expected {_MOST_TEXT:,} at most.")
     return texts
 
 

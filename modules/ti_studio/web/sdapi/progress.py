@@ -98,16 +98,19 @@ def _of_painting(activity: Activity, *, with_picture: bool) -> ProgressView:
 
 
 def _of_training(job: Job) -> ProgressView:
-    told = job.summary()
-    step, steps = told["step"], told["max_steps"]
+    summary = job.summary()
+    step, steps = summary["step"], summary["max_steps"]
     state = StateView(
-        interrupted=told["status"] == "stopping",
+        interrupted=summary["status"] == "stopping",
         job="train-embedding",
         job_count=steps,
         job_timestamp=time.strftime(_TIMESTAMP, time.localtime(job.created)),
         job_no=step,
     )
-    text = told["message"] or f"{told['name']}: step {step} of {steps}"
+    text = summary["message"] or f"{summary['name']}: step {step} of {steps}"
     return ProgressView(
-        progress=min(1.0, step / steps), eta_relative=max(0.0, told["seconds_left"] or 0.0), state=state, textinfo=text
+        progress=min(1.0, step / steps),
+        eta_relative=max(0.0, summary["seconds_left"] or 0.0),
+        state=state,
+        textinfo=text,
     )

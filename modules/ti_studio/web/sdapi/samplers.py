@@ -99,23 +99,23 @@ def sampler_named(name: str, scheduler: str | None) -> Sampler:
     if not known:
         names = ", ".join(dict.fromkeys(sampler.plain_name for sampler in SAMPLERS))
         raise BadRequest(f"Sampler not found: {name!r}. There are: {names}.")
-    wanted = (scheduler or AUTOMATIC).strip().lower()
-    if wanted in ("", AUTOMATIC.lower()):
+    schedule = (scheduler or AUTOMATIC).strip().lower()
+    if schedule in ("", AUTOMATIC.lower()):
         in_name = [sampler for sampler in known if sampler.name.lower() == name.strip().lower() != _plain(sampler)]
         return in_name[0] if in_name else automatic_sampler(known)
     for sampler in known:
         label = sampler.schedule_type or _UNIFORM
-        if wanted in (label.lower(), scheduler_name(label)):
+        if schedule in (label.lower(), scheduler_name(label)):
             return sampler
     labels = " or ".join(sampler.schedule_type or _UNIFORM for sampler in known)
     raise BadRequest(f"Scheduler {scheduler!r} is not here for the sampler {known[0].plain_name}; expected {labels}.")
 
 
 def _with_the_name(name: str) -> Iterator[Sampler]:
-    wanted = name.strip().lower()
+    lowered = name.strip().lower()
     for sampler in SAMPLERS:
         plain = sampler.plain_name
-        if wanted in (plain.lower(), f"{plain} {_KARRAS}".lower(), *_ALIASES.get(plain, ())):
+        if lowered in (plain.lower(), f"{plain} {_KARRAS}".lower(), *_ALIASES.get(plain, ())):
             yield sampler
 
 

@@ -140,10 +140,10 @@ def _said(job: Job) -> str:
     Raises:
         TrainingFailed, TrainingStopped: it did not go well.
     """
-    told = job.summary()
+    summary = job.summary()
     if job.status is JobStatus.FINISHED:
-        return f"train embedding complete: filename: {told['embedding']} error: None"
+        return f"train embedding complete: filename: {summary['embedding']} error: None"
     resume = f"POST /ti/jobs/{job.id}/resume goes on with it."
     if job.status is JobStatus.STOPPED:
-        raise TrainingStopped(f"The training was stopped at step {told['step']} of {told['max_steps']}. {resume}")
-    raise TrainingFailed(f"{told['reason']} {resume}")
+        raise TrainingStopped(f"The training was stopped at step {summary['step']} of {summary['max_steps']}. {resume}")
+    raise TrainingFailed(f"{summary['reason']} {resume}")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ti_studio.embeddings.library.library import Entry
-from ti_studio.generation.request import Side
+from ti_studio.field_types import Side
 from ti_studio.path_fields import CheckpointPath, MainDatasetPath, NewName, TemplatePath
 from ti_studio.web.sdapi.errors import NotPossibleHere
 from ti_studio.web.sdapi.nulls import without_nulls

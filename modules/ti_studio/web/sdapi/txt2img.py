@@ -49,24 +49,24 @@ def txt2img_routes(services: Services, options: Options, executor: SerialExecuto
 
 
 def _painted(body: Txt2ImgBody, services: Services, options: Options) -> Txt2ImgView:
-    wanted = read_body(body, options.settings, services)
+    translated = read_body(body, options.settings, services)
     if not body.override_settings_restore_afterwards:
         options.set(body.override_settings)
-    progress = GenerationProgress(wanted.request)
+    progress = GenerationProgress(translated.request)
     save = body.save_images and not body.do_not_save_samples
-    for event in services.txt2img.generate(wanted.request, checkpoint=wanted.settings.checkpoint, save=save):
+    for event in services.txt2img.generate(translated.request, checkpoint=translated.settings.checkpoint, save=save):
         progress.take(event)
     sent = progress.pictures if body.send_images else []
     return Txt2ImgView(
         images=[base64.b64encode(png_bytes(picture)).decode() for picture in sent],
         parameters=body.model_dump(mode="json"),
-        info=json.dumps(_info(body, wanted, progress)),
+        info=json.dumps(_info(body, translated, progress)),
     )
 
 
-def _info(body: Txt2ImgBody, wanted: Wanted, progress: GenerationProgress) -> dict[str, Any]:
+def _info(body: Txt2ImgBody, translated: Wanted, progress: GenerationProgress) -> dict[str, Any]:
     """Returns A1111's account of what was painted."""
-    request, pictures = wanted.request, progress.pictures
+    request, pictures = translated.request, progress.pictures
     said = read_infotext(pictures[0].infotext) if pictures else Infotext("")
     seeds = [picture.seed for picture in pictures]
     width, _, height = said.settings.get("Size", "0x0").partition("x")
@@ -103,7 +103,7 @@ def _info(body: Txt2ImgBody, wanted: Wanted, progress: GenerationProgress) -> di
         "clip_skip": request.clip_skip,
         "is_using_inpainting_conditioning": False,
         "version": said.settings.get("Version"),
-        "notices": [*wanted.notices, *progress.notices],
+        "notices": [*translated.notices, *progress.notices],
     }
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ti_studio.generation.request import GenerateRequest, Side
+from ti_studio.field_types import Side
+from ti_studio.generation.request import GenerateRequest
 from ti_studio.web.sdapi.nulls import without_nulls
 from ti_studio.web.sdapi.options import OptionsBody
 

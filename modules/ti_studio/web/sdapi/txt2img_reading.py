@@ -84,10 +84,12 @@ def _doubts(infotext: Infotext, services: Services) -> Iterator[str]:
 
 def _check(body: Txt2ImgBody) -> None:
     for name, values in _WITHOUT_EFFECT.items():
-        found = getattr(body, name)
-        if found not in values:
+        given_value = getattr(body, name)
+        if given_value not in values:
             expected = " or ".join(str(value) for value in values if value is not None)
-            raise NotPossibleHere(f"{name} can't be obeyed here, where {expected} is all it may be; found {found!r}.")
+            raise NotPossibleHere(
+                f"{name} can't be obeyed here, where {expected} is all it may be; found {given_value!r}."
+            )
     if any(style and style.lower() != "none" for style in body.styles):
         raise NotPossibleHere(f"There are no prompt styles here; found {', '.join(body.styles)}.")
     if (body.refiner_checkpoint or "none").lower() != "none":

@@ -43,7 +43,12 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_monitor"):
             with gr.Row(elem_id="ti_train_actions"):
                 train = gr.Button(
-                    "Train Embedding", variant="primary", size="lg", elem_id="ti_train_button", min_width=160
+                    "Train Embedding",
+                    variant="primary",
+                    size="lg",
+                    elem_id="ti_train_button",
+                    min_width=160,
+                    interactive=False,
                 )
                 place("ti_job_actions", "Stop and resume")
             message = live_text("ti_train_said", NO_MESSAGE, MESSAGE)
@@ -59,6 +64,8 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
     choice.wire({**controls, NAME: more})
     initialized = choice.initialize(controls, loaded)
     restored = choice.restore({**controls, NAME: more}, initialized)
+    # Enabled only now: the browser's stored values replace anything typed before they arrive.
+    restored.then(lambda: gr.update(interactive=True), outputs=[train], **AT_ONCE)
     dataset.wire(services.folders, controls["name"], (controls["width"], controls["height"]), restored)
 
     def submit(values: dict[Component, Any]) -> dict[Any, Any]:
