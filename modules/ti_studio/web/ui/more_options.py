@@ -24,8 +24,8 @@ def more_options_box() -> gr.Textbox:
     return gr.Textbox(
         "",
         label="More options",
-        info="Options without a control, one per line: name = value, such as noise_offset = 0.05, shuffle_caption = true."
-        " docs/training.md lists them all.",
+        info="Options without a control, one per line: name = value, such as noise_offset = 0.05, "
+        "shuffle_caption = true. docs/training.md lists them all.",
         elem_id="ti_more_options",
         lines=1,
         max_lines=12,
