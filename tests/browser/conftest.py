@@ -1,4 +1,4 @@
-"""A real browser for the tests in this folder. They are marked `browser` and skipped, with the reason, without one."""
+"""A real browser for the tests in this folder. They are marked `browser`, and skipped with the reason without one."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
 
 
-def launched() -> Iterator[Browser]:
-    """Chromium, or a skipped test where there is none."""
+def launch() -> Iterator[Browser]:
+    """Yields a Chromium; skips the test if there is none."""
     executable = chromium.find()
     if executable is None:
         pytest.skip(os.environ.get(chromium.PROBLEM) or chromium.MISSING)
@@ -43,12 +43,12 @@ def launched() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of this folder."""
-    yield from launched()
+    yield from launch()
 
 
 @pytest.fixture
 def console_errors() -> list[str]:
-    """What the test's pages have written to the console as errors, so far."""
+    """The errors that the test's pages have written to the console so far."""
     return []
 
 
@@ -88,7 +88,7 @@ def page(open_page: Callable[..., Page]) -> Page:
 
 @pytest.fixture(scope="package")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """The running studio that these tests share; each test uses names of its own in it."""
+    """The running studio that these tests share; each test uses different names in it."""
     running = Studio(tmp_path_factory.mktemp("studio"))
     running.start()
     yield running
@@ -113,7 +113,7 @@ def own_studio(tmp_path: Path) -> Iterator[Callable[..., Studio]]:
 
 @pytest.fixture
 def drawings(tmp_path: Path) -> Path:
-    """A folder of six captioned drawings, and one file that is no picture."""
+    """A folder of six captioned drawings, and one file that is not a picture."""
     folder = tmp_path / "drawings"
     folder.mkdir()
     for index in range(6):

@@ -1,4 +1,4 @@
-"""What a person does on the page, in the tests' words."""
+"""The steps that tests take on the page, and the elements that they look up."""
 
 from pathlib import Path
 
@@ -29,19 +29,19 @@ def open_studio(page: Page, studio: Studio, tab: str = "txt2img") -> Page:
 
 
 def control(page: Page, elem_id: str) -> Locator:
-    """The box of a control that is typed into."""
+    """Returns the input box of a control."""
     return page.locator(f"#{elem_id}").locator("textarea, input[type=text], input[type=number]").first
 
 
 def fill(page: Page, elem_id: str, text: str) -> None:
-    """Types into a control."""
+    """Types a text into a control and leaves it."""
     box = control(page, elem_id)
     box.fill(text)
     box.blur()
 
 
 def fill_training(page: Page, name: str, dataset: Path | str, *, max_steps: int = 40, preview_every: int = 0) -> None:
-    """Fills in the Train tab for a training that makes all its steps, and no validations."""
+    """Fills in the Train tab for a training without validations, which makes all its steps."""
     expect(page.get_by_role("button", name="Train Embedding")).to_be_enabled(timeout=SOON)
     fill(page, "ti_name", name)
     fill(page, "ti_initialization_text", "triangle")
@@ -57,7 +57,7 @@ def fill_training(page: Page, name: str, dataset: Path | str, *, max_steps: int 
 
 
 def advanced(page: Page, field: str, text: str) -> None:
-    """Types into a control of the Train tab's closed section."""
+    """Types a text into a control of the Train tab's Advanced section."""
     if control(page, f"ti_{field}").is_hidden():
         page.locator("#ti_advanced > button").click()
     expect(control(page, f"ti_{field}")).to_be_visible(timeout=SOON)
@@ -65,7 +65,7 @@ def advanced(page: Page, field: str, text: str) -> None:
 
 
 def badge(page: Page) -> Locator:
-    """The state of the training that the monitor shows."""
+    """Returns the badge with the training's state in the monitor."""
     return page.locator("#ti_monitor .ti-head .ti-badge")
 
 
@@ -77,27 +77,27 @@ def open_cards(page: Page) -> None:
 
 
 def card(page: Page, word: str) -> Locator:
-    """The card of a usable embedding."""
+    """Returns the card of an embedding that can be used."""
     return page.locator("#ti_cards button.ti-card").filter(has=page.get_by_text(word, exact=True))
 
 
 def prompt(page: Page) -> Locator:
-    """The prompt box."""
+    """Returns the prompt box."""
     return page.locator("#ti_prompt textarea")
 
 
 def negative_prompt(page: Page) -> Locator:
-    """The negative prompt box."""
+    """Returns the negative prompt box."""
     return page.locator("#ti_negative_prompt textarea")
 
 
 def infotext(page: Page) -> Locator:
-    """What a picture was made with."""
+    """Returns the box with a picture's generation parameters."""
     return page.locator("#ti_infotext textarea")
 
 
 def generate(page: Page, *, steps: int = 3) -> None:
-    """Makes a picture quickly and waits for it."""
+    """Generates a picture in a few steps and waits for it."""
     page.get_by_role("spinbutton", name="number input for Sampling steps").fill(str(steps))
     page.get_by_role("button", name="Generate", exact=True).click()
     expect(page.locator(".ti-progress")).to_contain_text("1 picture in", timeout=PATIENCE)
@@ -105,5 +105,5 @@ def generate(page: Page, *, steps: int = 3) -> None:
 
 
 def toast(page: Page) -> Locator:
-    """The message that an error pops up."""
+    """Returns the pop-up with an error message."""
     return page.get_by_test_id("toast-body")

@@ -1,4 +1,4 @@
-"""The real server as a process of its own, in a folder of its own, for the tests in this folder."""
+"""The real server in a separate process and folder, for the tests in this folder."""
 
 import contextlib
 import json
@@ -44,12 +44,12 @@ class Studio:
 
     @property
     def embeddings(self) -> Path:
-        """Where it keeps embeddings."""
+        """The folder of embeddings."""
         return self.data / "embeddings"
 
     @property
     def log(self) -> Path:
-        """What it wrote to its output."""
+        """The server's output so far."""
         return self.data / "server.log"
 
     def start(self) -> None:

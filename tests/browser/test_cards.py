@@ -36,9 +36,7 @@ def drop(studio: Studio, word: str, *, width: int | None = None, vectors: int = 
     return path
 
 
-def test_a_file_dropped_in_while_the_server_runs_is_usable_at_once_and_under_its_new_name_when_renamed(
-    page: Page, studio: Studio
-) -> None:
+def test_a_new_file_is_usable_while_the_server_runs_and_keeps_working_when_renamed(page: Page, studio: Studio) -> None:
     open_studio(page, studio)
     open_cards(page)
     path = drop(studio, "dropped-in", vectors=3, step=700)
@@ -58,7 +56,7 @@ def test_a_file_dropped_in_while_the_server_runs_is_usable_at_once_and_under_its
     assert "dropped-in:" not in infotext(page).input_value()
 
 
-def test_a_second_click_takes_out_exactly_the_word(page: Page, studio: Studio) -> None:
+def test_a_second_click_removes_only_the_word(page: Page, studio: Studio) -> None:
     for word in ("owl", "owl-night"):
         drop(studio, word)
     open_studio(page, studio)
@@ -72,7 +70,7 @@ def test_a_second_click_takes_out_exactly_the_word(page: Page, studio: Studio) -
     expect(card(page, "owl-night")).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_picker_takes_no_more_room_than_its_cards_do(page: Page, studio: Studio) -> None:
+def test_the_picker_is_no_higher_than_its_cards(page: Page, studio: Studio) -> None:
     for number in range(30):
         drop(studio, f"roomy-{number}")
     drop(studio, "lonely")
@@ -81,23 +79,23 @@ def test_the_picker_takes_no_more_room_than_its_cards_do(page: Page, studio: Stu
     search, panel = page.locator("#ti_cards input[type=search]"), page.locator("#ti_cards .ti-cards")
     search.fill("roomy")
     expect(card(page, "roomy-0")).to_be_visible(timeout=SOON)
-    whole = panel.bounding_box()
+    full = panel.bounding_box()
 
     search.fill("lonely")
 
     expect(page.locator("#ti_cards .ti-card")).to_have_count(1)
-    one, shown = panel.bounding_box(), card(page, "lonely").bounding_box()
-    assert whole is not None and one is not None and shown is not None
-    assert whole["height"] > 2 * shown["height"] > one["height"] >= shown["height"]
+    single, lonely = panel.bounding_box(), card(page, "lonely").bounding_box()
+    assert full is not None and single is not None and lonely is not None
+    assert full["height"] > 2 * lonely["height"] > single["height"] >= lonely["height"]
 
     search.fill("roomy")
 
     expect(card(page, "roomy-0")).to_be_visible()
     again = panel.bounding_box()
-    assert again == whole
+    assert again == full
 
 
-def test_the_word_goes_to_the_caret_of_the_prompt_that_had_the_focus_last(page: Page, studio: Studio) -> None:
+def test_the_word_is_inserted_at_the_caret_of_the_last_focused_prompt(page: Page, studio: Studio) -> None:
     drop(studio, "caretword")
     open_studio(page, studio)
     open_cards(page)
@@ -116,7 +114,7 @@ def test_the_word_goes_to_the_caret_of_the_prompt_that_had_the_focus_last(page: 
     expect(infotext(page)).to_have_value(_has_text("Negative prompt: blurry caretword"), timeout=PATIENCE)
 
 
-def test_what_can_not_be_used_is_greyed_with_its_reason_and_can_not_be_clicked(page: Page, studio: Studio) -> None:
+def test_an_unusable_card_is_greyed_with_the_reason_and_can_not_be_clicked(page: Page, studio: Studio) -> None:
     drop(studio, "toowide", width=768)
     (studio.embeddings / "broken-one.safetensors").write_bytes(b"no embedding")
     open_studio(page, studio)
@@ -130,7 +128,7 @@ def test_what_can_not_be_used_is_greyed_with_its_reason_and_can_not_be_clicked(p
     expect(prompt(page)).to_have_value("")
 
 
-def test_the_second_of_two_files_with_one_word_is_called_by_its_path(page: Page, studio: Studio) -> None:
+def test_the_second_of_two_files_with_the_same_word_is_used_by_its_path(page: Page, studio: Studio) -> None:
     (studio.embeddings / "sub").mkdir(exist_ok=True)
     shutil.move(drop(studio, "twice"), studio.embeddings / "sub" / "twice.safetensors")
     drop(studio, "twice", vectors=2)
@@ -151,7 +149,7 @@ def test_the_second_of_two_files_with_one_word_is_called_by_its_path(page: Page,
     expect(prompt(page)).to_have_value("")
 
 
-def test_the_search_shows_what_matches_while_it_is_typed(page: Page, studio: Studio) -> None:
+def test_the_search_filters_the_cards_while_typing(page: Page, studio: Studio) -> None:
     drop(studio, "needle-7")
     drop(studio, "haystack")
     open_studio(page, studio)
@@ -164,7 +162,7 @@ def test_the_search_shows_what_matches_while_it_is_typed(page: Page, studio: Stu
     expect(page.locator("#ti_cards .ti-note")).to_contain_text("embeddings matches")
 
 
-def test_the_cards_open_by_keyboard_and_are_pressed_by_keyboard(page: Page, studio: Studio) -> None:
+def test_the_cards_are_opened_and_used_by_keyboard(page: Page, studio: Studio) -> None:
     drop(studio, "keyword-1")
     open_studio(page, studio)
     button = page.get_by_role("button", name="Extra networks")

@@ -1,4 +1,4 @@
-"""What the picker's editor does to files, and how it is undone, in a real browser."""
+"""Edits of embedding files in the picker, and their undo, in a real browser."""
 
 import json
 import shutil
@@ -30,8 +30,8 @@ def library_page(browser: Browser, studio: Studio) -> Iterator[Page]:
     assert not uncaught, f"the page's script failed: {uncaught}"
 
 
-def found(page: Page, word: str) -> Locator:
-    """Searches for an embedding and returns its card's cell."""
+def find_cell(page: Page, word: str) -> Locator:
+    """Searches for an embedding and returns the cell of its card."""
     page.locator("#ti_cards").get_by_role("button", name="Refresh").click()
     page.get_by_role("searchbox").fill(word)
     cell = page.locator("#ti_cards .ti-card-cell").filter(has=page.get_by_text(word, exact=True))
@@ -40,20 +40,20 @@ def found(page: Page, word: str) -> Locator:
 
 
 def edit(page: Page, word: str) -> Locator:
-    """Opens the editor of a card by the keyboard."""
-    found(page, word).locator(".ti-card").press("e")
+    """Opens the editor of a card by keyboard and returns it."""
+    find_cell(page, word).locator(".ti-card").press("e")
     editor = page.locator("dialog.ti-editor[open]")
     expect(editor).to_be_visible(timeout=SOON)
     return editor
 
 
 def undo(page: Page) -> None:
-    """Undoes what was done last."""
+    """Undoes the last edit."""
     page.locator(".ti-toast").get_by_role("button", name="Undo").click()
     expect(page.locator(".ti-toast")).to_have_text("Undone.×", timeout=SOON)
 
 
-def test_what_is_written_in_the_editor_is_in_a1111s_file_and_undone(library_page: Page, studio: Studio) -> None:
+def test_the_editor_writes_a1111s_file_and_undo_restores_it(library_page: Page, studio: Studio) -> None:
     path = drop(studio, "ed-one").with_suffix(".json")
     path.write_text('{"civitai": 5, "notes": "old"}')
     editor = edit(library_page, "ed-one")
@@ -76,12 +76,12 @@ def test_what_is_written_in_the_editor_is_in_a1111s_file_and_undone(library_page
     assert (written["description"], written["tags"], written["preferred weight"]) == ("", [], 0)
 
 
-def test_a_click_gives_the_preferred_weight_and_a_second_takes_it_all_out(library_page: Page, studio: Studio) -> None:
+def test_a_click_inserts_the_preferred_weight_and_a_second_click_removes_it(library_page: Page, studio: Studio) -> None:
     drop(studio, "weighty").with_suffix(".json").write_text('{"preferred weight": 0.8}')
     prompt(library_page).fill("a photo of, weightyish")
     prompt(library_page).evaluate("box => box.setSelectionRange(10, 10)")
     prompt(library_page).press("Shift")
-    found(library_page, "weighty").locator(".ti-card").click()
+    find_cell(library_page, "weighty").locator(".ti-card").click()
     expect(prompt(library_page)).to_have_value("a photo of (weighty:0.8), weightyish")
     card(library_page, "weighty").click()
     expect(prompt(library_page)).to_have_value("a photo of, weightyish")
@@ -103,12 +103,12 @@ def test_a_negative_card_is_marked_and_goes_into_the_negative_prompt(library_pag
     expect(negative_prompt(library_page)).to_have_value("")
 
 
-def test_a_name_with_spaces_is_called_by_its_tag_and_a_dragged_card_falls_where_it_is_dropped(
+def test_a_name_with_spaces_is_inserted_as_a_tag_and_a_dragged_card_at_the_drop(
     library_page: Page, studio: Studio
 ) -> None:
     drop(studio, "two words")
     prompt(library_page).fill("")
-    cell = found(library_page, "two words")
+    cell = find_cell(library_page, "two words")
     cell.locator(".ti-card").click()
     expect(prompt(library_page)).to_have_value("<embedding:two words>")
     cell.locator(".ti-card").click()
@@ -120,7 +120,7 @@ def test_a_name_with_spaces_is_called_by_its_tag_and_a_dragged_card_falls_where_
     negative_prompt(library_page).fill("")
 
 
-def test_a_renamed_embedding_is_called_so_in_the_prompt_and_undo_takes_it_back(
+def test_renaming_an_embedding_renames_it_in_the_prompt_and_undo_reverts_both(
     library_page: Page, studio: Studio
 ) -> None:
     path = drop(studio, "oldname")
@@ -145,10 +145,10 @@ def test_a_renamed_embedding_is_called_so_in_the_prompt_and_undo_takes_it_back(
     prompt(library_page).fill("")
 
 
-def test_deleting_by_the_keyboard_is_undone_and_the_trash_gives_back(library_page: Page, studio: Studio) -> None:
+def test_deleting_by_keyboard_can_be_undone_and_the_trash_restores_files(library_page: Page, studio: Studio) -> None:
     path = drop(studio, "goner")
     path.with_suffix(".txt").write_text("about it")
-    found(library_page, "goner").locator(".ti-card").press("Delete")
+    find_cell(library_page, "goner").locator(".ti-card").press("Delete")
     expect(card(library_page, "goner")).to_have_count(0, timeout=SOON)
     assert not path.exists()
     undo(library_page)
@@ -161,10 +161,10 @@ def test_deleting_by_the_keyboard_is_undone_and_the_trash_gives_back(library_pag
     trash.get_by_role("button", name="Restore goner.safetensors").click()
     expect(trash.get_by_role("button", name="Restore goner.safetensors")).to_have_count(0, timeout=SOON)
     assert (path.exists(), path.with_suffix(".txt").read_text()) == (True, "about it")
-    library_page.once("dialog", lambda asked: asked.accept())
+    library_page.once("dialog", lambda dialog: dialog.accept())
     drop(studio, "goner-2")
     trash.get_by_role("button", name="Close").click()
-    found(library_page, "goner-2").locator(".ti-card").press("Delete")
+    find_cell(library_page, "goner-2").locator(".ti-card").press("Delete")
     library_page.locator("#ti_cards").get_by_role("button", name="Trash").click()
     trash.get_by_role("button", name="Empty the trash").click()
     expect(trash).to_contain_text("There is nothing in it", timeout=SOON)
@@ -172,7 +172,7 @@ def test_deleting_by_the_keyboard_is_undone_and_the_trash_gives_back(library_pag
     assert not list((studio.embeddings / ".trash").iterdir())
 
 
-def test_a_copy_and_a_download(library_page: Page, studio: Studio) -> None:
+def test_an_embedding_is_copied_and_downloaded(library_page: Page, studio: Studio) -> None:
     path = drop(studio, "twin")
     editor = edit(library_page, "twin")
     with library_page.expect_download() as downloading:
@@ -185,7 +185,7 @@ def test_a_copy_and_a_download(library_page: Page, studio: Studio) -> None:
     assert not path.with_name("twin-2.safetensors").exists()
 
 
-def test_the_preview_is_an_upload_or_the_picture_of_txt2img(library_page: Page, studio: Studio, tmp_path: Path) -> None:
+def test_the_preview_is_set_from_an_upload_or_from_txt2img(library_page: Page, studio: Studio, tmp_path: Path) -> None:
     preview = drop(studio, "pictured").with_name("pictured.preview.png")
     Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
     (tmp_path / "broken.png").write_text("no picture")
@@ -207,19 +207,19 @@ def test_the_preview_is_an_upload_or_the_picture_of_txt2img(library_page: Page, 
     with Image.open(preview) as image:
         assert "a tent" in image.info["parameters"]
     editor.get_by_role("button", name="Cancel").click()
-    image = found(library_page, "pictured").locator("img")
+    image = find_cell(library_page, "pictured").locator("img")
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == demo_side()
     prompt(library_page).fill("")
 
 
 @pytest.mark.skipif("sys.platform == 'win32'", reason="no file can have such a name there")
-def test_hostile_folders_descriptions_and_metadata_are_text(library_page: Page, studio: Studio) -> None:
+def test_hostile_folders_descriptions_and_metadata_are_shown_as_text(library_page: Page, studio: Studio) -> None:
     folder = studio.embeddings / "<b onclick=1>" / "<svg onload=window.hacked=2>"
     folder.mkdir(parents=True)
     path = shutil.move(drop(studio, "evil"), folder / "evil.safetensors")
     hostile = {"description": HOSTILE, "tags": [HOSTILE], "notes": HOSTILE, "negative text": HOSTILE}
     Path(path).with_suffix(".json").write_text(json.dumps(hostile))
-    cell = found(library_page, "evil")
+    cell = find_cell(library_page, "evil")
     cell.locator(".ti-card").hover()
     expect(library_page.locator("#ti_card_details")).to_contain_text("<svg onload", timeout=SOON)
     tree = library_page.locator("#ti_cards .ti-tree")

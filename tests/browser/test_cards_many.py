@@ -1,4 +1,4 @@
-"""The picker with more cards than a page can hold: what is in the page, how it is searched, sorted, walked through."""
+"""The picker with more cards than a page can hold: virtual scrolling, search, sorting and keyboard navigation."""
 
 import os
 import time
@@ -49,7 +49,7 @@ def picker(browser: Browser, large: Studio) -> Iterator[Page]:
 
 @pytest.fixture(autouse=True)
 def all_cards(picker: Page) -> None:
-    """Each test begins with all cards by path."""
+    """Resets the picker to all cards by path before each test."""
     picker.get_by_role("searchbox").fill("")
     picker.get_by_label("Sort by").select_option("path")
     if picker.locator(".ti-way").inner_text() == "↓":
@@ -58,20 +58,20 @@ def all_cards(picker: Page) -> None:
 
 
 def note(page: Page):  # type: ignore[no-untyped-def]
-    """What is said of the choice."""
+    """Returns the line with the count of matching cards."""
     return page.locator("#ti_cards .ti-note")
 
 
 def words(page: Page) -> list[str]:
-    """The cards in the page, in order."""
+    """Returns the words of the cards in the page, in order."""
     cells = page.locator("#ti_cards .ti-card-cell")
-    found = cells.evaluate_all(
+    numbered = cells.evaluate_all(
         "cells => cells.map(cell => [+cell.ariaPosInSet, cell.querySelector('strong').textContent])"
     )
-    return [word for _, word in sorted(found)]
+    return [word for _, word in sorted(numbered)]
 
 
-def test_only_cards_that_are_nearly_in_sight_are_in_the_page_wherever_it_is_scrolled_to(picker: Page) -> None:
+def test_only_cards_near_the_viewport_are_in_the_page(picker: Page) -> None:
     grid = picker.locator("#ti_cards .ti-cards")
     assert words(picker)[:3] == ["word1", "word4", "word7"]
     assert 10 < len(words(picker)) < 100
@@ -96,7 +96,7 @@ def test_cards_are_sorted_both_ways(picker: Page) -> None:
         picker.locator(".ti-way").click()
 
 
-def test_what_was_used_last_comes_first(picker: Page, large: Studio) -> None:
+def test_the_last_used_embedding_comes_first(picker: Page, large: Studio) -> None:
     prompt(picker).fill("a word700, word20")
     generate(picker)
     picker.locator("#ti_cards").get_by_role("button", name="Refresh").click()
@@ -107,7 +107,7 @@ def test_what_was_used_last_comes_first(picker: Page, large: Studio) -> None:
     prompt(picker).fill("")
 
 
-def test_search_finds_by_name_folder_description_tags_family_and_nearly_right_words(picker: Page) -> None:
+def test_search_matches_names_folders_descriptions_tags_families_and_misspellings(picker: Page) -> None:
     search = picker.get_by_role("searchbox")
     for typed, first, count in (
         ("word77", "word77", None),
@@ -123,12 +123,12 @@ def test_search_finds_by_name_folder_description_tags_family_and_nearly_right_wo
         ("no such thing", None, 0),
     ):
         search.fill(typed)
-        shown = words(picker)
-        assert (shown[:1] or [None])[0] == first or typed == "trees word1", typed
+        matching = words(picker)
+        assert (matching[:1] or [None])[0] == first or typed == "trees word1", typed
         assert count is None or note(picker).inner_text().startswith((f"{count} of", "None of")), typed
 
 
-def test_folders_are_chosen_in_the_tree_and_by_the_way_above_the_cards(picker: Page) -> None:
+def test_folders_are_selected_in_the_tree_and_in_the_breadcrumbs(picker: Page) -> None:
     tree = picker.locator("#ti_cards .ti-tree")
     expect(tree.get_by_role("button", name="birds 1000")).to_be_visible()
     tree.get_by_role("button", name="Folders in birds").click()
@@ -141,20 +141,20 @@ def test_folders_are_chosen_in_the_tree_and_by_the_way_above_the_cards(picker: P
     expect(note(picker)).to_have_text(f"1000 of {MANY + 2}")
 
 
-def test_what_does_not_fit_is_left_out_if_asked(picker: Page) -> None:
+def test_embeddings_that_do_not_fit_can_be_hidden(picker: Page) -> None:
     picker.get_by_label("fits").check()
     expect(note(picker)).to_have_text(f"{MANY + 1} of {MANY + 2}")
     picker.get_by_label("fits").uncheck()
     expect(note(picker)).to_have_text(f"{MANY + 2} of {MANY + 2}")
 
 
-def test_another_checkpoint_is_another_question_of_what_fits(picker: Page) -> None:
+def test_the_cards_are_refreshed_for_another_checkpoint(picker: Page) -> None:
     with picker.expect_request("**/ti/cards?limit=100000", timeout=SOON):
         picker.locator("#ti_checkpoint input").click()
         picker.get_by_role("option", name="demo").click()
 
 
-def test_cards_are_walked_through_and_used_by_the_keyboard_alone(picker: Page) -> None:
+def test_cards_are_navigated_and_used_by_keyboard_alone(picker: Page) -> None:
     picker.locator("body").press("/")
     search = picker.get_by_role("searchbox")
     expect(search).to_be_focused()
@@ -184,7 +184,7 @@ def test_cards_are_walked_through_and_used_by_the_keyboard_alone(picker: Page) -
     prompt(picker).fill("")
 
 
-def test_choices_survive_a_reload_and_the_first_cards_come_without_the_rest(
+def test_choices_survive_a_reload_and_the_first_cards_appear_before_the_rest(
     open_page: Callable[..., Page], large: Studio
 ) -> None:
     page = open_page(width=1000)
@@ -227,7 +227,7 @@ new MutationObserver((_, watching) => {
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "before the first cards have come"])
-def test_a_click_in_the_pages_first_moment_opens_the_picker(
+def test_a_click_before_the_modules_are_loaded_opens_the_picker(
     open_page: Callable[..., Page], large: Studio, waits: bool
 ) -> None:
     page = open_page()

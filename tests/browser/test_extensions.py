@@ -1,4 +1,4 @@
-"""Extensions in the real server: tabs, settings, scripts, and what is wrong with them, in a real browser."""
+"""Extensions in the real server: tabs, settings, scripts and their errors, in a real browser."""
 
 import shutil
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 
 def row(page: Page, name: str) -> Locator:
-    """The extension's row in the table."""
+    """Returns the extension's row in the table."""
     return page.locator("#ti_extensions tbody tr").filter(has=page.get_by_text(name, exact=True))
 
 
 def width(page: Page) -> Locator:
-    """The box of framer's setting."""
+    """Returns the input box of framer's setting."""
     return page.locator("#setting_framer_width input[type=number]")
 
 
@@ -45,13 +45,13 @@ def test_a_tab_its_button_its_route_and_its_style_work(page: Page, extended: Stu
     assert (answer["greeting"], answer["basedir"]) == ("Good day, Bob!", str(extended.data / "extensions" / "greeter"))
 
 
-def test_scripts_run_in_their_order_and_a_broken_one_keeps_none_from_it(page: Page, extended: Studio) -> None:
+def test_scripts_run_in_order_and_a_broken_one_stops_no_other(page: Page, extended: Studio) -> None:
     open_studio(page, extended)
     expect(page.locator("#framer_mark")).to_have_text("frame: 0", timeout=SOON)
     assert page.evaluate("framerOrder") == ["framer.js", "later.mjs"]
 
 
-def test_what_is_broken_is_named_and_no_text_of_it_is_markup(page: Page, extended: Studio) -> None:
+def test_broken_parts_are_named_and_their_texts_are_never_markup(page: Page, extended: Studio) -> None:
     open_studio(page, extended, "Extensions (1 failed)")
     expect(row(page, MARKUP)).to_contain_text("loaded, with errors", timeout=SOON)
     expect(row(page, MARKUP)).to_contain_text("install.py ended with status 1: <b>nothing</b> can be installed")

@@ -1,4 +1,4 @@
-"""The page's behaviour around the two tabs, in a real browser."""
+"""The page as a whole, in a real browser: errors, interruption, results, layout and login."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,25 +35,23 @@ BAD_INPUT = (
 )
 
 
-def test_bad_input_is_answered_with_what_was_found_and_changes_nothing(
-    page: Page, studio: Studio, drawings: Path
-) -> None:
+def test_invalid_input_shows_an_error_and_changes_nothing(page: Page, studio: Studio, drawings: Path) -> None:
     before = [job["id"] for job in studio.get("jobs")]
     open_studio(page, studio, "Train")
     fill_training(page, "never-trained", drawings)
-    for field, value, said in BAD_INPUT:
-        right = control(page, field).input_value()
+    for field, value, message in BAD_INPUT:
+        valid = control(page, field).input_value()
         fill(page, field, value)
         page.get_by_role("button", name="Train Embedding").click()
-        expect(toast(page)).to_contain_text(said, timeout=PATIENCE)
+        expect(toast(page)).to_contain_text(message, timeout=PATIENCE)
         page.get_by_test_id("toast-close").click()
         expect(toast(page)).to_have_count(0, timeout=SOON)
-        fill(page, field, right)
+        fill(page, field, valid)
     assert page.evaluate("window.hacked") is None
     assert [job["id"] for job in studio.get("jobs")] == before
 
 
-def test_interrupt_ends_the_work_and_keeps_what_is_finished(page: Page, studio: Studio) -> None:
+def test_interrupt_stops_the_generation_and_keeps_finished_pictures(page: Page, studio: Studio) -> None:
     open_studio(page, studio)
     prompt(page).fill("a red circle")
     page.get_by_role("spinbutton", name="number input for Batch count").fill("64")
@@ -66,7 +64,7 @@ def test_interrupt_ends_the_work_and_keeps_what_is_finished(page: Page, studio: 
     expect(page.get_by_role("button", name="Generate", exact=True)).to_be_visible(timeout=SOON)
 
 
-def test_a_picture_stays_when_a_slow_browser_gets_several_messages_at_once(page: Page, studio: Studio) -> None:
+def test_pictures_stay_when_a_slow_browser_receives_several_messages_at_once(page: Page, studio: Studio) -> None:
     open_studio(page, studio)
     prompt(page).fill("a red circle")
     generate(page)
@@ -78,7 +76,7 @@ def test_a_picture_stays_when_a_slow_browser_gets_several_messages_at_once(page:
     expect(page.locator("#ti_gallery img")).to_have_count(1, timeout=SOON)
 
 
-def test_several_pictures_stand_in_a_square(page: Page, studio: Studio) -> None:
+def test_several_pictures_are_arranged_in_a_square(page: Page, studio: Studio) -> None:
     open_studio(page, studio)
     prompt(page).fill("a red circle")
     page.get_by_role("spinbutton", name="number input for Batch count").fill("5")
@@ -89,25 +87,25 @@ def test_several_pictures_stand_in_a_square(page: Page, studio: Studio) -> None:
     assert len(columns.split()) == 3
 
 
-def test_the_seed_of_the_last_picture_is_used_again_and_forgotten_again(page: Page, studio: Studio) -> None:
+def test_the_last_seed_is_reused_and_reset_to_random(page: Page, studio: Studio) -> None:
     open_studio(page, studio)
     page.get_by_role("spinbutton", name="number input for Sampling steps").fill("2")
     page.get_by_role("button", name="Generate", exact=True).click()
     expect(page.locator(".ti-progress")).to_contain_text("1 picture in", timeout=PATIENCE)
-    made_with = page.locator("#ti_infotext textarea").input_value()
+    parameters = page.locator("#ti_infotext textarea").input_value()
     page.get_by_role("button", name="Reuse last seed").click()
     seed = page.locator("#ti_seed input")
     expect(seed).not_to_have_value("-1", timeout=SOON)
-    assert f"Seed: {seed.input_value()}," in made_with
+    assert f"Seed: {seed.input_value()}," in parameters
     page.get_by_role("button", name="Random seed").click()
     expect(seed).to_have_value("-1", timeout=SOON)
 
 
-def test_the_page_asks_no_other_machine_for_anything(page: Page, studio: Studio, console_errors: list[str]) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+def test_the_page_contacts_no_other_server(page: Page, studio: Studio, console_errors: list[str]) -> None:
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     open_studio(page, studio, "Train")
-    hosts = {urlsplit(url).netloc for url in asked if urlsplit(url).scheme not in ("data", "blob")}
+    hosts = {urlsplit(url).netloc for url in requested if urlsplit(url).scheme not in ("data", "blob")}
     assert hosts == {urlsplit(studio.url).netloc}
     assert console_errors == []
 
@@ -120,7 +118,7 @@ def test_nothing_overflows_a_narrow_window(open_page: Callable[..., Page], studi
         assert page.evaluate("document.documentElement.scrollWidth") <= 420
 
 
-def test_pictures_sent_from_the_browser_become_the_dataset(page: Page, studio: Studio, drawings: Path) -> None:
+def test_pictures_uploaded_from_the_browser_become_the_dataset(page: Page, studio: Studio, drawings: Path) -> None:
     open_studio(page, studio, "Train")
     fill(page, "ti_name", "sent-here")
     page.locator("#ti_train_settings input[type=file]").set_input_files(sorted(drawings.glob("*.png")))

@@ -1,4 +1,4 @@
-"""What helps with prompts on the page: counters, completion of names, and infotexts read back."""
+"""Prompts on the page: token counters, completion of names, and reading infotexts."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def counter(page: Page, box: str = "ti_prompt") -> Locator:
     return page.locator(f"#{box} .ti-tokens")
 
 
-def test_the_counters_follow_the_typing_and_count_an_embedding_at_its_vectors(page: Page, studio: Studio) -> None:
+def test_the_counters_follow_the_typing_and_count_an_embeddings_vectors(page: Page, studio: Studio) -> None:
     keep(studio, "count-five", vectors=5)
     open_studio(page, studio)
 
@@ -45,7 +45,7 @@ def test_the_counters_follow_the_typing_and_count_an_embedding_at_its_vectors(pa
     expect(counter(page, "ti_negative_prompt")).to_have_text("4/75", timeout=SOON)
 
 
-def test_names_are_completed_by_the_keyboard(page: Page, studio: Studio) -> None:
+def test_names_are_completed_by_keyboard(page: Page, studio: Studio) -> None:
     for word in ("quokka-a", "quokka-b", "my quokka (2)"):
         keep(studio, word)
     open_studio(page, studio)
@@ -70,7 +70,7 @@ def test_names_are_completed_by_the_keyboard(page: Page, studio: Studio) -> None
     expect(prompt(page)).to_have_value("a photo of quokka-b, <embedding:my quokka (2)> <embedding:quo")
 
 
-def test_a_click_completes_too_and_composing_text_offers_nothing(page: Page, studio: Studio) -> None:
+def test_names_are_completed_by_click_but_not_during_text_composition(page: Page, studio: Studio) -> None:
     keep(studio, "wombat-style")
     open_studio(page, studio)
     prompt(page).focus()
@@ -84,7 +84,7 @@ def test_a_click_completes_too_and_composing_text_offers_nothing(page: Page, stu
     expect(prompt(page)).to_be_focused()
 
 
-def test_a_pasted_infotext_fills_in_the_form_and_tells_of_embeddings_that_differ(page: Page, studio: Studio) -> None:
+def test_a_pasted_infotext_fills_in_the_form_and_reports_embeddings_that_differ(page: Page, studio: Studio) -> None:
     digest = file_sha256(keep(studio, "numbat-new"))[:12]
     open_studio(page, studio)
     prompt(page).fill(
@@ -124,7 +124,7 @@ def test_a_picture_dropped_on_the_prompt_is_read(page: Page, studio: Studio, tmp
     expect(control(page, "ti_seed")).to_have_value("5")
 
 
-def test_a_picture_without_an_infotext_is_refused_in_words(page: Page, studio: Studio, tmp_path: Path) -> None:
+def test_a_picture_without_an_infotext_is_refused_with_a_message(page: Page, studio: Studio, tmp_path: Path) -> None:
     path = tmp_path / "plain.png"
     Image.new("RGB", (8, 8)).save(path)
     open_studio(page, studio)

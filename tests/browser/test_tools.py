@@ -1,4 +1,4 @@
-"""The Embeddings tab in a real browser: choose, look into, convert, merge, soften."""
+"""The Embeddings tab in a real browser: selection, inspection, conversion, merging and softening."""
 
 import re
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def panel(page: Page) -> Locator:
     return page.get_by_role("region", name="Inspection")
 
 
-def test_an_embedding_is_looked_into_and_what_its_file_says_is_never_markup(page: Page, studio: Studio) -> None:
+def test_an_embedding_is_inspected_and_its_metadata_is_never_markup(page: Page, studio: Studio) -> None:
     put(studio, "looked-into", 0.02)
     put(studio, "of-another-kind", 0.02, width=768)
     open_studio(page, studio, "Embeddings")
@@ -87,7 +87,7 @@ def test_an_embedding_is_downloaded_and_saved_under_a_new_name(page: Page, studi
     )
 
 
-def test_a_switch_leaves_out_of_new_files_how_they_were_made(page: Page, studio: Studio, tmp_path: Path) -> None:
+def test_a_switch_leaves_the_metadata_out_of_new_files(page: Page, studio: Studio, tmp_path: Path) -> None:
     put(studio, "to-share", 0.25)
     open_studio(page, studio, "Embeddings")
     choose(page, "to-share")
@@ -103,12 +103,12 @@ def test_a_switch_leaves_out_of_new_files_how_they_were_made(page: Page, studio:
         expect(chosen(page, name)).to_be_visible(timeout=SOON)
         chosen(page, "to-share").get_by_text("to-share", exact=True).click()
         for folder in (studio.embeddings, tmp_path):
-            told = read_embedding(folder / f"{name}.safetensors").metadata
-            assert ("ti_studio.request" in told) is described
+            metadata = read_embedding(folder / f"{name}.safetensors").metadata
+            assert ("ti_studio.request" in metadata) is described
         page.get_by_label("Name", exact=True).fill("")
 
 
-def test_embeddings_are_merged_and_the_new_word_is_on_its_card_at_once(page: Page, studio: Studio) -> None:
+def test_embeddings_are_merged_and_the_new_card_appears_immediately(page: Page, studio: Studio) -> None:
     put(studio, "merge-one", 0.1)
     put(studio, "merge-two", 0.3)
     open_studio(page, studio)
@@ -137,7 +137,7 @@ def test_embeddings_are_merged_and_the_new_word_is_on_its_card_at_once(page: Pag
     expect(panel(page).get_by_role("heading")).to_have_text("merge-two", timeout=SOON)
 
 
-def test_a_narrow_dark_page_has_everything_inside_its_width(open_page: Callable[..., Page], studio: Studio) -> None:
+def test_nothing_overflows_a_narrow_dark_page(open_page: Callable[..., Page], studio: Studio) -> None:
     put(studio, LONG, 0.1)
     page = open_studio(open_page(dark=True, width=420), studio, "Embeddings")
     choose(page, LONG)
@@ -146,7 +146,7 @@ def test_a_narrow_dark_page_has_everything_inside_its_width(open_page: Callable[
     assert re.fullmatch(r"rgb\(.*\)", page.evaluate("getComputedStyle(document.querySelector('#ti_tools h2')).color"))
 
 
-def test_a_word_is_looked_at_in_five_strengths_and_softened(page: Page, studio: Studio) -> None:
+def test_a_word_is_previewed_at_five_strengths_and_softened(page: Page, studio: Studio) -> None:
     put(studio, "too-strong", 0.9)
     open_studio(page, studio, "Embeddings")
     tools = page.locator("#ti_tools")

@@ -1,4 +1,4 @@
-"""The Train tab's form and what the monitor shows of validations, in a real browser."""
+"""The Train tab's form, and validations in the monitor, in a real browser."""
 
 import json
 import urllib.request
@@ -17,7 +17,7 @@ from ti_studio.training.config.presets import presets_for, recipe
 
 
 def rate_of(preset: str) -> str:
-    """Returns the demo's learning rate."""
+    """Returns the preset's learning rate for the demo checkpoint."""
     return str(recipe(preset, presets_for(identify(DEMO)))["learning_rate"])
 
 
@@ -59,7 +59,7 @@ def test_a_preset_fills_in_the_form_and_the_form_survives_a_reload(page: Page, s
     expect(control(page, "ti_initialization_text")).to_have_value("*", timeout=SOON)
 
 
-def test_another_checkpoint_brings_its_own_values_and_leaves_what_a_person_has_changed(
+def test_another_checkpoint_applies_its_preset_but_not_to_changed_controls(
     page: Page, own_studio: Callable[..., Studio], tmp_path: Path
 ) -> None:
     checkpoints = tmp_path / "checkpoints"
@@ -100,7 +100,7 @@ def test_another_checkpoint_brings_its_own_values_and_leaves_what_a_person_has_c
         assert json.load(answer)[0]["values"]["parametrization"] == "direction"
 
 
-def test_initialization_texts_are_suggested_and_one_is_taken_by_the_keyboard(
+def test_initialization_texts_are_suggested_and_one_is_selected_by_keyboard(
     page: Page, studio: Studio, drawings: Path
 ) -> None:
     open_studio(page, studio, "Train")
@@ -126,7 +126,7 @@ def test_initialization_texts_are_suggested_and_one_is_taken_by_the_keyboard(
     expect(control(page, "ti_initialization_text")).to_have_value(text)
 
 
-def test_what_is_said_of_a_folders_pictures_follows_the_size(page: Page, studio: Studio, drawings: Path) -> None:
+def test_the_dataset_summary_follows_the_size(page: Page, studio: Studio, drawings: Path) -> None:
     for path in drawings.glob("*.png"):
         with Image.open(path) as picture:
             picture.resize((64, 64)).save(path)
@@ -146,7 +146,7 @@ def test_what_is_said_of_a_folders_pictures_follows_the_size(page: Page, studio:
     expect(summary).not_to_contain_text("too small")
 
 
-def test_a_training_that_ends_early_says_why_and_marks_the_best_step(
+def test_a_training_that_stops_early_shows_the_reason_and_the_best_step(
     page: Page, studio: Studio, drawings: Path
 ) -> None:
     open_studio(page, studio, "Train")
@@ -162,8 +162,8 @@ def test_a_training_that_ends_early_says_why_and_marks_the_best_step(
     expect(page.get_by_role("heading", name="early-bird")).to_be_visible(timeout=SOON)
     expect(badge(page)).to_have_text("finished", timeout=PATIENCE)
     expect(page.locator(".ti-early")).to_contain_text("Finished early at step 10: the last 2 validations")
-    (asked,) = studio.data.glob("outputs/train/*-early-bird/request.json")
-    request = json.loads(asked.read_text())
+    (request_path,) = studio.data.glob("outputs/train/*-early-bird/request.json")
+    request = json.loads(request_path.read_text())
     assert (request["latent_sampling"], request["timestep_sampling"]) == ("once", "uniform")
     assert dict(read_embedding(studio.embeddings / "early-bird.safetensors").metadata) == {"ti_studio.family": "SD 1"}
     expect(page.locator(".ti-early")).to_contain_text("50 of 60 steps were saved")

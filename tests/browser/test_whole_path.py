@@ -24,7 +24,7 @@ from tests.browser.studio import Studio
 from tests.checkpoints import demo_side
 
 
-def test_a_word_is_trained_stopped_resumed_and_finished_and_its_card_makes_a_picture_with_it(
+def test_a_word_is_trained_stopped_resumed_finished_and_used_by_its_card(
     page: Page, studio: Studio, drawings: Path
 ) -> None:
     open_studio(page, studio, "Train")
@@ -70,7 +70,7 @@ def test_a_word_is_trained_stopped_resumed_and_finished_and_its_card_makes_a_pic
     assert saved.text["parameters"] == infotext(page).input_value()  # type: ignore[attr-defined]
 
 
-def test_a_training_goes_on_while_the_page_is_reloaded_and_the_server_restarted(
+def test_a_training_survives_a_reload_of_the_page_and_a_restart_of_the_server(
     page: Page, own_studio: Callable[..., Studio], drawings: Path
 ) -> None:
     studio = own_studio()

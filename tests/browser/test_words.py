@@ -1,4 +1,4 @@
-"""How words are put into a prompt's text and taken out: `javascript/studio/prompt/words.js` in a real browser."""
+"""Inserting words into a prompt and removing them: `javascript/studio/prompt/words.js` in a real browser."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ INSERTED = (
 
 @pytest.fixture
 def words(page: Page, studio: Studio) -> Page:
-    """A page that has the module."""
+    """A page with the module loaded."""
     page.goto(f"{studio.url}ti/embeddings")
     scripts = page.request.get(f"{studio.url}config").json()["head"]
     base = scripts.split('src="')[1].split("main.js")[0]
@@ -56,24 +56,24 @@ def words(page: Page, studio: Studio) -> Page:
     return page
 
 
-def test_removing_takes_whole_words_only_and_tidies_the_gap(words: Page) -> None:
-    found = [
+def test_removing_affects_whole_words_only_and_closes_the_gap(words: Page) -> None:
+    texts = [
         words.evaluate("([word, text]) => words.removeWord(text, word)", [word, text]) for word, text, _ in REMOVED
     ]
-    assert found == [expected for _, _, expected in REMOVED]
+    assert texts == [expected for _, _, expected in REMOVED]
 
 
-def test_a_word_is_found_in_the_prompts_it_is_taken_out_of_and_in_no_others(words: Page) -> None:
+def test_a_word_is_found_in_exactly_the_prompts_that_removing_changes(words: Page) -> None:
     for word, text, expected in REMOVED:
         assert words.evaluate("([word, text]) => words.hasWord(text, word)", [word, text]) is (text != expected)
 
 
 def test_inserting_separates_the_word_from_its_neighbours(words: Page) -> None:
-    found: list[Any] = [
+    edits: list[Any] = [
         words.evaluate("([word, text, caret]) => words.insertWord(text, word, caret)", [word, text, caret])
         for word, text, caret, _, _ in INSERTED
     ]
-    assert [(made["text"], made["caret"]) for made in found] == [(text, caret) for _, _, _, text, caret in INSERTED]
+    assert [(edit["text"], edit["caret"]) for edit in edits] == [(text, caret) for _, _, _, text, caret in INSERTED]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,9 @@ def test_inserting_separates_the_word_from_its_neighbours(words: Page) -> None:
         ("cat.safetensors", 0.5, "<embedding:cat.safetensors:0.5>"),
     ],
 )
-def test_a_name_that_is_no_word_is_called_by_its_tag(words: Page, word: str, weight: float | None, form: str) -> None:
+def test_a_name_that_is_not_a_single_word_becomes_a_tag(
+    words: Page, word: str, weight: float | None, form: str
+) -> None:
     assert words.evaluate("([word, weight]) => words.promptForm(word, weight)", [word, weight]) == form
     text = words.evaluate("form => words.insertWord('red, blue', form, 4).text", form)
     assert words.evaluate("([text, word]) => words.removeWord(text, word)", [text, word]) in ("red, blue", "red blue")
@@ -105,11 +107,11 @@ def test_a_name_that_is_no_word_is_called_by_its_tag(words: Page, word: str, wei
         ("(cat:1.2)", "my $& tom", "(<embedding:my $& tom>:1.2)"),
     ],
 )
-def test_a_word_that_is_renamed_keeps_its_place_and_weight(words: Page, text: str, new: str, renamed: str) -> None:
+def test_a_renamed_word_keeps_its_position_and_weight(words: Page, text: str, new: str, renamed: str) -> None:
     assert words.evaluate("([text, new_]) => words.replaceWord(text, 'cat', new_)", [text, new]) == renamed
 
 
-def test_names_are_offered_in_each_form_of_the_tag(words: Page) -> None:
+def test_names_are_completed_in_each_form_of_the_tag(words: Page) -> None:
     for text in ("a <embedding:zoo/c", "a <embed:zoo/c"):
         typed = "text => { const t = words.typedName(text, text.length); return [t.query, t.replacedBy('cat').text]; }"
         assert words.evaluate(typed, text) == ["zoo/c", "a <embedding:cat>"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import launched
+from tests.browser.conftest import launch
 from tests.conftest import draw_pictures
 from tests.hosts import environments
 from tests.hosts.front import front
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of this folder."""
-    yield from launched()
+    yield from launch()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ti_studio.web.server.bodies import OWN, PICTURE_IN_TEXT, Bodies, Patience
+from ti_studio.web.server.bodies import BASE64_PICTURE_BYTES, STUDIO_BYTES, Bodies, Patience
 from ti_studio.web.server.running import PromptHTTP
 from ti_studio.web.server.services import Services
 from ti_studio.web.server.uploads import Uploads
@@ -84,15 +84,17 @@ def test_a_body_that_is_announced_as_too_long_is_not_waited_for(port: int) -> No
 
 def test_a_body_of_no_announced_length_is_not_read_to_its_end(asking: httpx.Client) -> None:
     for address in ("/ti/jobs", "/ti/txt2img", "/ti/prompts/tokens", "/sdapi/v1/txt2img", "/sdapi/v1/options"):
-        refused(asking.post(address, content=endless(4 * OWN), headers=JSON), 413, "has more than 1,048,576 bytes")
+        refused(
+            asking.post(address, content=endless(4 * STUDIO_BYTES), headers=JSON), 413, "has more than 1,048,576 bytes"
+        )
 
 
 def test_a_page_event_and_a_picture_may_be_longer_and_not_endless(asking: httpx.Client) -> None:
-    refused(asking.post("/gradio_api/queue/join", content=endless(12 * OWN), headers=JSON), 413)
-    refused(asking.post("/gradio_api/run/x", content=endless(12 * OWN), headers=JSON), 413)
-    whole = json.dumps({"image": "A" * (PICTURE_IN_TEXT // 2)})
+    refused(asking.post("/gradio_api/queue/join", content=endless(12 * STUDIO_BYTES), headers=JSON), 413)
+    refused(asking.post("/gradio_api/run/x", content=endless(12 * STUDIO_BYTES), headers=JSON), 413)
+    whole = json.dumps({"image": "A" * (BASE64_PICTURE_BYTES // 2)})
     refused(asking.post("/sdapi/v1/png-info", content=whole, headers=JSON), 422, "no picture")
-    refused(asking.post("/sdapi/v1/png-info", content=endless(PICTURE_IN_TEXT + OWN), headers=JSON), 413)
+    refused(asking.post("/sdapi/v1/png-info", content=endless(BASE64_PICTURE_BYTES + STUDIO_BYTES), headers=JSON), 413)
 
 
 @pytest.mark.parametrize(

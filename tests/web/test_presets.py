@@ -11,8 +11,8 @@ from ti_studio.training.config.published_presets import PUBLISHED
 from ti_studio.training.config.recommended_training import FILE
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.web.server.services import Services
-from ti_studio.web.ui.form import shown
-from ti_studio.web.ui.preset_choice import AT_FIRST, filled_in
+from ti_studio.web.ui.form import control_value
+from ti_studio.web.ui.preset_choice import INITIAL_VALUES, filled_in
 
 UNTOUCHED = {
     "initialization_text": "*",
@@ -55,8 +55,10 @@ def test_presets_are_those_for_the_checkpoint_that_is_asked_about(
     own, sdxl = listed(), listed(checkpoint=str(tiny_families["SDXL"].path))
     assert (own["object"]["optimizer"], sdxl["object"]["optimizer"]) == ("natural", "rsgd")
     assert sdxl["object"] == {**own["object"], **sdxl["object"]}
-    assert {name: shown(value) for name, value in sdxl["style"].items() if not isinstance(value, list)} == {
-        name: shown(value) for name, value in recipe("style", PUBLISHED["SDXL"]).items() if not isinstance(value, tuple)
+    assert {name: control_value(value) for name, value in sdxl["style"].items() if not isinstance(value, list)} == {
+        name: control_value(value)
+        for name, value in recipe("style", PUBLISHED["SDXL"]).items()
+        if not isinstance(value, tuple)
     }
     services.txt2img.select(str(tiny_families["SDXL"].path))
     assert listed() == sdxl
@@ -74,8 +76,8 @@ def test_a_checkpoint_that_recommends_nonsense_is_answered_with_what_is_wrong(cl
 
 def test_the_page_begins_with_the_default_preset() -> None:
     for name, value in PUBLISHED["SD 1"][DEFAULT_PRESET].values.items():
-        assert AT_FIRST[name] == shown(value)
-    assert (AT_FIRST["save_as"], AT_FIRST["batch_size"]) == ("safetensors", 4)
+        assert INITIAL_VALUES[name] == control_value(value)
+    assert (INITIAL_VALUES["save_as"], INITIAL_VALUES["batch_size"]) == ("safetensors", 4)
 
 
 def test_choosing_a_preset_sets_every_field_back_that_it_does_not_name() -> None:

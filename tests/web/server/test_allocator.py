@@ -1,4 +1,4 @@
-"""Memory that large requests took goes back to the system."""
+"""The memory of large requests is returned to the operating system."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import sys
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from ti_studio.web.server.bodies import LARGE, Bodies
+from ti_studio.web.server.bodies import LARGE_BYTES, Bodies
 
 FRAGMENTS = """
 import json, threading
@@ -17,12 +17,12 @@ import psutil
 from ti_studio.web.server.allocator import give_back, keep_few_arenas
 
 keep_few_arenas()
-kept, all_there = [], threading.Barrier(8)
+fragments, barrier = [], threading.Barrier(8)
 
 def work():
     blocks = [bytes(60_000) for _ in range(500)]
-    all_there.wait()
-    kept.append([bytearray(200) for _ in range(2000)])
+    barrier.wait()
+    fragments.append([bytearray(200) for _ in range(2000)])
     del blocks
 
 threads = [threading.Thread(target=work) for _ in range(8)]
@@ -38,23 +38,23 @@ print(json.dumps([held, size().rss]))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc holds on to what is free")
-def test_what_threads_have_freed_is_given_back() -> None:
+def test_memory_that_threads_have_freed_is_returned_to_the_system() -> None:
     done = subprocess.run([sys.executable, "-c", FRAGMENTS], capture_output=True, text=True, check=True)
     held, left = json.loads(done.stdout)
 
     assert held - left > 50_000_000
 
 
-def test_memory_is_given_back_after_large_requests_alone() -> None:
-    given: list[int] = []
+def test_memory_is_returned_after_large_requests_only() -> None:
+    large_sizes: list[int] = []
 
-    async def taking(_: Scope, receive: Receive, send: Send) -> None:
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
             pass
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def ask(size: int) -> None:
+    async def post(size: int) -> None:
         messages: list[Message] = [{"type": "http.request", "body": bytes(size), "more_body": False}]
 
         async def receive() -> Message:
@@ -64,9 +64,9 @@ def test_memory_is_given_back_after_large_requests_alone() -> None:
             return
 
         scope = {"type": "http", "method": "POST", "path": "/sdapi/v1/png-info", "headers": []}
-        await Bodies(taking, after_large=lambda: given.append(size))(scope, receive, send)
+        await Bodies(app, after_large=lambda: large_sizes.append(size))(scope, receive, send)
 
-    asyncio.run(ask(1000))
-    asyncio.run(ask(LARGE + 1))
+    asyncio.run(post(1000))
+    asyncio.run(post(LARGE_BYTES + 1))
 
-    assert given == [LARGE + 1]
+    assert large_sizes == [LARGE_BYTES + 1]

@@ -1,11 +1,11 @@
-"""What the page's head has a browser load."""
+"""The scripts in the page's head."""
 
 import re
 
 from ti_studio.web.server.assets import Assets
 
 
-def test_all_modules_are_loaded_at_once_and_not_one_after_the_other() -> None:
+def test_all_modules_are_preloaded_together() -> None:
     assets = Assets.shipped()
 
     preloaded = re.findall(r'<link rel="modulepreload" href="ti/static/[0-9a-f]+/studio/([^"]+)">', assets.head())

@@ -1,4 +1,4 @@
-"""The two translators: what a person reads when something goes wrong."""
+"""Error messages of REST and of the page."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,7 @@ def test_a_route_answers_with_a_status_and_a_sentence(error: Exception, status: 
     assert "secret" not in answer.text
 
 
-def test_a_wrong_one_of_several_is_told_by_its_number_as_people_count() -> None:
+def test_an_error_in_a_list_names_the_entry_counted_from_one() -> None:
     class Words(BaseModel):
         more_words: tuple[int, ...]
 
@@ -43,9 +43,9 @@ def test_a_wrong_one_of_several_is_told_by_its_number_as_people_count() -> None:
     def failing() -> None:
         Words.model_validate({"more_words": [1, "many"]})
 
-    with pytest.raises(gr.Error) as told:
+    with pytest.raises(gr.Error) as raised:
         failing()
-    assert str(told.value.message).startswith("More words number 2: ")
+    assert str(raised.value.message).startswith("More words number 2: ")
 
 
 def test_the_page_shows_an_error_as_text_and_never_as_markup() -> None:
@@ -53,12 +53,12 @@ def test_the_page_shows_an_error_as_text_and_never_as_markup() -> None:
     def failing() -> None:
         raise StudioError("No <img src=x onerror=alert(1)> & more")
 
-    with pytest.raises(gr.Error) as told:
+    with pytest.raises(gr.Error) as raised:
         failing()
-    assert told.value.message == "No &lt;img src=x onerror=alert(1)&gt; &amp; more"
+    assert raised.value.message == "No &lt;img src=x onerror=alert(1)&gt; &amp; more"
 
 
-def test_an_error_in_the_middle_of_a_stream_is_shown_after_what_came_before() -> None:
+def test_an_error_in_a_stream_is_shown_after_the_values_before_it() -> None:
     @shows_errors
     def streaming() -> Iterator[int]:
         yield 1
@@ -70,12 +70,12 @@ def test_an_error_in_the_middle_of_a_stream_is_shown_after_what_came_before() ->
         next(stream)
 
 
-def test_an_unexpected_error_is_logged_and_its_inside_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_logged_and_its_message_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     @shows_errors
     def failing() -> None:
         raise RuntimeError("secret <b>")
 
-    with pytest.raises(gr.Error) as told:
+    with pytest.raises(gr.Error) as raised:
         failing()
-    assert "secret" not in str(told.value.message)
+    assert "secret" not in str(raised.value.message)
     assert "secret <b>" in caplog.text

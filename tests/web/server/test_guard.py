@@ -1,4 +1,4 @@
-"""Who may ask: the login is in front of every route, and other sites' pages give no orders."""
+"""Access control: every route requires the login, and other sites' pages are refused."""
 
 import base64
 import itertools
@@ -17,26 +17,26 @@ ACCOUNT = [("ann", "open:sesame")]
 
 
 def basic(user: str, password: str) -> dict[str, str]:
-    """The header of HTTP Basic."""
+    """Returns the header of HTTP Basic authentication."""
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-def test_no_route_of_ours_answers_without_the_login(client: Client) -> None:
+def test_no_route_of_the_studio_answers_without_the_login(client: Client) -> None:
     studio = client(auth=ACCOUNT)
     app = studio.app
     assert isinstance(app, FastAPI)
     specified = client().get("/ti/openapi.json").json()["paths"]
-    asked = [(method, path) for path, methods in specified.items() for method in methods]
-    asked += [("get", "/ti/openapi.json"), ("get", f"/ti/static/{Assets.shipped().version}/studio/main.js")]
-    asked += [
+    routes = [(method, path) for path, methods in specified.items() for method in methods]
+    routes += [("get", "/ti/openapi.json"), ("get", f"/ti/static/{Assets.shipped().version}/studio/main.js")]
+    routes += [
         (method.lower(), route.path) for route in app.routes if isinstance(route, APIRoute) for method in route.methods
     ]
-    assert len(asked) > 12
-    for method, path in asked:
+    assert len(routes) > 12
+    for method, path in routes:
         assert studio.request(method, path).status_code == 401, (method, path)
 
 
-def test_the_page_shows_nothing_but_its_login_without_it(client: Client) -> None:
+def test_the_page_shows_only_its_login_without_the_login(client: Client) -> None:
     studio = client(auth=ACCOUNT)
     assert studio.get("/config").status_code == 401
     assert "ti_prompt" not in studio.get("/").text
@@ -52,7 +52,7 @@ def test_the_pages_login_opens_the_routes(client: Client) -> None:
     assert studio.get("/ti/jobs").status_code == 401
 
 
-def test_scripts_log_in_by_http_basic(client: Client) -> None:
+def test_programs_log_in_by_http_basic(client: Client) -> None:
     studio = client(auth=ACCOUNT)
     assert studio.get("/ti/jobs", headers=basic("ann", "open:sesame")).status_code == 200
     wrong = [basic("ann", "wrong"), basic("ann", ""), basic("bob", ""), basic("", "")]
@@ -62,8 +62,8 @@ def test_scripts_log_in_by_http_basic(client: Client) -> None:
 
 
 def all_routes(app: FastAPI) -> set[tuple[str, str]]:
-    """Every method and path that the server knows, Gradio's own ones included, with something for each parameter."""
-    own = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
+    """Returns every method and path of the server, including Gradio's, with 1 for each parameter."""
+    studio = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
     gradio = {
         (method, route.path)
         for route in app.state.page.routes
@@ -76,15 +76,15 @@ def all_routes(app: FastAPI) -> set[tuple[str, str]]:
         for each in getattr(getattr(route, "router", None), "routes", [])
         for method in getattr(each, "methods", None) or ()
     }
-    more = {("POST", f"/gradio_api/{path}") for path in GRADIO_ORDERS} | {
-        ("GET", f"/gradio_api/{path}") for path in GRADIO_ANSWERS
+    more = {("POST", f"/gradio_api/{path}") for path in GRADIO_POSTS} | {
+        ("GET", f"/gradio_api/{path}") for path in GRADIO_GETS
     }
-    found = own | gradio | nested | more
-    return {(method, re.sub(r"{[^}]*}", "1", path)) for method, path in found if path}
+    routes = studio | gradio | nested | more
+    return {(method, re.sub(r"{[^}]*}", "1", path)) for method, path in routes if path}
 
 
-GRADIO_ORDERS = ("upload", "queue/join", "run/x", "api/x", "call/x", "cancel", "reset", "component_server", "stream/1")
-GRADIO_ANSWERS = ("app_id", "startup-events", "heartbeat/x", "info", "openapi.json", "queue/data", "token", "user")
+GRADIO_POSTS = ("upload", "queue/join", "run/x", "api/x", "call/x", "cancel", "reset", "component_server", "stream/1")
+GRADIO_GETS = ("app_id", "startup-events", "heartbeat/x", "info", "openapi.json", "queue/data", "token", "user")
 OTHER_SITES: tuple[dict[str, str], ...] = (
     {"Origin": "http://evil.example"},
     {"Origin": "null"},
@@ -99,7 +99,7 @@ OTHER_SITES: tuple[dict[str, str], ...] = (
 )
 
 
-def test_no_route_at_all_answers_another_sites_page(client: Client) -> None:
+def test_no_route_answers_another_sites_page(client: Client) -> None:
     studio = client()
     app = studio.app
     assert isinstance(app, FastAPI)
@@ -111,20 +111,20 @@ def test_no_route_at_all_answers_another_sites_page(client: Client) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-def test_another_sites_page_is_given_no_leave_beforehand(client: Client) -> None:
+def test_preflight_requests_of_other_sites_are_refused(client: Client) -> None:
     studio = client()
     for headers, path in itertools.product(OTHER_SITES, ("/", "/gradio_api/upload", "/ti/jobs", "/sdapi/v1/txt2img")):
-        asked = {
+        preflight = {
             **headers,
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "x-forwarded-host",
         }
-        answer = studio.options(path, headers=asked)
+        answer = studio.options(path, headers=preflight)
         assert answer.status_code == 403
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-def test_other_sites_may_link_to_the_page_and_no_form_of_theirs_is_taken(client: Client) -> None:
+def test_other_sites_may_link_to_the_page_but_not_post_forms(client: Client) -> None:
     studio = client()
     followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert studio.get("/", headers=followed).status_code == 200
@@ -133,18 +133,18 @@ def test_other_sites_may_link_to_the_page_and_no_form_of_theirs_is_taken(client:
         for path in ("/gradio_api/upload", "/login", "/ti/jobs"):
             sent = studio.post(path, headers=headers, files={"files": ("a.png", b"x")})
             assert sent.status_code == 403, (path, headers)
-    own = {"Referer": "http://127.0.0.1:7860/"}
-    assert studio.post("/ti/txt2img/interrupt", headers=own).status_code == 204
+    same_origin = {"Referer": "http://127.0.0.1:7860/"}
+    assert studio.post("/ti/txt2img/interrupt", headers=same_origin).status_code == 204
 
 
-def test_the_page_behind_a_proxy_of_another_name_gives_orders(client: Client) -> None:
+def test_the_page_works_behind_a_proxy_with_another_host_name(client: Client) -> None:
     studio = client(hosts=[])
     proxied = {"Origin": "http://studio.example", "X-Forwarded-Host": "studio.example"}
     assert studio.post("/ti/txt2img/interrupt", headers=proxied).status_code == 204
     assert studio.post("/ti/txt2img/interrupt", headers={**proxied, "Origin": "http://a.example"}).status_code == 403
 
 
-def test_before_the_login_there_is_the_login_and_nothing_else(client: Client) -> None:
+def test_only_the_login_is_reachable_without_the_login(client: Client) -> None:
     studio = client(auth=ACCOUNT)
     app = studio.app
     assert isinstance(app, FastAPI)
@@ -157,7 +157,7 @@ def test_before_the_login_there_is_the_login_and_nothing_else(client: Client) ->
     expected = {("POST", path) for path in ("/login", "/login/")}
     expected |= {(method, path) for path in BEFORE_LOGIN for method in ("GET", "HEAD")}
     assert open_paths - shipped <= expected
-    for name in GRADIO_ANSWERS:
+    for name in GRADIO_GETS:
         assert studio.get(f"/gradio_api/{name}").status_code == 401, name
     assert studio.get("/openapi.json").status_code == 401
     assert "ti_prompt" not in studio.get("/").text
@@ -166,9 +166,9 @@ def test_before_the_login_there_is_the_login_and_nothing_else(client: Client) ->
         assert answer.status_code in (401, 403, 404), trick
 
 
-def test_only_the_own_page_gives_orders(client: Client, finished_job: JobFolder) -> None:
+def test_only_the_studios_own_page_may_post(client: Client, finished_job: JobFolder) -> None:
     studio = client()
-    order = f"/ti/jobs/{finished_job.path.name}/stop"
+    path = f"/ti/jobs/{finished_job.path.name}/stop"
     for headers in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
@@ -176,16 +176,16 @@ def test_only_the_own_page_gives_orders(client: Client, finished_job: JobFolder)
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:7860"},
     ):
-        assert studio.post(order, headers=headers).status_code == 403, headers
+        assert studio.post(path, headers=headers).status_code == 403, headers
     for headers in (
         {},
         {"Origin": "http://127.0.0.1:7860"},
         {"Sec-Fetch-Site": "same-origin", "Origin": "https://proxy.example"},
     ):
-        assert studio.post(order, headers=headers).status_code == 409, headers  # it came through: the job is over
+        assert studio.post(path, headers=headers).status_code == 409, headers  # accepted, but the job is over
 
 
-def test_a_server_on_loopback_answers_to_no_foreign_name(client: Client) -> None:
+def test_a_server_on_loopback_accepts_no_other_host_name(client: Client) -> None:
     studio = client()
     for host in ("evil.example", "evil.example:7860", "127.0.0.1.evil.example", "evil.example#127.0.0.1", "[::1", ""):
         assert studio.get("/ti/jobs", headers={"Host": host}).status_code == 400

@@ -1,4 +1,4 @@
-"""The port that a server listens on, and what it lets others ask for."""
+"""The server's socket, and the limits that its flags set."""
 
 import argparse
 import asyncio
@@ -20,28 +20,28 @@ from ti_studio.server_options import ServerOptions, add_server_options
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.web.app import build_services
 from ti_studio.web.server.running import listen
-from ti_studio.web.ui.datasets import keep_pictures
+from ti_studio.web.ui.datasets import save_pictures
 
 
-def test_short_answers_are_not_kept_back_until_the_browser_has_confirmed_the_last() -> None:
-    async def sends_at_once(listener: socket.socket) -> bool:
-        found = asyncio.get_running_loop().create_future()
+def test_short_answers_are_sent_without_waiting_for_an_acknowledgement() -> None:
+    async def has_no_delay(listener: socket.socket) -> bool:
+        no_delay = asyncio.get_running_loop().create_future()
 
         def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            found.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            no_delay.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
         async with await asyncio.start_server(connected, sock=listener):
             _, writer = await asyncio.open_connection(*listener.getsockname())
-            answer = await found
+            answer = await no_delay
             writer.close()
         return bool(answer)
 
     with closing(listen("127.0.0.1", 0, "")) as listener:
-        assert asyncio.run(sends_at_once(listener))
+        assert asyncio.run(has_no_delay(listener))
 
 
-def test_with_listen_a_training_takes_no_checkpoint_from_anywhere(tmp_path: Path, pictures: Path) -> None:
+def test_with_listen_a_training_takes_no_checkpoint_outside_the_folder(tmp_path: Path, pictures: Path) -> None:
     elsewhere = write_tiny_checkpoint(tmp_path / "elsewhere")
     request = TrainRequest(name="zzzz1234", dataset_directory=pictures.name, checkpoint=str(elsewhere), max_steps=1)
     others = ServerOptions(listen=True, data_dir=tmp_path / "data", dataset_root=pictures.parent)
@@ -70,13 +70,13 @@ def test_the_flags_limit_prompts_and_uploads(tmp_path: Path) -> None:
             parser.parse_args(["--upload-quota", wrong])
 
 
-def test_pictures_that_are_sent_do_not_fill_the_disk(
+def test_uploaded_pictures_are_refused_when_the_disk_is_nearly_full(
     tmp_path: Path, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage("/")
     (tmp_path / "a.png").write_bytes(b"x" * 1000)
-    keep_pictures(folders, "word", [tmp_path / "a.png"])
+    save_pictures(folders, "word", [tmp_path / "a.png"])
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=100 * 2**20))
 
-    with pytest.raises(DiskFull, match="has 100 MB left; the pictures want 512 MB"):
-        keep_pictures(folders, "other", [tmp_path / "a.png"])
+    with pytest.raises(DiskFull, match="has 100 MB left; the pictures need 512 MB"):
+        save_pictures(folders, "other", [tmp_path / "a.png"])

@@ -1,4 +1,4 @@
-"""Every request to the real server is answered, also one that waits for a lock that nobody gives back."""
+"""Every request is answered, even one that waits for a lock that is never released."""
 
 import asyncio
 import threading
@@ -22,13 +22,13 @@ from ti_studio.web.server.watching import Watchdog
 BRIEF = 0.2
 PATIENCE = 30.0
 THREADS = 40
-"""That Starlette lends to routes."""
+"""Starlette's limit of threads for routes."""
 POST: Scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b"", "app": FastAPI()}
 
 
 @pytest.fixture
 def limit(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Nothing is waited for long, until this is undone."""
+    """Shortens the watchdog's limit until the patch is undone."""
     monkeypatch.setattr(watchdog, "LIMIT_SECONDS", BRIEF)
     stack_log.cache_clear()
     return monkeypatch
@@ -36,14 +36,14 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def never() -> Iterator[threading.Event]:
-    """What does not happen before the test is over."""
+    """An event that is only set when the test is over."""
     event = threading.Event()
     yield event
     event.set()
 
 
 def exchange(app: ASGIApp, *received: tuple[float, bytes]) -> list[Message]:
-    """Sends a body's parts, each after so many seconds, and returns the answer."""
+    """Sends the parts of a body, each after its number of seconds, and returns the answer's messages."""
     parts, sent = list(received), []
 
     async def receive() -> Message:
@@ -60,12 +60,12 @@ def exchange(app: ASGIApp, *received: tuple[float, bytes]) -> list[Message]:
     return sent
 
 
-def test_a_request_that_waits_for_ever_is_answered_and_the_log_shows_where_it_stands(
+def test_a_request_that_hangs_is_answered_and_the_log_shows_where_it_hangs(
     client: Client, services: Services, limit: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with client() as browser:
         limit.setattr(watchdog, "LIMIT_SECONDS", 60.0)
-        assert browser.get("/ti/tools/embeddings").status_code == 200  # the first request has more to do
+        assert browser.get("/ti/tools/embeddings").status_code == 200  # the first request does more work
         limit.setattr(watchdog, "LIMIT_SECONDS", 1.0)
         with services.library._looking:
             answer = browser.get("/ti/tools/embeddings")
@@ -78,7 +78,7 @@ def test_a_request_that_waits_for_ever_is_answered_and_the_log_shows_where_it_st
     assert "in refresh" in caplog.text
 
 
-def test_requests_that_are_given_up_leave_the_others_their_threads(
+def test_abandoned_requests_do_not_use_up_the_threads(
     client: Client, services: Services, limit: pytest.MonkeyPatch
 ) -> None:
     with client() as browser, services.library._looking:
@@ -88,16 +88,16 @@ def test_requests_that_are_given_up_leave_the_others_their_threads(
         assert browser.get("/ti/txt2img/progress").status_code == 200
 
 
-def test_a_painting_may_take_as_long_as_it_takes(client: Client, limit: pytest.MonkeyPatch) -> None:
-    asked = {"prompt": "a circle", "steps": 3, "width": 64, "height": 64}
+def test_a_generation_may_take_longer_than_the_limit(client: Client, limit: pytest.MonkeyPatch) -> None:
+    body = {"prompt": "a circle", "steps": 3, "width": 64, "height": 64}
     with client() as browser:
-        limit.setattr(watchdog, "LIMIT_SECONDS", 60.0)  # what is loaded first is loaded once
-        assert browser.post("/ti/txt2img", json=asked).status_code == 200
+        limit.setattr(watchdog, "LIMIT_SECONDS", 60.0)  # the first generation loads the checkpoint
+        assert browser.post("/ti/txt2img", json=body).status_code == 200
         limit.setattr(watchdog, "LIMIT_SECONDS", BRIEF)
-        assert browser.post("/ti/txt2img", json={**asked, "steps": 40, "count": 4}).status_code == 200
+        assert browser.post("/ti/txt2img", json={**body, "steps": 40, "count": 4}).status_code == 200
 
 
-def test_a_body_that_comes_slowly_and_a_stream_that_lasts_are_no_waiting(limit: pytest.MonkeyPatch) -> None:
+def test_slow_bodies_and_long_streams_do_not_count_towards_the_limit(limit: pytest.MonkeyPatch) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         more = True
         while more:
@@ -106,31 +106,31 @@ def test_a_body_that_comes_slowly_and_a_stream_that_lasts_are_no_waiting(limit: 
         await asyncio.sleep(4 * BRIEF)
         await send({"type": "http.response.body", "body": b"an event", "more_body": False})
 
-    answered = exchange(app, (4 * BRIEF, b"first"), (4 * BRIEF, b"last"))
-    assert [message.get("status", message.get("body")) for message in answered] == [200, b"an event"]
+    messages = exchange(app, (4 * BRIEF, b"first"), (4 * BRIEF, b"last"))
+    assert [message.get("status", message.get("body")) for message in messages] == [200, b"an event"]
 
 
-def test_a_browser_that_has_sent_all_waits_no_longer_than_others(limit: pytest.MonkeyPatch) -> None:
+def test_waiting_for_the_disconnect_counts_towards_the_limit(limit: pytest.MonkeyPatch) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await receive()  # is it still there?
+        await receive()  # waits for the disconnect
 
     assert exchange(app, (0.0, b"all"))[0]["status"] == 504
 
 
-def test_an_answer_that_comes_too_late_is_not_sent_after_the_error(limit: pytest.MonkeyPatch) -> None:
+def test_a_late_answer_is_not_sent_after_the_error(limit: pytest.MonkeyPatch) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await asyncio.sleep(PATIENCE)
         finally:
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    answered = exchange(app, (0.0, b""))
-    assert [message["type"] for message in answered] == ["http.response.start", "http.response.body"]
-    assert answered[0]["status"] == 504
+    messages = exchange(app, (0.0, b""))
+    assert [message["type"] for message in messages] == ["http.response.start", "http.response.body"]
+    assert messages[0]["status"] == 504
 
 
-def test_an_extensions_route_takes_as_long_as_it_takes(limit: pytest.MonkeyPatch) -> None:
+def test_an_extensions_route_may_take_longer_than_the_limit(limit: pytest.MonkeyPatch) -> None:
     app = FastAPI()
     app.add_middleware(Watchdog)
 
@@ -146,39 +146,37 @@ def test_an_extensions_route_takes_as_long_as_it_takes(limit: pytest.MonkeyPatch
     assert browser.get("/ours").status_code == 504
 
 
-def test_a_handler_of_the_page_that_waits_for_ever_shows_an_error(
-    limit: pytest.MonkeyPatch, never: threading.Event
-) -> None:
+def test_a_handler_of_the_page_that_hangs_shows_an_error(limit: pytest.MonkeyPatch, never: threading.Event) -> None:
     @shows_errors
     def submit(name: str) -> None:
         never.wait(PATIENCE)
 
     @shows_errors
-    def paint() -> Iterator[Any]:
+    def generate() -> Iterator[Any]:
         yield "begun"
         with long_work():
             never.wait(4 * BRIEF)
-            yield "painted"
+            yield "generated"
         never.wait(PATIENCE)
 
     with pytest.raises(gr.Error, match="has not answered within"):
         submit("a word")
-    shown = paint()
-    assert [next(shown), next(shown)] == ["begun", "painted"]
+    stream = generate()
+    assert [next(stream), next(stream)] == ["begun", "generated"]
     with pytest.raises(gr.Error, match="has not answered within"):
-        next(shown)
+        next(stream)
 
 
-def test_a_handler_that_nobody_listens_to_any_more_lets_go_of_what_it_holds() -> None:
-    held = threading.Lock()
+def test_a_closed_stream_releases_its_locks() -> None:
+    lock = threading.Lock()
 
     @shows_errors
-    def paint() -> Iterator[str]:
-        with held:
+    def generate() -> Iterator[str]:
+        with lock:
             yield "begun"
 
-    shown = paint()
-    assert next(shown) == "begun"
-    assert held.locked()
-    shown.close()  # type: ignore[attr-defined]
-    assert not held.locked()
+    stream = generate()
+    assert next(stream) == "begun"
+    assert lock.locked()
+    stream.close()  # type: ignore[attr-defined]
+    assert not lock.locked()

@@ -1,4 +1,4 @@
-"""What the Train tab shows of a folder of pictures."""
+"""The Train tab's summary of a dataset folder."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ti_studio.folders import Folders
 from ti_studio.web.ui.datasets import describe_dataset
 
 
-def test_the_thumbnails_of_a_folder_look_as_its_pictures_are_learned(folders: Folders, tmp_path: Path) -> None:
+def test_thumbnails_have_the_colours_that_the_training_uses(folders: Folders, tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     Image.fromarray(np.full((64, 64), 0x8000, np.uint16)).save(pictures / "deep.png")
@@ -20,9 +20,9 @@ def test_the_thumbnails_of_a_folder_look_as_its_pictures_are_learned(folders: Fo
         pictures / "wide.png", icc_profile=rgb_profile(ADOBE_RGB, ADOBE_GAMMA)
     )
 
-    told, shown = describe_dataset(folders, str(pictures), (64, 64))
+    summary, thumbnails = describe_dataset(folders, str(pictures), (64, 64))
 
-    assert told == {"text": "3 pictures", "problems": []}
-    colours = [image.convert("RGB").getpixel((9, 9)) for image, _ in shown]
+    assert summary == {"text": "3 pictures", "problems": []}
+    colours = [image.convert("RGB").getpixel((9, 9)) for image, _ in thumbnails]
     for colour, expected in zip(colours, [(128, 128, 128), (128, 128, 128), (0, 130, 89)], strict=True):
         assert colour == pytest.approx(expected, abs=2)

@@ -1,4 +1,4 @@
-"""A form is typed by the request that it fills."""
+"""Forms that are typed by the request that they fill."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ti_studio.web.server.errors import shows_errors
-from ti_studio.web.ui.form import Form, shown
+from ti_studio.web.ui.form import Form, control_value
 
 
 class Request(BaseModel):
-    """What the form fills."""
+    """The request that the form fills."""
 
     model_config = ConfigDict(extra="forbid")
     word: str
@@ -26,15 +26,15 @@ def test_values_are_read_by_name_whatever_the_order_of_the_controls() -> None:
     assert form.inputs == {steps, word}
 
 
-def test_what_has_no_control_can_be_given_each_time_and_what_has_one_is_as_the_page_shows_it() -> None:
+def test_fixed_values_can_be_replaced_for_one_reading_and_values_of_controls_can_not() -> None:
     steps, word = gr.Number(), gr.Textbox()
     form = Form(Request, {"steps": steps, "word": word}, fixed={"flip": True})
-    made = form.read({word: "cat", steps: 3}, {"flip": False, "steps": 9, "unknown": 1})
-    assert made == Request(word="cat", steps=3, flip=False)
+    request = form.read({word: "cat", steps: 3}, {"flip": False, "steps": 9, "unknown": 1})
+    assert request == Request(word="cat", steps=3, flip=False)
 
 
-def test_several_texts_are_shown_as_lines() -> None:
-    assert [shown(value) for value in (("a", "b"), (), "text", 3, None)] == ["a\nb", "", "text", 3, None]
+def test_a_tuple_of_texts_is_displayed_as_lines() -> None:
+    assert [control_value(value) for value in (("a", "b"), (), "text", 3, None)] == ["a\nb", "", "text", 3, None]
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_a_form_that_does_not_match_its_request_is_refused_when_it_is_built(
         Form(Request, {name: gr.Textbox() for name in controls}, fixed=fixed)
 
 
-def test_a_value_that_is_not_allowed_is_told_as_a_sentence_with_the_field_and_what_was_found() -> None:
+def test_the_error_for_a_value_that_is_not_allowed_names_the_field_and_the_value() -> None:
     steps = gr.Number()
     form = Form(Request, {"steps": steps}, fixed={"flip": True, "word": "x"})
     with pytest.raises(ValidationError):
         form.read({steps: 0})
-    with pytest.raises(gr.Error) as told:
+    with pytest.raises(gr.Error) as raised:
         shows_errors(form.read)({steps: 0})
-    assert told.value.message == "Steps: input should be greater than or equal to 1; found 0."
+    assert raised.value.message == "Steps: input should be greater than or equal to 1; found 0."

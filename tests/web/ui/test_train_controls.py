@@ -1,4 +1,4 @@
-"""The Train tab's advanced section."""
+"""The Train tab's controls, and the options without one."""
 
 import pytest
 
@@ -7,12 +7,12 @@ from ti_studio.errors import StudioError
 from ti_studio.training.config.regularization import LearningOptions
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.web.ui.more_options import read_more_options
-from ti_studio.web.ui.train_controls import unshown_options
+from ti_studio.web.ui.train_controls import options_without_control
 
 SHOWN = {"optimizer", "optimizer_args", "parametrization", "norm_limit", "ema_decay", "validation_every", "keep_best"}
 
 
-def test_the_page_has_the_section_and_its_controls(client: Client) -> None:
+def test_the_page_has_the_advanced_section_and_its_controls(client: Client) -> None:
     page = client().get("/").text
 
     for name in {
@@ -29,8 +29,8 @@ def test_the_page_has_the_section_and_its_controls(client: Client) -> None:
         assert f'"ti_{name}"' in page, name
 
 
-def test_what_the_page_does_not_show_is_plain_textual_inversion() -> None:
-    hidden = unshown_options(dict.fromkeys(SHOWN))  # type: ignore[arg-type]
+def test_options_without_a_control_default_to_plain_textual_inversion() -> None:
+    hidden = options_without_control(dict.fromkeys(SHOWN))  # type: ignore[arg-type]
 
     assert not SHOWN & set(hidden)
     assert SHOWN | set(hidden) == set(TrainRequest.model_fields)
@@ -38,8 +38,8 @@ def test_what_the_page_does_not_show_is_plain_textual_inversion() -> None:
     assert LearningOptions(**learning) == LearningOptions()
 
 
-def test_what_the_page_has_no_control_for_can_be_written_down() -> None:
-    unshown = unshown_options(dict.fromkeys(SHOWN))  # type: ignore[arg-type]
+def test_options_without_a_control_can_be_set_under_more_options() -> None:
+    unshown = options_without_control(dict.fromkeys(SHOWN))  # type: ignore[arg-type]
     text = """
         noise_offset = 0.05
         shuffle_caption = true
@@ -57,11 +57,11 @@ def test_what_the_page_has_no_control_for_can_be_written_down() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("optimizer = 'lion'", "optimizer has a control of its own on this page"),
-        ("noise = 1", "noise is no option of a training"),
+        ("optimizer = 'lion'", "optimizer has its own control on this page"),
+        ("noise = 1", "noise is not a training option"),
         ("noise_offset", "More options is not TOML: "),
     ],
 )
-def test_other_lines_are_refused_by_name(text: str, message: str) -> None:
+def test_more_options_names_the_line_that_it_refuses(text: str, message: str) -> None:
     with pytest.raises(StudioError, match=message):
-        read_more_options(text, unshown_options(dict.fromkeys(SHOWN)))  # type: ignore[arg-type]
+        read_more_options(text, options_without_control(dict.fromkeys(SHOWN)))  # type: ignore[arg-type]

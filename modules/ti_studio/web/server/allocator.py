@@ -1,8 +1,7 @@
-"""Lets the memory of large requests go back to the system.
+"""Returns the memory of large requests to the operating system.
 
-glibc gives each thread a part of the memory of its own, an arena, and an arena keeps what it once had for the next time
-that this thread wants it. A server with dozens of threads, each of which is given a large request now and then, would
-hold on to dozens of times what it needs.
+glibc gives each thread its own arena of memory, and an arena retains freed memory for the thread's next request. A
+server with dozens of threads, each with an occasional large request, would retain dozens of times what it needs.
 """
 
 import ctypes
@@ -10,18 +9,18 @@ import sys
 
 ARENAS = 2
 _M_ARENA_MAX = -8
-"""The number of this setting in glibc's malloc.h."""
+"""This setting's number in glibc's malloc.h."""
 
 
 def keep_few_arenas() -> None:
-    """Makes all threads share a few arenas from now on. Does nothing where the C library has none."""
+    """Makes all threads share a few arenas from now on; no effect with a C library without arenas."""
     library = _c_library()
     if library is not None and hasattr(library, "mallopt"):
         library.mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def give_back() -> None:
-    """Gives memory back that is free but still held. Does nothing where the C library does so by itself."""
+    """Returns free memory to the system; no effect with a C library without `malloc_trim`."""
     library = _c_library()
     if library is not None and hasattr(library, "malloc_trim"):
         library.malloc_trim(0)

@@ -1,4 +1,4 @@
-"""The page's own JavaScript and styles: where they are served, and how a browser learns that they have changed."""
+"""The page's own JavaScript and styles, served under addresses that change with the content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ STYLE = "style.css"
 
 @dataclass(frozen=True)
 class Assets:
-    """Files that are served under an address that names their content, so that no browser mixes old ones with new."""
+    """The files, served under an address with a hash of their content, so that a browser never mixes versions."""
 
     root: Path
 
     @classmethod
     def shipped(cls) -> "Assets":
-        """Returns the repository's own."""
+        """Returns the assets of this repository."""
         return cls(repository_root())
 
     @property
     def version(self) -> str:
-        """A short name of the files' content."""
+        """A hash of the files' names and content, 12 hexadecimal digits."""
         digest = hashlib.sha256()
         for path in [self.root / STYLE, *self._scripts()]:
             digest.update(path.relative_to(self.root).as_posix().encode() + b"\0" + path.read_bytes())
@@ -37,10 +37,10 @@ class Assets:
         return sorted((self.root / SCRIPTS).rglob("*.js"))
 
     def head(self) -> str:
-        """Returns what the page's head needs, with relative addresses: the page may stand behind a proxy's path."""
+        """Returns HTML for the page's head. Addresses are relative, in case a proxy serves the page under a path."""
         base = f"ti/static/{self.version}"
         scripts = [path.relative_to(self.root / SCRIPTS).as_posix() for path in self._scripts()]
-        # All at once: module after module, the page would be drawn before the last of them is there.
+        # Preloaded together: fetched one after the other, the modules would arrive after the page appears.
         preloaded = "".join(f'<link rel="modulepreload" href="{base}/studio/{name}">' for name in scripts)
         return (
             f'<link rel="stylesheet" href="{base}/{STYLE}">{preloaded}'

@@ -1,4 +1,4 @@
-"""How much a request may send, how fast, and how many large ones are worked on at a time."""
+"""Limits on request bodies: size, time to arrive, and how many large ones are handled at a time."""
 
 import asyncio
 import contextlib
@@ -17,63 +17,65 @@ from ti_studio.web.server.errors import refusal
 from ti_studio.web.server.uploads import Uploads
 
 MEGABYTE = 1024**2
-OWN = MEGABYTE
-"""Of a request to the studio's own routes: some hundred times the longest that people send."""
-PAGE = 8 * MEGABYTE
-OTHERS = 32 * MEGABYTE
-"""Of a request to a route of an extension, which may take pictures."""
-PICTURE_IN_TEXT = 32 * MEGABYTE
-"""Of a picture in base64 with the JSON around it."""
-UPLOAD = 1024 * MEGABYTE
-"""Of one upload, which goes to the disk while it comes."""
-NOT_READ = 256 * MEGABYTE
-"""Of a request to a route that only says that it is not here."""
+STUDIO_BYTES = MEGABYTE
+"""Limit for the studio's own routes: about a hundred times the longest usual request."""
+PAGE_BYTES = 8 * MEGABYTE
+"""Limit for the page's own requests."""
+EXTENSION_BYTES = 32 * MEGABYTE
+"""Limit for extensions' routes, which may accept pictures."""
+BASE64_PICTURE_BYTES = 32 * MEGABYTE
+"""Limit for a base64 picture in JSON."""
+UPLOAD_BYTES = 1024 * MEGABYTE
+"""Limit for one upload, which is written to disk as it arrives."""
+ABSENT_BYTES = 256 * MEGABYTE
+"""Limit for A1111's routes that the studio only refuses."""
 
-LARGE = MEGABYTE
-AT_ONCE = 2
-UPLOADS_AT_ONCE = 4
-_TOO_LONG = "The request {found}; expected at most {most:,}."
+LARGE_BYTES = MEGABYTE
+"""A body above this is large."""
+CONCURRENT_LARGE = 2
+CONCURRENT_UPLOADS = 4
+_TOO_LONG = "The request {size}; expected at most {most:,}."
 
 _BY_PATH = tuple(
     (re.compile(pattern), most)
     for pattern, most in (
-        (r"/gradio_api/upload/?", UPLOAD),
-        (r"/gradio_api/.*", PAGE),
-        (r"/sdapi/v1/png-info", PICTURE_IN_TEXT),
-        (r"/sdapi/v1/(img2img|interrogate|extra-.*)", NOT_READ),
+        (r"/gradio_api/upload/?", UPLOAD_BYTES),
+        (r"/gradio_api/.*", PAGE_BYTES),
+        (r"/sdapi/v1/png-info", BASE64_PICTURE_BYTES),
+        (r"/sdapi/v1/(img2img|interrogate|extra-.*)", ABSENT_BYTES),
         (r"/ti/embeddings/[^/]*/preview", MAX_BYTES),
-        (r"/(ti|sdapi)/.*", OWN),
-        (r"/login/?", OWN),
+        (r"/(ti|sdapi)/.*", STUDIO_BYTES),
+        (r"/login/?", STUDIO_BYTES),
     )
 )
 
 
 def most_bytes(path: str) -> int:
-    """Returns how many bytes a request's body may have."""
-    return next((most for pattern, most in _BY_PATH if pattern.fullmatch(path)), OTHERS)
+    """Returns the limit in bytes for the body of a request to `path`."""
+    return next((most for pattern, most in _BY_PATH if pattern.fullmatch(path)), EXTENSION_BYTES)
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long the server waits for a body."""
+    """How long the server waits for a request's body."""
 
     seconds: float = 60.0
-    """For whatever there is of it, however slowly it comes."""
+    """The base time for a body of any size."""
     bytes_a_second: float = 16 * 1024
-    """Each so many bytes that have come buy a second more."""
+    """The received bytes that extend the time by one second."""
     turn_seconds: float = 120.0
-    """How long a large request waits until others are done."""
+    """How long a large request waits for its turn."""
 
     def left(self, received: int, spent: float) -> float:
-        """Returns for how many seconds more it waits, when so many bytes took so long."""
+        """Returns the remaining seconds after `received` bytes in `spent` seconds."""
         return self.seconds + received / self.bytes_a_second - spent
 
 
 class Bodies:
-    """Stands before all routes. A body that is too long, or comes too slowly, is not kept, and is answered for.
+    """Middleware before all routes that refuses bodies that are too long or arrive too slowly.
 
-    Most of what a request costs is the memory for its body, several times over while it is read; so only a few large
-    ones are let in at once, and the others wait before more than a megabyte of them is read.
+    A request's main cost is the memory for its body, several times over while it is parsed. Only a few large requests
+    are therefore handled at once; the others wait with no more than a megabyte of them read.
     """
 
     def __init__(
@@ -84,34 +86,34 @@ class Bodies:
         uploads: Uploads | None = None,
         after_large: Callable[[], None] = lambda: None,
     ) -> None:
-        """Stands before `app`.
+        """Wraps `app`.
 
         Args:
-            app: what answers.
-            patience: how long a body is waited for.
-            uploads: the folder that uploads go to; None: nobody looks after it.
-            after_large: called when a large request is over.
+            app: answers the requests.
+            patience: how long to wait for a body.
+            uploads: the upload folder, in which each upload needs room; None does not check.
+            after_large: called when a large request has ended.
         """
         self._app = app
         self._patience = patience or Patience()
         self._uploads = uploads
         self._after_large = after_large
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._upload_turns = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._turns = asyncio.Semaphore(CONCURRENT_LARGE)
+        self._upload_turns = asyncio.Semaphore(CONCURRENT_UPLOADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on and watches its body."""
+        """Passes a request on and enforces the limits on its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path, most = str(scope["path"]), most_bytes(str(scope["path"]))
-        is_upload = most == UPLOAD and scope["method"] == "POST"
+        is_upload = most == UPLOAD_BYTES and scope["method"] == "POST"
         if is_upload and self._uploads is not None:
-            most = min(most, await run_in_threadpool(self._uploads.make_room, UPLOAD))
+            most = min(most, await run_in_threadpool(self._uploads.make_room, UPLOAD_BYTES))
         watch = _Watch(path, most, self._patience, self._upload_turns if is_upload else self._turns)
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isascii() and announced.isdecimal() and int(announced) > most:
-            watch.refuse(413, _TOO_LONG.format(found=f"has {int(announced):,} bytes", most=most))
+            watch.refuse(413, _TOO_LONG.format(size=f"has {int(announced):,} bytes", most=most))
         try:
             await watch.run(self._app, scope, receive, send)
         finally:
@@ -121,45 +123,45 @@ class Bodies:
 
 
 class _Watch:
-    """Watches the body of one request."""
+    """Enforces the limits on the body of one request."""
 
-    def __init__(self, path: str, most: int, patience: Patience, executor: asyncio.Semaphore) -> None:
+    def __init__(self, path: str, most: int, patience: Patience, turns: asyncio.Semaphore) -> None:
         self.is_large = False
-        self._path, self._most, self._patience, self._turns = path, most, patience, executor
+        self._path, self._most, self._patience, self._turns = path, most, patience, turns
         self._received, self._spent = 0, 0.0
         self._is_whole = self._has_turn = self._has_begun = False
         self._refused: JSONResponse | None = None
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets the application answer, unless the body is refused."""
+        """Sends the application's answer, or the refusal of the body."""
 
-        async def watched() -> Message:
+        async def limited_receive() -> Message:
             if self._refused is None and not self._is_whole:
-                await self._take_in(message := await self._waited_for(receive))
+                await self._count(message := await self._wait_for(receive))
                 return message if self._refused is None else {"type": "http.disconnect"}
             return await receive() if self._refused is None else {"type": "http.disconnect"}
 
-        async def watched_send(message: Message) -> None:
+        async def guarded_send(message: Message) -> None:
             if self._refused is None or self._has_begun:
                 self._has_begun = True
                 await send(message)
 
         if self._refused is None:
-            with contextlib.suppress(ClientDisconnect):  # by a client that is gone, or because it was refused
-                await app(scope, watched, watched_send)
+            with contextlib.suppress(ClientDisconnect):  # the client is gone, or the body was refused
+                await app(scope, limited_receive, guarded_send)
         if self._refused is not None and not self._has_begun:
             await self._refused(scope, receive, send)
 
-    def refuse(self, status: int, message: str) -> None:
-        """Takes no more of the body."""
-        self._refused = refusal(self._path, status, message)
+    def refuse(self, status: int, detail: str) -> None:
+        """Stops reading the body; the answer will be this error."""
+        self._refused = refusal(self._path, status, detail)
 
     def end(self) -> None:
-        """Lets the next one in."""
+        """Gives the next large request its turn."""
         if self._has_turn:
             self._turns.release()
 
-    async def _waited_for(self, receive: Receive) -> Message:
+    async def _wait_for(self, receive: Receive) -> Message:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
@@ -170,12 +172,12 @@ class _Watch:
         finally:
             self._spent += clock() - began
 
-    async def _take_in(self, message: Message) -> None:
+    async def _count(self, message: Message) -> None:
         self._received += len(message.get("body", b""))
         self._is_whole = not message.get("more_body", False)
         if self._received > self._most:
-            self.refuse(413, _TOO_LONG.format(found=f"has more than {self._most:,} bytes", most=self._most))
-        elif self._received > LARGE and not self.is_large:
+            self.refuse(413, _TOO_LONG.format(size=f"has more than {self._most:,} bytes", most=self._most))
+        elif self._received > LARGE_BYTES and not self.is_large:
             self.is_large = True
             try:
                 await asyncio.wait_for(self._turns.acquire(), self._patience.turn_seconds)

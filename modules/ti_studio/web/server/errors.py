@@ -1,4 +1,4 @@
-"""The two places where an error becomes something a person reads: a REST answer, and a message on the page."""
+"""Turns errors into messages: answers of REST, and messages on the page."""
 
 import errno
 import functools
@@ -25,19 +25,21 @@ UNEXPECTED = "Something went wrong inside the studio ({kind}). The server's log 
 TOO_LONG = "A name or path in the request is longer than this system's files can have."
 LONGEST_VALUE = 80
 MOST_SENTENCES = 8
-"""Of what is wrong with one request: its sender decides how much that is."""
+"""The most problems listed for one request, because the sender controls their number."""
 
 
 class ErrorView(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every error answer."""
 
     detail: str
     """What went wrong, where, what was found and what was expected."""
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Makes every route of `app` answer errors with a status and `{"detail": "a sentence"}`; those below `/sdapi/` in
-    A1111's shape."""
+    """Makes every route of `app` answer errors with a status and `{"detail": "a sentence"}`.
+
+    Routes below `/sdapi/` answer in A1111's shape.
+    """
 
     @app.exception_handler(StudioError)
     def expected(request: Request, error: StudioError) -> JSONResponse:
@@ -64,23 +66,23 @@ def answer_errors(app: FastAPI) -> None:
 
 
 def a1111_error(kind: str, detail: str) -> dict[str, str]:
-    """Returns the body of an error as A1111's clients expect it; they show `detail` or `errors`."""
+    """Returns an error's body in A1111's shape, whose clients display `detail` or `errors`."""
     return {"error": kind, "detail": detail, "body": "", "errors": detail}
 
 
 def answer_to(request: Request, error: StudioError) -> JSONResponse:
-    """Returns an error as the answer to a request that no route answers."""
+    """Returns the answer for an error outside all routes."""
     return _answer(request, error, str(error), error.status)
 
 
 def refusal(path: str, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Returns the answer to a request that is turned away before any route sees it.
+    """Returns the answer to a request that is refused before it reaches a route.
 
     Args:
-        path: what was asked for, which decides on the answer's shape.
+        path: the request's path, which determines the answer's shape.
         status: the HTTP status.
-        detail: what was found and what was expected.
-        headers: of the answer.
+        detail: the message.
+        headers: the answer's headers.
     """
     body = a1111_error("HTTPException", detail) if path.startswith("/sdapi/") else {"detail": detail}
     return JSONResponse(_sendable(body), status_code=status, headers=headers)
@@ -89,7 +91,7 @@ def refusal(path: str, status: int, detail: str, headers: Mapping[str, str] | No
 def _answer(request: Request, error: Exception, detail: str, status: int) -> JSONResponse:
     a1111 = request.url.path.startswith("/sdapi/")
     body = a1111_error(type(error).__name__, detail) if a1111 else {"detail": detail}
-    # A text that is no Unicode, such as half a surrogate pair, can't be sent as it came.
+    # Text that is not valid Unicode, such as half a surrogate pair, has to be replaced.
     return JSONResponse(_sendable(body), status_code=status)
 
 
@@ -98,8 +100,10 @@ def _sendable(body: dict[str, str]) -> dict[str, str]:
 
 
 def shows_errors(handler: Handler) -> Handler:
-    """Makes a Gradio handler, plain or streaming, show its errors on the page, as text and never as markup. One that
-    does not go on is an error too."""
+    """Returns a Gradio handler, plain or streaming, that shows its errors on the page as text, never as markup.
+
+    A handler that makes no progress is an error too.
+    """
     name = f"The page's handler {getattr(handler, '__qualname__', handler)}"
 
     @functools.wraps(handler)
@@ -133,7 +137,7 @@ def _shown(error: Exception) -> gr.Error:
 
 
 def sentences(errors: Any) -> str:
-    """Returns what pydantic found wrong, a sentence for each of the first few."""
+    """Returns pydantic's errors as text: one sentence for each of the first `MOST_SENTENCES`."""
     texts = [_sentence(error) for error in errors[:MOST_SENTENCES]]
     if len(errors) > MOST_SENTENCES:
         texts.append(f"And {len(errors) - MOST_SENTENCES:,} more.")
@@ -153,7 +157,7 @@ def _sentence(error: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, str | list | tuple):  # all of it would be longer again than what was sent
+    if isinstance(value, str | list | tuple):  # the whole repr would be longer than the request
         value = value[: LONGEST_VALUE + 1]
     return _short_text("nothing" if value is None else repr(value))
 

@@ -1,4 +1,4 @@
-"""Extensions' own JavaScript and styles: where they are served, and how the page loads them in A1111's order."""
+"""Extensions' JavaScript and styles, which the page loads in A1111's order."""
 
 import json
 from collections.abc import Iterator
@@ -16,31 +16,31 @@ from ti_studio.folders import repository_root
 
 PREFIX = "ti/extension-files"
 BASE = Path("javascript/a1111/base.js")
-"""What A1111's own scripts offer to extensions' scripts; it loads them."""
+"""Defines the functions that A1111's scripts offer to extensions' scripts, and loads those."""
 MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css"}
 
 
 @dataclass(frozen=True)
 class ExtensionFiles:
-    """The files of the extensions that are loaded."""
+    """The files of the loaded extensions."""
 
     extensions: tuple[Extension, ...]
 
     def head(self) -> str:
-        """Returns what the page's head needs, with relative addresses; empty if no extension has such a file."""
+        """Returns the HTML for the page's head, with relative addresses; empty if no extension has such files."""
         styles = [_address(path, extension) for extension, path in self._of(".css")]
         plain = [_address(path, extension) for extension, path in self._of(".js")]
         modules = [_address(path, extension) for extension, path in self._of(".mjs")]
         links = "".join(f'<link rel="stylesheet" href="{escape(address)}">' for address in styles)
         if not plain + modules:
             return links
-        # Gradio adds scripts to the head one by one, and a browser runs such scripts in any order.
+        # Gradio adds scripts to the head one by one, and browsers run such scripts in any order.
         listed = escape(json.dumps({"plain": plain, "modules": modules}))
         base = f"{PREFIX}/base.js?{_changed(repository_root() / BASE)}"
         return f'{links}<script src="{base}" data-scripts="{listed}"></script>'
 
     def routes(self) -> APIRouter:
-        """Returns the route of the files; it knows these files and no others."""
+        """Returns the route that serves these files and no others."""
         router = APIRouter(include_in_schema=False)
         served = {
             f"{extension.name}/{path.name}": path for ending in MEDIA_TYPES for extension, path in self._of(ending)
@@ -52,7 +52,7 @@ class ExtensionFiles:
             path = served.get(name)
             if path is None or not path.is_file():
                 raise NotFound(f"No extension has a file {name!r}.")
-            # An extension may rewrite its style while the server runs, as themes do.
+            # An extension, such as a theme, may rewrite its style while the server runs.
             headers = {"Cache-Control": "no-cache"}
             return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers=headers)
 
@@ -72,5 +72,5 @@ def _address(path: Path, extension: Extension) -> str:
 
 
 def _changed(path: Path) -> str:
-    """Returns a query that changes with the file, so that browsers take the new one."""
+    """Returns a query string that changes with the file, so that browsers load the new version."""
     return f"{path.stat().st_mtime_ns:x}"

@@ -1,4 +1,4 @@
-"""Sends a file that may be changed, moved or deleted at any moment."""
+"""Sends files that may be changed, moved or deleted at any moment."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -17,17 +17,16 @@ _PART_BYTES = 256 * 1024
 def send_file(
     path: Path, media_type: str = BINARY, *, filename: str = "", headers: Mapping[str, str] | None = None
 ) -> StreamingResponse:
-    """Returns the answer with a file in it, which is open from here on: what happens to its name afterwards makes no
-    difference.
+    """Returns the answer that streams a file. The file is opened now, so that it may be moved or deleted afterwards.
 
     Args:
         path: the file.
-        media_type: what it is.
-        filename: what a browser calls it when it saves it; empty: it is not saved.
-        headers: more of them.
+        media_type: the file's MIME type.
+        filename: the name under which a browser downloads the file; empty displays it instead.
+        headers: further headers.
 
     Raises:
-        NotFound: it is gone.
+        NotFound: the file is gone.
     """
     try:
         file = path.open("rb")
@@ -43,7 +42,7 @@ def send_file(
 
 
 def _parts(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yields as much of a file as was announced, or less if it has become shorter."""
+    """Yields the first `size` bytes of a file, or fewer if it has been truncated."""
     with file:
         while size > 0 and (part := file.read(min(size, _PART_BYTES))):
             size -= len(part)

@@ -1,4 +1,4 @@
-"""Who may ask: the page's own login in front of everything but the login itself, and nothing for other sites' pages."""
+"""Access control: the login, the host names, and protection against other sites' pages (CSRF, DNS rebinding)."""
 
 import base64
 import binascii
@@ -23,14 +23,14 @@ BEFORE_LOGIN = frozenset(
         *("/pwa_icon", "/gradio_api/theme.css", "/gradio_api/login_check", "/gradio_api/login_check/"),
     }
 )
-"""What the page needs before anybody is logged in; `/` is the login itself then."""
+"""Paths that need no login, because the login page uses them; `/` is the login page itself."""
 SHIPPED_WITH_GRADIO = ("/assets/", "/static/", "/svelte/", "/pwa_icon/")
-"""Files of the package, the same on every machine."""
+"""Files of the Gradio package, the same on every machine."""
 ORDERS_BEFORE_LOGIN = frozenset({"/login", "/login/"})
 
 
 class Guard:
-    """Stands before everything that the server answers: the studio's routes, the page's, and those of extensions."""
+    """Middleware before all routes: the studio's, the page's and those of extensions."""
 
     def __init__(
         self,
@@ -40,14 +40,13 @@ class Guard:
         hosts: Iterable[str],
         api_accounts: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Makes the guard.
+        """Wraps `app`.
 
         Args:
-            app: what is guarded.
-            accounts: user names and passwords of the page's login; none: it is not asked for.
-            api_accounts: further ones, for programs. Where there are only these, `/sdapi/` alone asks for one: the page
-                works with `/ti/`, and asks for no login.
-            hosts: the names this server answers to, against pages that point their own name at this machine; none: any.
+            app: answers the requests that are allowed.
+            accounts: user names and passwords for the page's login; none disables it.
+            api_accounts: further accounts, for programs. Without `accounts`, only `/sdapi/` requires one of them.
+            hosts: the host names that the server accepts, against DNS rebinding; none accepts any.
         """
         self.app = app
         self.accounts = dict(accounts)
@@ -55,7 +54,7 @@ class Guard:
         self.hosts = frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers what is not allowed, and passes the rest on."""
+        """Refuses requests that are not allowed and passes the others on."""
         refused = self._refusal(HTTPConnection(scope)) if scope["type"] in ("http", "websocket") else None
         if refused is None:
             await self.app(scope, receive, send)
@@ -64,22 +63,23 @@ class Guard:
         else:
             await refused(scope, receive, send)
 
-    def _refusal(self, asked: HTTPConnection) -> JSONResponse | None:
-        path = str(asked.scope["path"])
-        host = _hostname(asked)
+    def _refusal(self, connection: HTTPConnection) -> JSONResponse | None:
+        path = str(connection.scope["path"])
+        host = _hostname(connection)
         if self.hosts and host not in self.hosts:
             expected = ", ".join(sorted(self.hosts))
-            message = f"This server is not called {host!r}; expected one of {expected}."
-            return refusal(path, HTTPStatus.BAD_REQUEST, message)
-        if not _from_own_site(asked):
-            message = "Another site's page asked for this; only the studio's own page may."
-            return refusal(path, HTTPStatus.FORBIDDEN, message)
-        if self._is_locked(path, _method(asked)) and not (self._has_password(asked) or _is_logged_in(asked)):
-            message = "Not logged in: open the page and log in, or send the account by HTTP Basic."
-            # Programs are told how to log in. The page's own requests are not: the browser would ask with a box of its
-            # own.
+            detail = f"This server is not called {host!r}; expected one of {expected}."
+            return refusal(path, HTTPStatus.BAD_REQUEST, detail)
+        if not _from_own_site(connection):
+            detail = "Another site's page sent this request; only the studio's own page may."
+            return refusal(path, HTTPStatus.FORBIDDEN, detail)
+        if self._is_locked(path, _method(connection)) and not (
+            self._has_password(connection) or _is_logged_in(connection)
+        ):
+            detail = "Not logged in: open the page and log in, or send the account by HTTP Basic."
+            # Not for the page's own requests: the browser would open its own password box.
             headers = {"WWW-Authenticate": "Basic"} if path.startswith(SDAPI) else None
-            return refusal(path, HTTPStatus.UNAUTHORIZED, message, headers)
+            return refusal(path, HTTPStatus.UNAUTHORIZED, detail, headers)
         return None
 
     def _is_locked(self, path: str, method: str) -> bool:
@@ -87,8 +87,8 @@ class Guard:
             return bool(self.accounts or self.api_accounts)
         return bool(self.accounts) and not _is_for_everybody(path, method)
 
-    def _has_password(self, asked: HTTPConnection) -> bool:
-        scheme, _, credentials = asked.headers.get("authorization", "").partition(" ")
+    def _has_password(self, connection: HTTPConnection) -> bool:
+        scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "basic":
             return False
         try:
@@ -105,48 +105,50 @@ def _is_for_everybody(path: str, method: str) -> bool:
     return path in BEFORE_LOGIN or path.startswith(SHIPPED_WITH_GRADIO)
 
 
-def _hostname(asked: HTTPConnection) -> str | None:
-    """Returns the name that the server is asked by, without the port."""
+def _hostname(connection: HTTPConnection) -> str | None:
+    """Returns the host name that the request is addressed to, without the port."""
     try:
-        return urlsplit(f"//{asked.headers.get('host', '')}").hostname
+        return urlsplit(f"//{connection.headers.get('host', '')}").hostname
     except ValueError:
         return None
 
 
-def _method(asked: HTTPConnection) -> str:
-    """Returns what is asked; a WebSocket can do anything."""
-    return str(asked.scope.get("method", "WEBSOCKET"))
+def _method(connection: HTTPConnection) -> str:
+    """Returns the HTTP method. A WebSocket has none and counts as unsafe."""
+    return str(connection.scope.get("method", "WEBSOCKET"))
 
 
-def _from_own_site(asked: HTTPConnection) -> bool:
-    """Tells whether the studio's own page asks, somebody at the browser, or a program. A browser says where a request
-    comes from; a program that says nothing is none, and no page can trick it.
+def _from_own_site(connection: HTTPConnection) -> bool:
+    """Returns whether a request comes from the studio's page, the address bar or a program, not from another site.
 
-    Other sites may link to the page, and nothing else: they get none of its pictures, files and answers.
+    Browsers send the origin of a request, and pages can't suppress it; programs usually send none. Other sites may
+    link to the page, but they can't load its pictures and files or call its routes.
     """
-    is_safe = _method(asked) in SAFE_METHODS
-    site = asked.headers.get("sec-fetch-site")
+    is_safe = _method(connection) in SAFE_METHODS
+    site = connection.headers.get("sec-fetch-site")
     if site is not None:
-        return site in OWN_SITE or (is_safe and asked.headers.get("sec-fetch-mode") == "navigate")
-    # Browsers say it of every connection to HTTPS or this machine, but not of plain HTTP to another one.
-    origin = asked.headers.get("origin")
+        return site in OWN_SITE or (is_safe and connection.headers.get("sec-fetch-mode") == "navigate")
+    # Browsers send Sec-Fetch-Site to HTTPS and to this machine, but not over plain HTTP to another machine.
+    origin = connection.headers.get("origin")
     if origin is None and not is_safe:
-        origin = asked.headers.get("referer")
-    return origin is None or _is_own(origin, asked)
+        origin = connection.headers.get("referer")
+    return origin is None or _is_own(origin, connection)
 
 
-def _is_own(address: str, asked: HTTPConnection) -> bool:
-    """Tells whether an address is this server's, as it is called itself or by the proxy before it. (No page can make a
-    browser send a proxy's header without asking for leave first, which is refused.)"""
+def _is_own(address: str, connection: HTTPConnection) -> bool:
+    """Returns whether an address has this server's host, or the host that the proxy before it reports.
+
+    A page can't forge the proxy's header: the browser would send a preflight request first, which is refused.
+    """
     try:
-        netloc = urlsplit(address).netloc
+        host = urlsplit(address).netloc
     except ValueError:
         return False
-    return bool(netloc) and netloc in (asked.headers.get("host"), asked.headers.get("x-forwarded-host"))
+    return bool(host) and host in (connection.headers.get("host"), connection.headers.get("x-forwarded-host"))
 
 
-def _is_logged_in(asked: HTTPConnection) -> bool:
-    """Looks for the cookie that Gradio's login page sets; `create_app` leaves the page's app in the state."""
-    page: App = asked.scope["app"].state.page
+def _is_logged_in(connection: HTTPConnection) -> bool:
+    """Returns whether the request has a valid cookie of Gradio's login. The page in the app's state has the tokens."""
+    page: App = connection.scope["app"].state.page
     names = (f"access-token-{page.cookie_id}", f"access-token-unsecure-{page.cookie_id}")
-    return any(asked.cookies.get(name) in page.tokens for name in names)
+    return any(connection.cookies.get(name) in page.tokens for name in names)

@@ -1,6 +1,6 @@
-"""How the studio and the WebUI that has started it talk: a JSON object a line, over the child's standard streams.
+"""The channel between the studio and the WebUI that started it: JSON lines over the child's standard streams.
 
-The WebUI's side is `ti_studio_bridge/child.py`. A pipe needs no port and no password, and ends with either process.
+The WebUI's side is `ti_studio_bridge/child.py`. A pipe needs no port or password, and closes with either process.
 """
 
 import itertools
@@ -17,28 +17,28 @@ from typing import Any, BinaryIO
 
 from ti_studio.watchdog import long_work
 
-PARENT_LOOKS_SECONDS = 1.0
+PARENT_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class HostSetup:
-    """What the WebUI tells the studio at its start."""
+    """The WebUI's settings for the studio, sent at its start."""
 
     secret: str
-    """What every request has to carry; the WebUI's proxy adds it."""
+    """The token required in every request; the WebUI's proxy adds it."""
     port: int
-    """0: any free one."""
+    """The port to listen on; 0 is any free one."""
     root_path: str
-    """Where the WebUI's address shows the studio."""
+    """The path below the WebUI's address at which the studio appears."""
     data: Path
     embeddings: Path
     checkpoints: Path
     network: bool
-    """Whether others than this machine reach the WebUI."""
+    """Whether the WebUI is reachable from other machines."""
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> "HostSetup":
-        """Returns the setup that a message holds."""
+        """Returns the setup in a message."""
         paths = {name: Path(message[name]) for name in ("data", "embeddings", "checkpoints")}
         return cls(**{**message, **paths})
 
@@ -47,7 +47,7 @@ class HostChannel:
     """The studio's end of the two pipes."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
-        """Takes the pipes; reads nothing yet."""
+        """Wraps the pipes without reading from them."""
         self._incoming = incoming
         self._outgoing = outgoing
         self._numbers = itertools.count(1)
@@ -56,30 +56,30 @@ class HostChannel:
 
     @classmethod
     def on_standard_streams(cls) -> "HostChannel":
-        """Takes standard input and output for itself; what is printed from now on goes to standard error."""
+        """Returns a channel over standard input and output; later prints go to standard error."""
         outgoing = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         return cls(sys.stdin.buffer, outgoing)
 
     def setup(self) -> HostSetup:
-        """Returns what the WebUI says first.
+        """Returns the WebUI's first message.
 
         Raises:
-            EOFError: it has gone before.
+            EOFError: the WebUI ended before it sent one.
         """
         line = self._incoming.readline()
         if not line:
-            raise EOFError("The WebUI has ended before it said anything.")
+            raise EOFError("The WebUI ended before it sent its settings.")
         return HostSetup.of(json.loads(line))
 
     def follow(self, on_end: Callable[[], None]) -> None:
-        """Takes in answers from now on, in a thread; calls `on_end` when the WebUI is gone."""
+        """Starts a thread that receives answers; calls `on_end` when the WebUI has ended."""
         threading.Thread(target=self._read, args=(on_end,), name="host-channel", daemon=True).start()
         if sys.platform != "win32":
             threading.Thread(target=_watch_parent, args=(on_end,), name="host-alive", daemon=True).start()
 
     def tell(self, **message: Any) -> None:
-        """Sends a message; one to a WebUI that is gone is lost."""
+        """Sends a message; it is lost if the WebUI has ended."""
         line = json.dumps(message).encode() + b"\n"
         with self._writing:
             try:
@@ -89,13 +89,13 @@ class HostChannel:
                 return
 
     def ask(self, what: str, seconds: float) -> dict[str, Any] | None:
-        """Returns the WebUI's answer, or None when there is none in time."""
+        """Returns the WebUI's answer to a question, or None after `seconds` without one."""
         number = next(self._numbers)
         answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._answers[number] = answers
         self.tell(ask=what, id=number)
         try:
-            with long_work():  # no longer than it says
+            with long_work():  # ends after `seconds`
                 return answers.get(timeout=seconds)
         except queue.Empty:
             return None
@@ -112,8 +112,8 @@ class HostChannel:
 
 
 def _watch_parent(on_end: Callable[[], None]) -> None:
-    """A process that the WebUI has forked may hold the pipe open when the WebUI itself is gone."""
+    """Calls `on_end` when the parent process ends. A process forked by the WebUI may keep the pipe open after it."""
     parent = os.getppid()
     while os.getppid() == parent:
-        time.sleep(PARENT_LOOKS_SECONDS)
+        time.sleep(PARENT_POLL_SECONDS)
     on_end()

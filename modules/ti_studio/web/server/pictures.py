@@ -1,4 +1,4 @@
-"""Sends a picture of the studio's own folders to the browser."""
+"""Sends pictures from the studio's folders to the browser."""
 
 import os
 from email.utils import formatdate
@@ -28,16 +28,16 @@ PICTURE_ANSWERS: dict[int | str, dict[str, object]] = {
 
 
 def version_of(path: Path) -> str:
-    """Returns a short text that changes when the file does, for the query of its address.
+    """Returns a short text that changes with the file, for the query string of its address.
 
     Raises:
-        NotFound: it is gone.
+        NotFound: the file is gone.
     """
     return _version(_status(path))
 
 
-def _version(about: os.stat_result) -> str:
-    return f"{about.st_mtime_ns:x}-{about.st_size:x}"
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 def _status(path: Path) -> os.stat_result:
@@ -48,19 +48,19 @@ def _status(path: Path) -> os.stat_result:
 
 
 def send_picture(path: Path, request: Request) -> Response:
-    """Returns the picture, or 304 if the browser has it already.
+    """Returns the picture, or 304 if the browser already has it.
 
     Raises:
-        NotFound: the file is gone, or is no picture that browsers show.
+        NotFound: the file is gone, or browsers can't display its format.
     """
     media_type = MEDIA_TYPES.get(path.suffix.lower())
     if media_type is None or not path.is_file():
         raise NotFound(f"There is no picture {path.name!r} any more.")
-    about = _status(path)
+    status = _status(path)
     headers = {
-        "ETag": f'"{_version(about)}"',
+        "ETag": f'"{_version(status)}"',
         "Cache-Control": "private, no-cache",
-        "Last-Modified": formatdate(about.st_mtime, usegmt=True),
+        "Last-Modified": formatdate(status.st_mtime, usegmt=True),
         "X-Content-Type-Options": "nosniff",
     }
     if request.headers.get("if-none-match") == headers["ETag"]:

@@ -1,4 +1,4 @@
-"""What txt2img shows of a request that is being painted."""
+"""The progress of a generation, as the txt2img tab displays it."""
 
 import time
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from ti_studio.generation.events import DenoisingProgress, GenerationEvent, Loading, Notice, Picture
 from ti_studio.generation.request import GenerateRequest
 
-NOTHING_YET: dict[str, Any] = {"fraction": 0, "text": "", "notices": []}
+NO_PROGRESS: dict[str, Any] = {"fraction": 0, "text": "", "notices": []}
 LEAST_SECONDS_BETWEEN = 0.1
-"""Steps that come faster are not all shown: the page could not keep up."""
+"""Faster steps are skipped, because the page could not keep up."""
 
 
 class GenerationProgress:
-    """Collects the events of one request."""
+    """Collects the events of one generation request."""
 
     def __init__(self, request: GenerateRequest) -> None:
         self.request = request
@@ -20,15 +20,15 @@ class GenerationProgress:
         self.notices: list[str] = []
         self.text = "Waiting …"
         self.fraction = 0.0
-        self._news = True
+        self._has_new_pictures = True
         self._started: float | None = None
         self._shown = 0.0
 
     def take(self, event: GenerationEvent) -> bool:
-        """Takes in an event and returns whether it should be shown now."""
+        """Adds an event and returns whether the display should be updated now."""
         if isinstance(event, Picture):
             self.pictures.append(event)
-            self._news = True
+            self._has_new_pictures = True
         elif isinstance(event, Notice):
             self.notices.append(event.text)
         elif isinstance(event, Loading):
@@ -38,17 +38,17 @@ class GenerationProgress:
         return True
 
     def take_news(self) -> bool:
-        """Returns whether there are pictures that were not shown yet; from now on they were."""
-        news, self._news = self._news, False
-        return news
+        """Returns whether there are new pictures since the last call."""
+        has_new, self._has_new_pictures = self._has_new_pictures, False
+        return has_new
 
     def finish(self) -> None:
-        """Says how it ended."""
-        made, expected = len(self.pictures), self.request.count
-        self.fraction = 1.0 if made == expected else self.fraction
-        self.text = f"{_pictures(made)} in {self._seconds():.1f} s"
-        if made < expected:
-            self.text = f"Interrupted; {made} of {_pictures(expected)} finished."
+        """Sets the final text: the count and duration, or that it was interrupted."""
+        finished, requested = len(self.pictures), self.request.count
+        self.fraction = 1.0 if finished == requested else self.fraction
+        self.text = f"{_pictures(finished)} in {self._seconds():.1f} s"
+        if finished < requested:
+            self.text = f"Interrupted; {finished} of {_pictures(requested)} finished."
 
     def progress(self) -> dict[str, Any]:
         """Returns the value of the progress display."""

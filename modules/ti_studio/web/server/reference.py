@@ -1,5 +1,7 @@
-"""`/ti/docs`: every route and model of REST on one page, drawn from the OpenAPI description on the server. It has no
-script and asks no other machine for anything."""
+"""`/ti/docs`: all REST routes and models on one page, rendered on the server from the OpenAPI description.
+
+The page has no scripts and contacts no other server.
+"""
 
 import html
 import json
@@ -30,7 +32,7 @@ TAGS: list[dict[str, Any]] = [
 ]
 
 OTHERS = "others"
-"""Where routes without a tag are shown: those of extensions, as a rule."""
+"""The group of routes without a tag, usually those of extensions."""
 _SCHEMAS = "#/components/schemas/"
 _BOUNDS = {
     "minimum": "≥",
@@ -54,7 +56,7 @@ Schema = Mapping[str, Any]
 
 
 def operation_id(route: APIRoute) -> str:
-    """Returns what a route is called in generated clients: `jobs_submit_job`."""
+    """Returns a route's name in generated clients, such as `jobs_submit_job`."""
     return f"{route.tags[0] if route.tags else 'studio'}_{route.name}"
 
 
@@ -98,7 +100,7 @@ def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
     parameters = operation.get("parameters", [])
     if parameters:
         rows = [
-            (each["name"], f"{each['in']}, {_type(each.get('schema', {}))}", _said(each.get("schema", {}), each))
+            (each["name"], f"{each['in']}, {_type(each.get('schema', {}))}", _description(each.get("schema", {}), each))
             for each in parameters
         ]
         yield _table("Parameter", rows)
@@ -139,7 +141,7 @@ def _model(name: str, schema: Schema) -> str:
         return f"{heading}<p>{_type(schema)}"
     required = schema.get("required", [])
     rows = [
-        (field, _type(each) + (", required" if field in required else ""), _said(each, each))
+        (field, _type(each) + (", required" if field in required else ""), _description(each, each))
         for field, each in schema.get("properties", {}).items()
     ]
     examples = "".join(_example("Example", value) for value in schema.get("examples", []))
@@ -147,8 +149,8 @@ def _model(name: str, schema: Schema) -> str:
 
 
 def _table(heading: str, rows: list[tuple[str, str, str]]) -> str:
-    """Returns a table; the first column is text, the others are HTML."""
-    cells = (f"<tr><td><code>{html.escape(name)}</code><td>{kind}<td>{said}" for name, kind, said in rows)
+    """Returns an HTML table; in `rows` the first column is text and the others are HTML."""
+    cells = (f"<tr><td><code>{html.escape(name)}</code><td>{kind}<td>{description}" for name, kind, description in rows)
     return f"<table><tr><th>{heading}<th><th>{''.join(cells)}</table>"
 
 
@@ -171,12 +173,13 @@ def _type(schema: Schema) -> str:
     return kind + bounds
 
 
-def _said(schema: Schema, field: Schema) -> str:
-    """Returns the HTML of what is said of a field, with its default."""
-    said = _text(field.get("description") or schema.get("description", ""))
+def _description(schema: Schema, field: Schema) -> str:
+    """Returns the HTML of a field's description, with its default."""
+    description = _text(field.get("description") or schema.get("description", ""))
     default = schema.get("default")
-    shown = default not in (None, "", [], {})
-    return f"{said} Default: <code>{html.escape(json.dumps(default, ensure_ascii=False))}</code>" if shown else said
+    if default in (None, "", [], {}):
+        return description
+    return f"{description} Default: <code>{html.escape(json.dumps(default, ensure_ascii=False))}</code>"
 
 
 def _anchor(name: str) -> str:
@@ -184,6 +187,6 @@ def _anchor(name: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Returns text as HTML, `code` in backticks."""
+    """Returns text as HTML, with text in backticks as `<code>`."""
     pieces = html.escape(text).split("`")
     return "".join(f"<code>{piece}</code>" if index % 2 else piece for index, piece in enumerate(pieces))

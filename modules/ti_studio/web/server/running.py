@@ -1,4 +1,4 @@
-"""What a server needs while it runs: a port, somebody to tell that it listens, and the trainings kept going."""
+"""Runs the web server: its port, its HTTP protocol, its lifecycle events and the queue of trainings."""
 
 import asyncio
 import contextlib
@@ -22,63 +22,70 @@ logger = logging.getLogger(__name__)
 TEND_SECONDS = 1.0
 LAST_ANSWERS_SECONDS = 2
 HEADERS_SECONDS = 20.0
-"""How long a client may take to say what it wants; a browser that opens a connection ahead of its need opens another
-one."""
+"""The time a client has to send its request's head. A browser whose idle connection is closed opens a new one."""
 
 
 class PortTaken(StudioError):
-    """The port can't be listened on."""
+    """The server can't listen on the port."""
 
 
 class PromptHTTP(H11Protocol):
-    """HTTP/1.1 whose clients have to say in time what they want: a connection that says nothing, or says it letter by
-    letter, is closed. (How long a body may take, `web.bodies` says.)"""
+    """HTTP/1.1 with a time limit for the request's head, against idle and trickling clients (Slowloris).
+
+    `web.server.bodies` limits the time for the body.
+    """
 
     patience = HEADERS_SECONDS
-    _waiting: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins to wait."""
+        """Starts the timer."""
         super().connection_made(transport)
-        self._wait()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits no more."""
-        self._wait_no_more()
+        """Stops the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Takes in what has come; waits no more when a request is there."""
+        """Handles received data and stops the timer once a request's head is complete."""
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
-            self._wait_no_more()
+            self._stop_timer()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
-        """Waits no more: another protocol takes over."""
-        self._wait_no_more()
+        """Stops the timer, because another protocol takes over."""
+        self._stop_timer()
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        """Waits for the next request."""
-        self._wait()
+        """Starts the timer for the next request."""
+        self._start_timer()
         super().on_response_complete()
 
-    def _wait(self) -> None:
-        self._wait_no_more()
-        self._waiting = self.loop.call_later(self.patience, self.transport.close)
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(self.patience, self.transport.close)
 
-    def _wait_no_more(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Server(uvicorn.Server):
-    """Serves an application, and says when it listens and when it ends."""
+    """Serves an application, with callbacks for its start and end."""
 
     def __init__(self, app: FastAPI, on_started: Callable[[], None], on_ending: Callable[[], None]) -> None:
-        """Makes a server that does not serve yet."""
+        """Makes a server without starting it.
+
+        Args:
+            app: the application.
+            on_started: called when the server listens.
+            on_ending: called when the server begins to shut down.
+        """
         super().__init__(
             uvicorn.Config(app, http=PromptHTTP, log_level="warning", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
         )
@@ -86,26 +93,31 @@ class Server(uvicorn.Server):
         self.on_ending = on_ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts, and says so."""
+        """Starts the server and calls `on_started`."""
         await super().startup(sockets)
         if self.started:
             self.on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Says that it ends, and does."""
-        self.on_ending()  # a thread that paints for REST would keep the process until it is done
+        """Calls `on_ending` and shuts the server down."""
+        self.on_ending()  # a generation thread would keep the process alive until it is done
         await super().shutdown(sockets)
 
 
 def listen(host: str, port: int, advice: str) -> socket.socket:
-    """Returns a socket that listens on a port; 0 is any free one.
+    """Returns a socket that listens on a port.
+
+    Args:
+        host: the address to listen on.
+        port: the port; 0 is any free one.
+        advice: the last sentence of the error message.
 
     Raises:
-        PortTaken: another program listens on it; `advice` is the message's last sentence.
+        PortTaken: another program listens on the port, or it can't be used.
     """
-    # asyncio lets answers go out at once (TCP_NODELAY) only where the protocol is named; else each waits some 40 ms.
+    # asyncio only sets TCP_NODELAY if the protocol is named; without it each answer is delayed by about 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if sys.platform != "win32":  # there it would let two servers share a port
+    if sys.platform != "win32":  # where it would let two servers share a port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -119,11 +131,11 @@ def listen(host: str, port: int, advice: str) -> socket.socket:
 
 @contextlib.contextmanager
 def tending(jobs: Jobs, afterwards: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Starts queued trainings for as long as the block runs, and calls `afterwards` every second."""
-    over = threading.Event()
+    """Starts queued trainings while the block runs, and calls `afterwards` every second."""
+    stopped = threading.Event()
 
     def tend() -> None:
-        while not over.wait(TEND_SECONDS):
+        while not stopped.wait(TEND_SECONDS):
             try:
                 jobs.tend()
                 afterwards()
@@ -135,5 +147,5 @@ def tending(jobs: Jobs, afterwards: Callable[[], None] = lambda: None) -> Iterat
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
         thread.join(timeout=5)

@@ -1,4 +1,4 @@
-"""Long work for REST: one after the other in a thread, and those that wait hold none, so that short requests go on."""
+"""Runs long calls of REST one at a time. Waiting calls occupy no thread, so that short requests are not delayed."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,14 +12,14 @@ Result = TypeVar("Result")
 
 
 class SerialExecutor:
-    """A queue of calls."""
+    """A queue of calls that run one at a time."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(1)
 
     async def take(self, work: Callable[[], Result]) -> Result:
-        """Calls `work` in a thread when its turn has come, and returns what it returns."""
-        with long_work():  # another's; who has the turn loses it if it does not go on
+        """Runs `work` in a thread when its turn comes, and returns its result."""
+        with long_work():  # the running call has its own watch, which ends it if it makes no progress
             await self._turn.acquire()
         try:
             return await run_in_threadpool(work)

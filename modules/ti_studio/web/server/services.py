@@ -1,4 +1,4 @@
-"""What the page and the REST routes work with: made once when the server starts, and handed to what needs it."""
+"""The services behind the page and the REST routes, created once when the server starts."""
 
 from dataclasses import dataclass
 
@@ -18,4 +18,4 @@ class Services:
     jobs: Jobs
     txt2img: Txt2ImgService
     uploads: Uploads | None = None
-    """Where the page's uploads go; None: to Gradio's own folder, which nobody looks after."""
+    """The folder for the page's uploads; None uses Gradio's own folder, which is never emptied."""

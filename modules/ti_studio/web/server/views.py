@@ -1,4 +1,4 @@
-"""What REST's models have in common."""
+"""The common base of REST's models."""
 
 import math
 from typing import Annotated, Any
@@ -7,13 +7,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 class View(BaseModel):
-    """An answer of REST, whose fields' docstrings are their descriptions in the OpenAPI page."""
+    """An answer of REST. Its fields' docstrings become their descriptions in OpenAPI."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 def finite(value: Any) -> Any:
-    """Returns the value with NaN and infinity replaced by None, which JSON has none of: a diverged loss is missing."""
+    """Returns the value with NaN and infinity, which JSON lacks, replaced by None, as after a diverged loss."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

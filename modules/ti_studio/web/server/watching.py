@@ -1,4 +1,4 @@
-"""Watches over every request to the server: each is answered, if only by the sentence that it was given up."""
+"""The watchdog for requests: a request that makes no progress is answered with an error."""
 
 import asyncio
 
@@ -11,18 +11,18 @@ from ti_studio.web.server.errors import answer_to
 
 
 class Watchdog:
-    """Stands before all routes but those of extensions, which know themselves how long they take.
+    """Middleware before all routes except those of extensions, whose duration is unknown.
 
-    Counted is the time until an answer begins, less that in which the browser still sends. A stream of events begins at
-    once and may last.
+    The limit applies to the time until an answer begins, without the time in which the browser still sends. A stream
+    of events begins immediately and may last.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """Watches over `app`."""
+        """Wraps `app`."""
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on, and answers what is given up."""
+        """Passes a request on; answers with an error if it is abandoned."""
         if scope["type"] != "http" or _is_extensions(Request(scope)):
             await self.app(scope, receive, send)
         else:
@@ -30,7 +30,7 @@ class Watchdog:
 
 
 class _Exchange:
-    """One request and its answer: the app's, or that it was given up."""
+    """One request and its answer: the app's, or the watchdog's error."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._from_browser, self._to_browser = scope, receive, send
@@ -38,7 +38,7 @@ class _Exchange:
         self._has_body = self._has_begun = False
 
     async def watch_over(self, app: ASGIApp) -> None:
-        """Calls the app and answers if it does not."""
+        """Calls the app and answers with an error if the app does not answer in time."""
         with self._watch.watching():
             work = asyncio.ensure_future(app(self._scope, self._receive, self._send))
         try:
@@ -48,22 +48,22 @@ class _Exchange:
                 answer = answer_to(Request(self._scope), self._watch.give_up())
                 await answer(self._scope, self._from_browser, self._to_browser)
         finally:
-            # The server ends, or this was given up. What a thread does for it goes on, but no longer counts as one of
-            # those that may work at a time.
+            # The server ends, or the request was abandoned. Its thread continues, but no longer counts towards the
+            # limit of concurrent threads.
             if not work.done():
                 work.cancel()
                 await asyncio.wait({work})
         if not self._watch.given_up:
             work.result()
         elif not work.cancelled():
-            work.exception()  # nobody waits for it any more
+            work.exception()  # retrieved so that asyncio does not log it
 
     @property
     def _is_late(self) -> bool:
         return not self._has_begun and not self._watch.left
 
     async def _receive(self) -> Message:
-        if self._has_body:  # whoever asks now wants to know whether the browser is gone
+        if self._has_body:  # a further receive() waits for the disconnect
             return await self._from_browser()
         with self._watch.long_work():
             message = await self._from_browser()
@@ -78,6 +78,6 @@ class _Exchange:
 
 
 def _is_extensions(request: Request) -> bool:
-    """Tells whether an extension's route answers. They have any name; `create_app` leaves them in the state."""
+    """Returns whether an extension's route answers. Its path may be anything; the app's state has these routes."""
     routes: list[BaseRoute] = getattr(request.scope["app"].state, "extension_routes", [])
     return any(route.matches(request.scope)[0] is not Match.NONE for route in routes)

@@ -1,26 +1,32 @@
-"""Small pieces that several parts of the page are made of."""
+"""Elements and event options that several parts of the page share."""
 
 from typing import Any, Final
 
 import gradio as gr
 
 QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
-"""For event listeners: no overlay on the outputs, and no entry in Gradio's own API; REST is under `/ti/`."""
+"""Event options: no progress overlay, and no entry in Gradio's own API, because REST is under `/ti/`."""
 
 AT_ONCE: Final[dict[str, Any]] = {**QUIET, "queue": False}
-"""The same, for what waits behind nothing and never fails: Gradio shows no error of such a listener."""
+"""The same without the queue, for listeners that never fail: Gradio does not show their errors."""
 
 PROBLEM: Final = '<p class="ti-problem">{{value.text}}</p>'
-"""A template for `live_text`: what could not be done."""
+"""A template for `live_text` that shows a problem."""
 
 
 def place(elem_id: str, label: str, *, hidden: bool = False) -> None:
-    """Leaves a place for one of the JavaScript modules, which finds it by its id and draws everything in it."""
+    """Adds an empty section that one of the page's JavaScript modules finds by its id and fills."""
     _raw(f'<section id="{elem_id}" aria-label="{label}"{" hidden" if hidden else ""}></section>')
 
 
 def live_text(elem_id: str, value: dict[str, Any], template: str) -> gr.HTML:
-    """Returns a display whose value is data; the template's `{{…}}` put it in as text, never as markup."""
+    """Returns a display for data. The template's `{{…}}` insert values as text, never as markup.
+
+    Args:
+        elem_id: the element's id.
+        value: the initial data.
+        template: HTML with Handlebars expressions.
+    """
     return _raw(value, html_template=template, elem_id=elem_id)
 
 

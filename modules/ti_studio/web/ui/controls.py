@@ -1,4 +1,4 @@
-"""The building blocks of a form's table: what each control is, and the rows and groups it stands in."""
+"""The entries of a form's table: controls, and the rows and groups that arrange them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from ti_studio.training.config.request import TrainRequest
 from ti_studio.web.ui.components import place
-from ti_studio.web.ui.preset_choice import AT_FIRST
+from ti_studio.web.ui.preset_choice import INITIAL_VALUES
 
 
 class Part(Protocol):
@@ -43,8 +43,8 @@ class Control:
         self.options = options
 
     def build(self, **options: Any) -> dict[str, Component]:
-        """Adds the control to the page and returns it by its field; `options` are arguments known only now."""
-        defaults: dict[str, Any] = {"value": AT_FIRST[self.field], "elem_id": f"ti_{self.field}"}
+        """Adds the control to the page and returns it by its field; `options` are arguments only known at runtime."""
+        defaults: dict[str, Any] = {"value": INITIAL_VALUES[self.field], "elem_id": f"ti_{self.field}"}
         annotation = TrainRequest.model_fields[self.field].annotation
         if get_origin(annotation) is Literal:
             defaults["choices"] = list(get_args(annotation))
@@ -55,7 +55,7 @@ class Container:
     """Parts inside one of Gradio's layout blocks."""
 
     def __init__(self, block: Callable[[], AbstractContextManager[Any]], *parts: Part) -> None:
-        """Describes the parts, in the order in which they stand."""
+        """Describes the parts, in the order in which they appear."""
         self.block = block
         self.parts = parts
 
@@ -79,12 +79,12 @@ class Place:
 
 
 def group(*parts: Part) -> Container:
-    """Returns parts that share a frame, one below the other."""
+    """Returns parts in a common frame, one below the other."""
     return Container(gr.Group, *parts)
 
 
 def row(*parts: Part) -> Container:
-    """Returns parts that stand side by side."""
+    """Returns parts side by side."""
     return Container(gr.Row, *parts)
 
 

@@ -1,4 +1,4 @@
-"""The part of the Train tab that says what is learned from: a folder of this machine, or pictures sent here."""
+"""The Train tab's dataset: a folder on the server, or pictures uploaded from the browser."""
 
 import shutil
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from ti_studio.web.ui.components import AT_ONCE, live_text
 
 MOST_THUMBNAILS = 12
 THUMBNAIL_SIDE = 160
-NOTHING_YET: dict[str, Any] = {"text": "", "problems": []}
+EMPTY_SUMMARY: dict[str, Any] = {"text": "", "problems": []}
 SUMMARY = """
 <div class="ti-summary">
   <p class="ti-note" role="status">{{value.text}}</p>
@@ -34,59 +34,59 @@ SUMMARY = """
 
 @dataclass(frozen=True)
 class DatasetGroup:
-    """The group's controls."""
+    """The dataset's controls and displays."""
 
     directory: gr.Textbox
     upload: gr.UploadButton
     summary: gr.HTML
     thumbnails: gr.Gallery
 
-    def wire(self, folders: Folders, name: Component, size: tuple[Component, Component], recalled: Dependency) -> None:
-        """Makes the group show what is in the folder, and keep pictures that are sent under the embedding's name.
+    def wire(self, folders: Folders, name: Component, size: tuple[Component, Component], restored: Dependency) -> None:
+        """Connects the events: summarize the folder, and save uploads in a folder named after the embedding.
 
-        The folder is looked at again when the size changes, however it does: a smaller one may take what was too small.
+        The summary is refreshed when the size changes, because a smaller size may accept more pictures.
 
         Args:
-            folders: where the server keeps things.
-            name: the embedding's name.
-            size: the width and height that pictures are checked for.
-            recalled: the event after which the directory may be one that the browser remembered.
+            folders: the server's folders.
+            name: the control with the embedding's name.
+            size: the controls with the width and height in pixels that pictures must suit.
+            restored: the event after which the directory may hold a value stored in the browser.
         """
 
-        def look(directory: str, *pixels: float) -> dict[Any, Any]:
+        def summarize(directory: str, *pixels: float) -> dict[Any, Any]:
             if not directory.strip():
-                return {self.summary: NOTHING_YET, self.thumbnails: gr.update(value=[], visible=False)}
-            text, pictures = describe_dataset(folders, directory.strip(), (int(pixels[0]), int(pixels[1])))
-            return {self.summary: text, self.thumbnails: gr.update(value=pictures, visible=bool(pictures))}
+                return {self.summary: EMPTY_SUMMARY, self.thumbnails: gr.update(value=[], visible=False)}
+            summary, pictures = describe_dataset(folders, directory.strip(), (int(pixels[0]), int(pixels[1])))
+            return {self.summary: summary, self.thumbnails: gr.update(value=pictures, visible=bool(pictures))}
 
-        def look_again(directory: str, *pixels: float) -> dict[Any, Any]:
-            nothing = {self.summary: gr.skip(), self.thumbnails: gr.skip()}
-            return look(directory, *pixels) if directory.strip() else nothing
+        def summarize_again(directory: str, *pixels: float) -> dict[Any, Any]:
+            unchanged = {self.summary: gr.skip(), self.thumbnails: gr.skip()}
+            return summarize(directory, *pixels) if directory.strip() else unchanged
 
         def receive(files: list[str], word: str) -> str:
-            return str(keep_pictures(folders, word, [Path(file) for file in files]))
+            return str(save_pictures(folders, word, [Path(file) for file in files]))
 
-        shown: dict[str, Any] = {
+        listener: dict[str, Any] = {
             "inputs": [self.directory, *size],
             "outputs": {self.summary, self.thumbnails},
             **AT_ONCE,
         }
-        gr.on([self.directory.blur, self.directory.submit], shows_errors(look), **shown)
-        resized = [side.change for side in size]  # type: ignore[attr-defined]  # sliders have it
-        gr.on(resized, shows_errors(look_again), trigger_mode="always_last", **shown)
-        recalled.then(shows_errors(look), **shown)
+        gr.on([self.directory.blur, self.directory.submit], shows_errors(summarize), **listener)
+        resized = [side.change for side in size]  # type: ignore[attr-defined]  # sliders have `change`
+        gr.on(resized, shows_errors(summarize_again), trigger_mode="always_last", **listener)
+        restored.then(shows_errors(summarize), **listener)
         received = self.upload.upload(
             shows_errors(receive), [self.upload, name], [self.directory], api_visibility="private"
         )
-        received.success(shows_errors(look), **shown)
+        received.success(shows_errors(summarize), **listener)
 
 
 def dataset_group() -> DatasetGroup:
-    """Builds the group."""
+    """Returns the group, added to the page that is being built."""
     directory = gr.Textbox(
         "",
         label="Dataset directory",
-        info="A folder of pictures on the server's machine. A .txt file beside a picture is its caption.",
+        info="A folder with pictures on the server. A .txt file with a picture's name is its caption.",
         elem_id="ti_dataset_directory",
         max_lines=1,
         placeholder="/home/me/pictures/blue-cat",
@@ -98,7 +98,7 @@ def dataset_group() -> DatasetGroup:
         size="sm",
         elem_id="ti_upload",
     )
-    summary = live_text("ti_dataset_summary", NOTHING_YET, SUMMARY)
+    summary = live_text("ti_dataset_summary", EMPTY_SUMMARY, SUMMARY)
     thumbnails = gr.Gallery(
         show_label=False,
         columns=6,
@@ -115,8 +115,14 @@ def dataset_group() -> DatasetGroup:
 def describe_dataset(
     folders: Folders, directory: str, size: tuple[int, int]
 ) -> tuple[dict[str, Any], list[tuple[Image.Image, str]]]:
-    """Returns a summary of a folder and small copies of its first pictures with their captions."""
-    from ti_studio.training.data.dataset import scan_dataset  # noqa: PLC0415 - imports torch: the page is up before
+    """Returns a summary of a folder, and thumbnails of its first pictures with their captions.
+
+    Args:
+        folders: the server's folders.
+        directory: the dataset folder, as typed.
+        size: the training's width and height in pixels; pictures that are too small for it are listed as problems.
+    """
+    from ti_studio.training.data.dataset import scan_dataset  # noqa: PLC0415 - imports torch, which would delay the page
 
     try:
         dataset = scan_dataset(Gate(folders).dataset(directory), size)
@@ -126,7 +132,9 @@ def describe_dataset(
     text = _counted(len(dataset.samples), "picture")
     if dataset.rejected:
         text += f", {_counted(len(dataset.rejected), 'file')} can't be used:"
-    return {"text": text, "problems": list(dataset.rejected)}, [(image, said) for image, said in thumbnails if image]
+    return {"text": text, "problems": list(dataset.rejected)}, [
+        (image, caption) for image, caption in thumbnails if image
+    ]
 
 
 def _counted(count: int, thing: str) -> str:
@@ -134,7 +142,7 @@ def _counted(count: int, thing: str) -> str:
 
 
 def thumbnail(path: Path) -> Image.Image | None:
-    """Returns a small upright copy of a picture, or None for one that is damaged."""
+    """Returns a small upright sRGB copy of a picture, or None if it is damaged."""
     try:
         with Image.open(path, formats=known_formats()) as image:
             image.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
@@ -145,19 +153,26 @@ def thumbnail(path: Path) -> Image.Image | None:
         return None
 
 
-def keep_pictures(folders: Folders, word: str, files: list[Path]) -> Path:
-    """Copies pictures that the browser has sent into the folder of this word's pictures, and returns it.
+def save_pictures(folders: Folders, word: str, files: list[Path]) -> Path:
+    """Copies uploaded pictures into the word's dataset folder and returns that folder.
+
+    Args:
+        folders: the server's folders.
+        word: the embedding's name.
+        files: the uploaded files.
 
     Raises:
-        BadName: the word can't be a folder's name.
-        DiskFull: there is no room for them.
+        BadName: the word is not valid as a folder's name.
+        DiskFull: the disk lacks the space.
     """
     check_name(word)
     folder = inside(folders.dataset_root or folders.outputs / "datasets", word)
     folder.mkdir(parents=True, exist_ok=True)
-    size = sum(file.stat().st_size for file in files) + LEAST_FREE
-    if (free := shutil.disk_usage(folder).free) < size:
-        raise DiskFull(f"The disk of {folder} has {free // 2**20:,} MB left; the pictures want {size // 2**20:,} MB.")
+    required = sum(file.stat().st_size for file in files) + LEAST_FREE
+    if (free := shutil.disk_usage(folder).free) < required:
+        raise DiskFull(
+            f"The disk of {folder} has {free // 2**20:,} MB left; the pictures need {required // 2**20:,} MB."
+        )
     for file in files:
         shutil.copyfile(file, inside(folder, file.name))
     return folder

@@ -1,4 +1,4 @@
-"""The tabs that extensions add to the page, and the tab in which extensions are listed."""
+"""The tabs that extensions add to the page, and the tab that lists the extensions."""
 
 import html
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from ti_studio.extensions.boundary import Owner
 from ti_studio.extensions.host import ExtensionHost
 from ti_studio.web.ui.components import PROBLEM, live_text, place
 
-PARTS = 3
+TAB_PARTS = 3
 
 
 @dataclass(frozen=True)
 class ExtensionTab:
-    """What an extension's `on_ui_tabs` callback has returned."""
+    """A tab returned by an extension's `on_ui_tabs` callback, as in A1111: `(Blocks, title, elem_id)`."""
 
     owner: Owner
     blocks: gr.Blocks
@@ -25,29 +25,29 @@ class ExtensionTab:
 
 
 def collect_tabs(extensions: ExtensionHost) -> list[ExtensionTab]:
-    """Calls `on_ui_tabs` and returns the tabs; outside of the page, so that half-built ones leave nothing in it."""
+    """Calls `on_ui_tabs` and returns the valid tabs. Outside the page, so that a half-built tab leaves no trace."""
     tabs: list[ExtensionTab] = []
     for callback, returned in extensions.callbacks.call("ui_tabs"):
-        for made in returned if isinstance(returned, list | tuple) else [returned]:
-            problem = _why_not(made, {tab.elem_id for tab in tabs})
+        for entry in returned if isinstance(returned, list | tuple) else [returned]:
+            problem = _problem_with(entry, {tab.elem_id for tab in tabs})
             if problem:
                 extensions.boundary.note(callback.owner.extension, f"The callback ui_tabs returned {problem}.")
             else:
-                tabs.append(ExtensionTab(callback.owner, made[0], str(made[1]), str(made[2])))
+                tabs.append(ExtensionTab(callback.owner, entry[0], str(entry[1]), str(entry[2])))
     return tabs
 
 
 def show_tabs(extensions: ExtensionHost, tabs: list[ExtensionTab]) -> None:
-    """Puts the tabs into the page that is being built."""
+    """Adds the tabs to the page that is being built."""
     for tab in tabs:
         with gr.Tab(tab.title, id=f"tab_{tab.elem_id}", elem_id=f"tab_{tab.elem_id}", render_children=True):
-            doing = f"Showing the tab {tab.title!r}"
-            if not extensions.boundary.attempt(tab.owner, doing, partial(_render, tab.blocks), False):
+            action = f"Showing the tab {tab.title!r}"
+            if not extensions.boundary.attempt(tab.owner, action, partial(_render, tab.blocks), False):
                 live_text("", {"text": f"{tab.owner.extension}: this tab can't be shown; see Extensions."}, PROBLEM)
 
 
 def extensions_tab(extensions: ExtensionHost) -> None:
-    """Builds the tab, which `javascript/studio/extensions.js` draws; its title says whether something is wrong."""
+    """Adds the tab that `javascript/studio/extensions.js` fills; its title counts the failed extensions."""
     failed = len(extensions.boundary.failed)
     title = f"Extensions ({failed} failed)" if failed else "Extensions"
     with gr.Tab(title, id="extensions", elem_id="ti_extensions_tab", render_children=True):
@@ -59,12 +59,12 @@ def _render(blocks: gr.Blocks) -> bool:
     return True
 
 
-def _why_not(made: Any, taken: set[str]) -> str:
-    """Returns what is wrong with an element of the list that `on_ui_tabs` returns; empty if nothing is."""
-    if not isinstance(made, list | tuple) or len(made) != PARTS:
-        return f"{type(made).__name__} as a tab; expected (Blocks, title, elem_id)"
-    if not isinstance(made[0], gr.Blocks):
-        return f"a tab of {type(made[0]).__name__}; expected gr.Blocks"
-    if str(made[2]) in taken:
-        return f"a tab with the id {html.escape(str(made[2]))!r}, which another tab has"
+def _problem_with(entry: Any, taken: set[str]) -> str:
+    """Returns the problem with an entry of the list from `on_ui_tabs`, or an empty text."""
+    if not isinstance(entry, list | tuple) or len(entry) != TAB_PARTS:
+        return f"{type(entry).__name__} as a tab; expected (Blocks, title, elem_id)"
+    if not isinstance(entry[0], gr.Blocks):
+        return f"a tab of {type(entry[0]).__name__}; expected gr.Blocks"
+    if str(entry[2]) in taken:
+        return f"a tab with the id {html.escape(str(entry[2]))!r}, which another tab has"
     return ""

@@ -1,4 +1,4 @@
-"""A form is typed by the request that it fills: one component a field, found by name and never by position."""
+"""A form typed by the request that it fills: one component per field, matched by name and never by position."""
 
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
@@ -20,15 +20,15 @@ class Form(Generic[Request]):
         *,
         fixed: Mapping[str, Any] | None = None,
     ) -> None:
-        """Makes a form.
+        """Matches components to the request's fields.
 
         Args:
-            request_type: what the form is read into.
-            components: the control of each field.
-            fixed: the values of those fields that have no control.
+            request_type: the model that `read` returns.
+            components: the component of each field.
+            fixed: the values of the fields without a component.
 
         Raises:
-            TypeError: a field has neither or both, or a name is no field.
+            TypeError: a field has neither or both, or a name is not a field of the request.
         """
         self.request_type = request_type
         self.components = dict(components)
@@ -40,28 +40,28 @@ class Form(Generic[Request]):
 
     @property
     def inputs(self) -> set[Block]:
-        """What an event listener takes as its inputs."""
+        """The components, as an event listener's `inputs`."""
         return set(self.components.values())
 
     def read(self, values: Mapping[Component, Any], fixed: Mapping[str, Any] | None = None) -> Request:
-        """Returns the request that the page's values make.
+        """Returns the request with the page's values.
 
         Args:
-            values: what the controls show.
-            fixed: values for fields without a control that differ from the form's own.
+            values: the components' values.
+            fixed: replacements for the form's fixed values. Other names are ignored.
 
         Raises:
             pydantic.ValidationError: a value is not allowed.
         """
-        unshown = {name: value for name, value in (fixed or {}).items() if name in self.fixed}
-        shown = {name: values[control] for name, control in self.components.items()}
-        return self.request_type(**{**self.fixed, **unshown, **shown})
+        replacements = {name: value for name, value in (fixed or {}).items() if name in self.fixed}
+        entered = {name: values[component] for name, component in self.components.items()}
+        return self.request_type(**{**self.fixed, **replacements, **entered})
 
     def show(self, request: Request) -> dict[Any, Any]:
-        """Returns what each control shows for a request."""
-        return {control: shown(getattr(request, name)) for name, control in self.components.items()}
+        """Returns the value that each component displays for a request."""
+        return {component: control_value(getattr(request, name)) for name, component in self.components.items()}
 
 
-def shown(value: Any) -> Any:
-    """Returns what a control shows for a request's value: several texts are lines."""
+def control_value(value: Any) -> Any:
+    """Returns a request's value as its control displays it: a tuple of texts becomes lines."""
     return "\n".join(map(str, value)) if isinstance(value, tuple) else value

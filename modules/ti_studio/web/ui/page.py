@@ -1,4 +1,4 @@
-"""The page: the checkpoint on top, the tabs below."""
+"""The page: the checkpoint at the top, the tabs below."""
 
 import gradio as gr
 from gradio.themes.utils.fonts import Font, LocalFont
@@ -16,13 +16,13 @@ TITLE = "Textual Inversion Studio"
 
 
 def build_page(services: Services, extensions: ExtensionHost, *, inside: bool = False) -> gr.Blocks:
-    """Returns the whole page, with the tabs and settings of extensions that are loaded.
+    """Returns the whole page, with the tabs and settings of the loaded extensions.
 
     Args:
-        services: what the page works with.
-        extensions: those that are loaded.
-        inside: whether it is shown in another WebUI's tab. That WebUI has a title, a checkpoint and a txt2img tab of
-            its own, so that the page opens at what it has not.
+        services: the running studio.
+        extensions: the loaded extensions.
+        inside: whether the page is shown in a tab of another WebUI. It then has no title and opens at Train, because
+            that WebUI has its own title and txt2img tab.
     """
     extensions.callbacks.call("ui_settings")
     more_tabs = collect_tabs(extensions)
@@ -44,7 +44,7 @@ def build_page(services: Services, extensions: ExtensionHost, *, inside: bool = 
 
 
 def theme() -> gr.themes.Base:
-    """Returns A1111's density with fonts that are on this machine: the page asks no other for anything."""
+    """Returns a theme with A1111's density and local fonts, so that the page contacts no other server."""
     return gr.themes.Default(
         primary_hue="orange",
         neutral_hue="slate",

@@ -1,5 +1,7 @@
-"""The Train tab's choice of a preset, which fills in the form for the checkpoint; and the form's values, which the
-browser keeps over a reload."""
+"""The Train tab's preset dropdown, which fills in the form for the checkpoint, and the form's values in the browser.
+
+The browser stores the values so that they survive a reload.
+"""
 
 import json
 from collections.abc import Mapping
@@ -19,31 +21,31 @@ from ti_studio.training.config.request import TrainRequest
 from ti_studio.web.server.errors import shows_errors
 from ti_studio.web.server.services import Services
 from ti_studio.web.ui.components import AT_ONCE, QUIET, place
-from ti_studio.web.ui.form import shown
+from ti_studio.web.ui.form import control_value
 from ti_studio.web.ui.quicksettings import Quicksettings
 
 PRESET, PRESET_OF = "preset", "preset_of"
-"""The choice's name among the form's values, and that of the checkpoint for which it has filled in the form."""
+"""The stored form's keys for the preset, and for the checkpoint for which the preset was last applied."""
 
-NOT_KEPT = frozenset({"checkpoint", "width", "height", "overwrite"})
-"""What a reloaded page begins afresh with: the server's checkpoint and its size, and nothing to be overwritten."""
+NOT_STORED = frozenset({"checkpoint", "width", "height", "overwrite"})
+"""The fields that a reload resets: the checkpoint and size to the server's, overwriting to off."""
 
-AT_FIRST: Mapping[str, Any] = {
-    name: shown(value)
+INITIAL_VALUES: Mapping[str, Any] = {
+    name: control_value(value)
     for name, value in (
         {name: field.default for name, field in TrainRequest.model_fields.items()}
         | recipe(DEFAULT_PRESET, PUBLISHED[SD1.name])
     ).items()
 }
-"""What the control of each field shows before the page knows its checkpoint."""
+"""The value of each field's control until the checkpoint is known."""
 
-_TELL = """(...values) => {{
+_ANNOUNCE = """(...values) => {{
   const names = {names};
   const form = Object.fromEntries(names.map((name, index) => [name, values[index]]));
   document.dispatchEvent(new CustomEvent("ti:form", {{ detail: form }}));
 }}"""
 
-_RECALL = """(...values) => new Promise((answer) => {{
+_RESTORE = """(...values) => new Promise((answer) => {{
   const names = {names}, presets = {presets}, decided = {decided};
   const form = Object.fromEntries(names.map((name, index) => [name, values[index]]));
   const recalled = (kept) => answer(names.map((name) => kept[name]));
@@ -52,118 +54,125 @@ _RECALL = """(...values) => new Promise((answer) => {{
   document.addEventListener("ti:form-ready", ask, {{ once: true }});
   ask();
 }})"""
-"""Asks javascript/studio/train/form.js, now or as soon as it is there."""
+"""Requests the stored values from javascript/studio/train/form.js, now or once it has loaded."""
 
 
 @dataclass(frozen=True)
 class PresetChoice:
-    """The choice, and the button that goes back to it."""
+    """The preset dropdown, and the button that applies the preset again."""
 
     settings: Quicksettings
     preset: gr.Dropdown
     reset: gr.Button
-    of: gr.Textbox
-    """The checkpoint for which the form was filled in last; nobody sees it."""
+    checkpoint: gr.Textbox
+    """A hidden box with the checkpoint for which the preset was last applied."""
 
-    def unshown(self, values: Mapping[Component, Any]) -> dict[str, Any]:
-        """Returns what the chosen preset decides; the form takes from it what it has no control for."""
+    def preset_values(self, values: Mapping[Component, Any]) -> dict[str, Any]:
+        """Returns all values of the selected preset; the form uses those of the fields without a control."""
         return recipe(values[self.preset], self._presets(values[self.settings.checkpoint]))
 
     def wire(self, controls: Mapping[str, Component]) -> None:
-        """Makes the choice, and that of another checkpoint, fill in the form, and tells the page's modules of every
-        change."""
+        """Applies the preset when it or the checkpoint changes, and announces every change to the page's modules."""
         decided = self._decided(controls)
-        outputs = [*decided.values(), self.of]
+        outputs = [*decided.values(), self.checkpoint]
         texts = [controls[name] for name in SUGGESTED]
         gr.on(
             [self.preset.input, self.reset.click],
-            shows_errors(lambda values: self._filled(controls, values)),
+            shows_errors(lambda values: self._apply(controls, values)),
             inputs={self.preset, self.settings.checkpoint, *texts},
             outputs=outputs,
             **QUIET,
         )
         self.settings.chosen.success(
-            shows_errors(lambda values: self._moved(controls, values)),
-            inputs={self.preset, self.settings.checkpoint, self.of, *decided.values()},
+            shows_errors(lambda values: self._apply_to_untouched(controls, values)),
+            inputs={self.preset, self.settings.checkpoint, self.checkpoint, *decided.values()},
             outputs=outputs,
             **QUIET,
         )
-        kept = self._kept(controls)
-        tell = _TELL.format(names=json.dumps(list(kept)))
-        changes = [control.change for control in kept.values()]  # type: ignore[attr-defined]  # each kind of ours has it
-        gr.on(changes, None, inputs=list(kept.values()), js=tell, **AT_ONCE)
+        stored = self._stored(controls)
+        announce = _ANNOUNCE.format(names=json.dumps(list(stored)))
+        changes = [control.change for control in stored.values()]  # type: ignore[attr-defined]  # all these kinds have it
+        gr.on(changes, None, inputs=list(stored.values()), js=announce, **AT_ONCE)
 
-    def begin(self, controls: Mapping[str, Component], after: Dependency) -> Dependency:
-        """Makes a fresh page show the preset as it is for the server's checkpoint."""
-        begun: Dependency = after.then(
-            shows_errors(lambda values: self._filled(controls, values)),
+    def initialize(self, controls: Mapping[str, Component], after: Dependency) -> Dependency:
+        """Applies the preset for the server's checkpoint when the page loads; returns that event."""
+        initialized: Dependency = after.then(
+            shows_errors(lambda values: self._apply(controls, values)),
             inputs={self.preset, self.settings.checkpoint, *(controls[name] for name in SUGGESTED)},
-            outputs=[*self._decided(controls).values(), self.of],
+            outputs=[*self._decided(controls).values(), self.checkpoint],
             **QUIET,
         )
-        return begun
+        return initialized
 
-    def recall(self, controls: Mapping[str, Component], after: Dependency) -> Dependency:
-        """Makes a reloaded page show what the form had before, as far as it was for the same checkpoint."""
-        kept = self._kept(controls)
-        components = list(kept.values())
-        recall = _RECALL.format(
-            names=json.dumps(list(kept)),
+    def restore(self, controls: Mapping[str, Component], after: Dependency) -> Dependency:
+        """Restores the stored values after a reload, as far as they are for this checkpoint; returns that event."""
+        stored = self._stored(controls)
+        components = list(stored.values())
+        restore = _RESTORE.format(
+            names=json.dumps(list(stored)),
             presets=json.dumps(get_args(PresetName)),
             decided=json.dumps([name for name in self._decided(controls) if name not in SUGGESTED]),
         )
-        recalled: Dependency = after.then(None, inputs=components, outputs=components, js=recall, **AT_ONCE)
-        return recalled
+        restored: Dependency = after.then(None, inputs=components, outputs=components, js=restore, **AT_ONCE)
+        return restored
 
-    def _filled(self, controls: Mapping[str, Component], values: Mapping[Component, Any]) -> dict[Component, Any]:
-        """Returns the form as the preset has it for the checkpoint."""
-        present = {name: values[controls[name]] for name in SUGGESTED}
-        checkpoint = values[self.settings.checkpoint] or self.settings.servers()
-        filled = filled_in(values[self.preset], present, self._presets(checkpoint))
-        shows = {control: filled[name] for name, control in self._decided(controls).items()}
-        return {**shows, self.of: checkpoint}
+    def _apply(self, controls: Mapping[str, Component], values: Mapping[Component, Any]) -> dict[Component, Any]:
+        """Returns the form's values with the preset applied for the checkpoint."""
+        texts = {name: values[controls[name]] for name in SUGGESTED}
+        checkpoint = values[self.settings.checkpoint] or self.settings.servers_checkpoint()
+        filled = filled_in(values[self.preset], texts, self._presets(checkpoint))
+        updates = {control: filled[name] for name, control in self._decided(controls).items()}
+        return {**updates, self.checkpoint: checkpoint}
 
-    def _moved(self, controls: Mapping[str, Component], values: Mapping[Component, Any]) -> dict[Component, Any]:
-        """Returns what changes in the form with the checkpoint: what it has as the preset had it before."""
+    def _apply_to_untouched(
+        self, controls: Mapping[str, Component], values: Mapping[Component, Any]
+    ) -> dict[Component, Any]:
+        """Returns the preset's values for another checkpoint, except for controls that the user has changed."""
         try:
-            before = recipe(values[self.preset], self._presets(values[self.of]))
-        except NoCheckpoint:  # that checkpoint is gone
-            before = {}
-        filled = self._filled(controls, values)
+            previous = recipe(values[self.preset], self._presets(values[self.checkpoint]))
+        except NoCheckpoint:  # the previous checkpoint was deleted
+            previous = {}
+        filled = self._apply(controls, values)
         decided = self._decided(controls).items()
-        own = {control for name, control in decided if values[control] != shown(before.get(name, values[control]))}
-        return {control: value for control, value in filled.items() if control not in own}
+        changed = {
+            control
+            for name, control in decided
+            if values[control] != control_value(previous.get(name, values[control]))
+        }
+        return {control: value for control, value in filled.items() if control not in changed}
 
     def _presets(self, checkpoint: str | None) -> Presets:
-        """Returns the presets for a checkpoint as the page calls it, or for the server's."""
+        """Returns the presets for a checkpoint by its name on the page; None or an empty name is the server's."""
         return presets_of(self.settings.services, checkpoint)
 
     def _decided(self, controls: Mapping[str, Component]) -> dict[str, Component]:
         return {name: controls[name] for name in DECIDED if name in controls}
 
-    def _kept(self, controls: Mapping[str, Component]) -> dict[str, Component]:
-        kept = {name: each for name, each in controls.items() if name not in NOT_KEPT}
-        return {PRESET: self.preset, PRESET_OF: self.of, **kept}
+    def _stored(self, controls: Mapping[str, Component]) -> dict[str, Component]:
+        stored = {name: control for name, control in controls.items() if name not in NOT_STORED}
+        return {PRESET: self.preset, PRESET_OF: self.checkpoint, **stored}
 
 
 def preset_choice(settings: Quicksettings) -> PresetChoice:
-    """Builds the choice."""
+    """Returns the preset row, added to the page that is being built."""
     with gr.Row(equal_height=False, elem_id="ti_preset_row"):
         preset = gr.Dropdown(
             list(get_args(PresetName)), value=DEFAULT_PRESET, label="Preset", elem_id="ti_preset", min_width=160
         )
         reset = gr.Button("Back to the preset", elem_classes="ti-tool ti-icon-recycle", min_width=40, scale=0)
-        of = gr.Textbox("", visible="hidden", elem_id="ti_preset_of")
+        checkpoint = gr.Textbox("", visible="hidden", elem_id="ti_preset_of")
     place("ti_preset_note", "What the preset is for")
-    return PresetChoice(settings, preset, reset, of)
+    return PresetChoice(settings, preset, reset, checkpoint)
 
 
 def presets_of(services: Services, checkpoint: str | None) -> Presets:
-    """Returns the presets for a checkpoint as the page calls it, or for the server's; SD 1's if there is none.
+    """Returns the presets for a checkpoint by its name on the page.
+
+    No name is the server's checkpoint; without any checkpoint the presets are those of SD 1.
 
     Raises:
-        NoCheckpoint: there is none of this name.
-        BadRecommendation: what its folder recommends can't be used.
+        NoCheckpoint: no checkpoint has this name.
+        BadRecommendation: the recommended settings in the checkpoint's folder are invalid.
     """
     if checkpoint:
         return presets_for(services.txt2img.find(checkpoint))
@@ -173,16 +182,16 @@ def presets_of(services: Services, checkpoint: str | None) -> Presets:
         return PUBLISHED[SD1.name]
 
 
-def filled_in(preset: str, present: Mapping[str, str], presets: Presets) -> dict[str, Any]:
-    """Returns what the form shows of a preset's recipe; texts of a person's own stay.
+def filled_in(preset: str, texts: Mapping[str, str], presets: Presets) -> dict[str, Any]:
+    """Returns the form's values for a preset; texts that the user has written are preserved.
 
     Args:
-        preset: its name.
-        present: what the form shows of the texts that presets suggest.
-        presets: those for the checkpoint.
+        preset: the preset's name.
+        texts: the form's present values of the fields in `SUGGESTED`.
+        presets: the presets for the checkpoint.
     """
-    filled = {name: shown(value) for name, value in recipe(preset, presets).items()}
+    filled = {name: control_value(value) for name, value in recipe(preset, presets).items()}
     for name in SUGGESTED:
-        if present[name] not in [shown(value) for value in suggestions(name, presets)]:
-            filled[name] = present[name]
+        if texts[name] not in [control_value(value) for value in suggestions(name, presets)]:
+            filled[name] = texts[name]
     return filled

@@ -1,4 +1,4 @@
-"""The row above the tabs: which checkpoint everything works with."""
+"""The row above the tabs: the checkpoint that all tabs use."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,43 +13,51 @@ from ti_studio.web.server.errors import shows_errors
 from ti_studio.web.server.services import Services
 from ti_studio.web.ui.components import AT_ONCE, QUIET, live_text
 
-TELL_CARDS = "() => { document.dispatchEvent(new Event('ti:checkpoint')); }"
-"""What fits is another question with another checkpoint."""
+REFRESH_CARDS = "() => { document.dispatchEvent(new Event('ti:checkpoint')); }"
+"""The cards show which embeddings fit the checkpoint."""
 
 
 @dataclass(frozen=True)
 class Quicksettings:
-    """The row's controls, for the tabs that depend on them."""
+    """The row's controls and events, for the tabs that depend on them."""
 
     page: gr.Blocks
     services: Services
     checkpoint: gr.Dropdown
     chosen: Dependency
-    """The event of another one being chosen; it is the server's when that has succeeded."""
+    """The event of selecting another checkpoint. Once it has succeeded, that is the server's checkpoint."""
 
-    def servers(self) -> str:
-        """Returns what the page calls the server's checkpoint; an empty text if there is none."""
+    def servers_checkpoint(self) -> str:
+        """Returns the name on the page of the server's checkpoint, or an empty text without one."""
         selected = _selected(self.services)
         return _name(selected, self.services) if selected else ""
 
     def give_size(self, width: Component, height: Component) -> Dependency:
-        """Makes a tab's size the checkpoint's own, at the start and whenever another one is chosen; returns the event
-        of the start."""
+        """Sets a tab's size to the checkpoint's default when the page loads and when the checkpoint changes.
 
-        def own_size() -> dict[Any, Any]:
+        Returns the event of the page's loading.
+        """
+
+        def default_size() -> dict[Any, Any]:
             try:
                 size = self.services.txt2img.checkpoint.default_size
             except StudioError:
                 return {width: gr.skip(), height: gr.skip()}
             return {width: size, height: size}
 
-        self.chosen.success(shows_errors(own_size), outputs=[width, height], **AT_ONCE)
-        loaded: Dependency = self.page.load(shows_errors(own_size), outputs=[width, height], **AT_ONCE)
+        self.chosen.success(shows_errors(default_size), outputs=[width, height], **AT_ONCE)
+        loaded: Dependency = self.page.load(shows_errors(default_size), outputs=[width, height], **AT_ONCE)
         return loaded
 
 
 def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksettings:
-    """Builds the row and wires it; without a title it stands below another checkpoint box, and says what its own is."""
+    """Returns the row, added to the page that is being built, with its events connected.
+
+    Args:
+        services: provide the checkpoints.
+        page: the page, whose load event fills the list.
+        title: the page's heading; empty inside another WebUI, whose own checkpoint box is above this one.
+    """
     with gr.Row(elem_id="ti_quicksettings"):
         checkpoint = gr.Dropdown(
             label="Stable Diffusion checkpoint" if title else "The studio's checkpoint",
@@ -62,7 +70,7 @@ def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksetti
         if title:
             live_text("ti_title", {"title": title}, "<h1>{{value.title}}</h1>")
 
-    def show() -> dict[Any, Any]:
+    def list_checkpoints() -> dict[Any, Any]:
         checkpoints = services.txt2img.checkpoints()
         selected = _selected(services)
         if selected is not None and selected.path not in {info.path for info in checkpoints}:
@@ -75,12 +83,12 @@ def quicksettings(services: Services, page: gr.Blocks, title: str) -> Quicksetti
 
     gr.on(
         [page.load, refresh.click],
-        shows_errors(show),
+        shows_errors(list_checkpoints),
         outputs=[checkpoint],
         **AT_ONCE,
     )
     selected = checkpoint.input(shows_errors(select), inputs=[checkpoint], **QUIET)
-    selected.then(None, js=TELL_CARDS, **AT_ONCE)
+    selected.then(None, js=REFRESH_CARDS, **AT_ONCE)
     return Quicksettings(page, services, checkpoint, selected)
 
 
@@ -92,5 +100,5 @@ def _selected(services: Services) -> CheckpointInfo | None:
 
 
 def _name(info: CheckpointInfo, services: Services) -> str:
-    """Returns what requests call a checkpoint: its title, or the path of one that lies outside the folder."""
+    """Returns a checkpoint's name in requests: its title, or its path if it is outside the checkpoint folder."""
     return info.title if info.path.is_relative_to(services.folders.checkpoints) else str(info.path)

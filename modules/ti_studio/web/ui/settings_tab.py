@@ -1,4 +1,4 @@
-"""The Settings tab: what extensions have declared with `opts.add_option`, a page for every section."""
+"""The Settings tab: the settings that extensions declare with `opts.add_option`, one sub-tab per section."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ti_studio.web.server.errors import shows_errors
 from ti_studio.web.ui.components import AT_ONCE, PROBLEM, QUIET, live_text
 
 RESULT = '<p role="status">{{value.text}}</p>'
-TELL_SCRIPTS = "() => { document.dispatchEvent(new Event('ti-options-changed')); }"
+NOTIFY_SCRIPTS = "() => { document.dispatchEvent(new Event('ti-options-changed')); }"
 BY_TYPE: Mapping[type, Callable[..., Component]] = {
     str: gr.Textbox,
     bool: gr.Checkbox,
@@ -25,16 +25,16 @@ BY_TYPE: Mapping[type, Callable[..., Component]] = {
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A setting on the page."""
+class Setting:
+    """A setting with its component on the page."""
 
     key: str
     info: OptionInfo
     component: Component
 
 
-def declared(extensions: ExtensionHost) -> dict[tuple[str, str], dict[str, OptionInfo]]:
-    """Returns the settings that are to be shown by their sections, in the order in which they were declared."""
+def settings_by_section(extensions: ExtensionHost) -> dict[tuple[str, str], dict[str, OptionInfo]]:
+    """Returns the visible settings by section identifier and title, in the order of their declaration."""
     sections: dict[tuple[str, str], dict[str, OptionInfo]] = {}
     for key, info in extensions.options.data_labels.items():
         if info.section is not None and info.section[0] is not None:
@@ -43,11 +43,11 @@ def declared(extensions: ExtensionHost) -> dict[tuple[str, str], dict[str, Optio
 
 
 def settings_tab(extensions: ExtensionHost, page: gr.Blocks) -> None:
-    """Builds the tab, if there is a setting to show."""
-    sections = declared(extensions)
+    """Adds the tab if there are settings."""
+    sections = settings_by_section(extensions)
     if not sections:
         return
-    shown: list[Shown] = []
+    settings: list[Setting] = []
     with gr.Tab("Settings", id="settings", elem_id="ti_settings_tab", render_children=True):
         with gr.Row():
             apply = gr.Button(
@@ -63,12 +63,14 @@ def settings_tab(extensions: ExtensionHost, page: gr.Blocks) -> None:
             for (identifier, title), infos in sections.items():
                 elem_id = f"settings_{identifier}"
                 with gr.Tab(title, id=elem_id, elem_id=elem_id, render_children=True):
-                    shown += [made for key, info in infos.items() if (made := _setting(extensions, key, info))]
-    _wire(extensions, page, apply, result, shown)
+                    settings += [
+                        setting for key, info in infos.items() if (setting := _add_setting(extensions, key, info))
+                    ]
+    _wire(extensions, page, apply, result, settings)
 
 
-def _setting(extensions: ExtensionHost, key: str, info: OptionInfo) -> Shown | None:
-    """Shows a setting; one whose declaration does not work is told in its place."""
+def _add_setting(extensions: ExtensionHost, key: str, info: OptionInfo) -> Setting | None:
+    """Adds a setting; if its declaration is invalid, a message takes its place."""
     if info.do_not_save:
         gr.HTML(info.comment_after)
         return None
@@ -82,60 +84,69 @@ def _setting(extensions: ExtensionHost, key: str, info: OptionInfo) -> Shown | N
     if info.comment_before or info.comment_after:
         gr.HTML(f"{info.comment_before} {info.comment_after}", elem_classes="ti-note", padding=False)
     if info.refresh is not None:
-        _refresh_button(extensions, owner, Shown(key, info, component))
-    return Shown(key, info, component)
+        _refresh_button(extensions, owner, Setting(key, info, component))
+    return Setting(key, info, component)
 
 
 def _component(key: str, info: OptionInfo, value: Any) -> Component:
-    """Makes a setting's component.
+    """Returns a setting's component.
 
     Raises:
-        TypeError: the declaration names no component and its default's type has none; or what Gradio raises.
+        TypeError: the declaration names no component and its default's type has none, or the component has no value.
+        Exception: whatever the component raises.
     """
     make = info.component or BY_TYPE.get(type(info.default))
     if make is None:
         raise TypeError(f"its default is of type {type(info.default).__name__} and it names no component")
-    made = make(label=info.label, value=value, elem_id=f"setting_{key}", **_arguments(info))
-    if not isinstance(made, Component):
-        raise TypeError(f"its component is {type(made).__name__}, which holds no value")
-    return made
+    component = make(label=info.label, value=value, elem_id=f"setting_{key}", **_arguments(info))
+    if not isinstance(component, Component):
+        raise TypeError(f"its component is {type(component).__name__}, which holds no value")
+    return component
 
 
 def _arguments(info: OptionInfo) -> dict[str, Any]:
-    given = info.component_args() if callable(info.component_args) else info.component_args
-    return dict(given or {})
+    arguments = info.component_args() if callable(info.component_args) else info.component_args
+    return dict(arguments or {})
 
 
-def _refresh_button(extensions: ExtensionHost, owner: Owner, shown: Shown) -> None:
-    button = gr.Button(f"Refresh {shown.info.label}", elem_classes="ti-tool ti-icon-refresh", min_width=40, scale=0)
+def _refresh_button(extensions: ExtensionHost, owner: Owner, setting: Setting) -> None:
+    button = gr.Button(f"Refresh {setting.info.label}", elem_classes="ti-tool ti-icon-refresh", min_width=40, scale=0)
 
-    def again() -> dict[str, Any]:
-        assert shown.info.refresh is not None
-        shown.info.refresh()
-        return _arguments(shown.info)
+    def refreshed_arguments() -> dict[str, Any]:
+        assert setting.info.refresh is not None
+        setting.info.refresh()
+        return _arguments(setting.info)
 
     def refresh() -> Any:
-        nothing: dict[str, Any] = {}
-        return gr.update(**extensions.boundary.attempt(owner, f"Refreshing the setting {shown.key!r}", again, nothing))
+        unchanged: dict[str, Any] = {}
+        return gr.update(
+            **extensions.boundary.attempt(
+                owner, f"Refreshing the setting {setting.key!r}", refreshed_arguments, unchanged
+            )
+        )
 
-    button.click(refresh, outputs=[shown.component], **AT_ONCE)
+    button.click(refresh, outputs=[setting.component], **AT_ONCE)
 
 
-def _wire(extensions: ExtensionHost, page: gr.Blocks, apply: gr.Button, result: gr.HTML, shown: list[Shown]) -> None:
-    components: list[Component] = [setting.component for setting in shown]
+def _wire(
+    extensions: ExtensionHost, page: gr.Blocks, apply: gr.Button, result: gr.HTML, settings: list[Setting]
+) -> None:
+    components: list[Component] = [setting.component for setting in settings]
 
     def current() -> dict[Any, Any]:
         data = extensions.options.data
-        values = {setting.component: data.get(setting.key, setting.info.default) for setting in shown}
+        values = {setting.component: data.get(setting.key, setting.info.default) for setting in settings}
         updates: dict[Any, Any] = {component: gr.update(value=value) for component, value in values.items()}
-        # Before the values arrive, they would replace what was typed.
+        # Enabled only now: the arriving values replace anything typed before them.
         return {**updates, apply: gr.update(interactive=True)}
 
     def save(*values: Any) -> dict[str, Any]:
-        changed = extensions.options.apply({setting.key: value for setting, value in zip(shown, values, strict=True)})
+        changed = extensions.options.apply(
+            {setting.key: value for setting, value in zip(settings, values, strict=True)}
+        )
         count = "1 setting" if len(changed) == 1 else f"{len(changed)} settings"
         return {"text": f"{count} changed{': ' if changed else ''}{', '.join(changed)}."}
 
     saved = apply.click(shows_errors(save), inputs=components, outputs=[result], **QUIET)
-    saved.then(None, js=TELL_SCRIPTS, **AT_ONCE)
+    saved.then(None, js=NOTIFY_SCRIPTS, **AT_ONCE)
     page.load(current, outputs=[*components, apply], **AT_ONCE)

@@ -1,6 +1,6 @@
-"""The table of the Train form: one entry per field, in the order and the rows in which the controls stand.
+"""The table of the Train form: one entry per field, in the order and rows in which the controls appear.
 
-A new option is one line in `TrainRequest` and one here. Fields without an entry are written under More options.
+A new option takes one line in `TrainRequest` and one here. Fields without an entry can be set under More options.
 """
 
 from collections.abc import Collection
@@ -58,10 +58,10 @@ TEMPLATE: Final = Control(
     gr.Dropdown,
     "template",
     "Prompt template",
-    "One of its lines is picked at random for each image and step. [name] is the word, [filewords] the caption.",
+    "One of its lines is picked at random for each picture and step. [name] is the word, [filewords] the caption.",
     allow_custom_value=True,
 )
-"""Its choices are files, so that it is built with them."""
+"""Built with the template files as its choices, which are only known at runtime."""
 
 LEARNING: Final[Part] = group(
     Control(
@@ -79,7 +79,7 @@ LEARNING: Final[Part] = group(
         "to the mean norm of the vocabulary.",
     ),
     row(
-        Control(number, "batch_size", "Batch size", "Images per batch."),
+        Control(number, "batch_size", "Batch size", "Pictures per batch."),
         Control(
             number,
             "gradient_accumulation_steps",
@@ -120,7 +120,7 @@ PICTURES: Final[Part] = group(
         gr.Checkbox,
         "flip",
         "Flip",
-        "Also train on mirrored images. Not for subjects whose left and right sides differ.",
+        "Also train on mirrored pictures. Not for subjects whose left and right sides differ.",
     ),
     Control(
         gr.Checkbox,
@@ -167,7 +167,7 @@ RECORDS: Final[Part] = group(
     ),
     row(
         Control(number, "preview_count", "Preview pictures", "Per prompt."),
-        Control(number, "preview_seed", "Preview seed", "The seed of each prompt's first image."),
+        Control(number, "preview_seed", "Preview seed", "The seed of each prompt's first picture."),
     ),
 )
 
@@ -293,20 +293,20 @@ MORE_WORDS: Final[Part] = Control(
     gr.Textbox,
     "more_words",
     "More words",
-    "Trained together on the same images, whose captions contain them. One per line: "
+    "Trained together on the same pictures, whose captions contain them. One per line: "
     "name : initialization text : vectors.",
     lines=1,
     max_lines=6,
 )
 
 SETTINGS: Final[tuple[Part, ...]] = (LEARNING, PICTURES, RECORDS)
-"""What stands below the prompt template."""
+"""The sections below the prompt template."""
 
 ADVANCED: Final[tuple[Part, ...]] = (VALIDATION, ROWS, OPTIMIZER, OBJECTIVE, COMPUTING, MORE_WORDS)
 """The closed section at the end of the form."""
 
 
-def unshown_options(shown: Collection[str]) -> dict[str, Any]:
-    """Returns the default of each field of the request that has no control, given the names of those that have one."""
+def options_without_control(controls: Collection[str]) -> dict[str, Any]:
+    """Returns the defaults of the request's fields without a control; `controls` names those that have one."""
     fields = TrainRequest.model_fields.items()
-    return {name: field.get_default(call_default_factory=True) for name, field in fields if name not in shown}
+    return {name: field.get_default(call_default_factory=True) for name, field in fields if name not in controls}

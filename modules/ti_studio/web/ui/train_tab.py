@@ -1,4 +1,4 @@
-"""The Train tab: the request at the left in A1111's words, the live monitor at the right."""
+"""The Train tab: the form on the left, with A1111's labels, and the live monitor on the right."""
 
 from typing import Any
 
@@ -16,15 +16,15 @@ from ti_studio.web.ui.form import Form
 from ti_studio.web.ui.more_options import NAME, more_options_box, read_more_options
 from ti_studio.web.ui.preset_choice import preset_choice
 from ti_studio.web.ui.quicksettings import Quicksettings
-from ti_studio.web.ui.train_controls import ADVANCED, SETTINGS, TEMPLATE, WORD, unshown_options
+from ti_studio.web.ui.train_controls import ADVANCED, SETTINGS, TEMPLATE, WORD, options_without_control
 
-SILENCE = {"text": ""}
-SAID = """<p class="ti-note" role="status">{{value.text}}</p>"""
-TELL_MONITOR = "() => document.dispatchEvent(new Event('ti:job'))"
+NO_MESSAGE = {"text": ""}
+MESSAGE = """<p class="ti-note" role="status">{{value.text}}</p>"""
+REFRESH_MONITOR = "() => document.dispatchEvent(new Event('ti:job'))"
 
 
 def train_tab(services: Services, settings: Quicksettings) -> None:
-    """Builds the tab and wires it."""
+    """Builds the tab and connects its events."""
     controls: dict[str, Component] = {"checkpoint": settings.checkpoint}
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_settings"):
@@ -35,7 +35,9 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
             controls |= TEMPLATE.build(choices=list_templates(services.folders.templates))
             controls |= build_all(*SETTINGS)
             with gr.Accordion("Advanced", open=False, elem_id="ti_advanced"):
-                gr.Markdown("As the preset has them unless changed. docs/training.md says when each is worth a try.")
+                gr.Markdown(
+                    "These follow the preset unless changed. docs/training.md explains when each is worth a try."
+                )
                 controls |= build_all(*ADVANCED)
                 more = more_options_box()
         with gr.Column(scale=1, min_width=320, elem_id="ti_train_monitor"):
@@ -49,31 +51,33 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
                     interactive=False,
                 )
                 place("ti_job_actions", "Stop and resume")
-            said = live_text("ti_train_said", SILENCE, SAID)
+            message = live_text("ti_train_said", NO_MESSAGE, MESSAGE)
             place("ti_monitor", "Training")
-    form = Form(TrainRequest, controls, fixed=unshown_options(controls))
+    form = Form(TrainRequest, controls, fixed=options_without_control(controls))
     sized = settings.give_size(controls["width"], controls["height"])
 
     def templates() -> dict[Any, Any]:
         return {controls["template"]: gr.update(choices=list(list_templates(services.folders.templates)))}
 
-    # One after the other: two updates of one control at the same time lose a value; pictures are checked for a size.
+    # In sequence: concurrent updates of one control lose a value, and the dataset check needs the final size.
     loaded = sized.then(shows_errors(templates), outputs=[controls["template"]], **QUIET)
     choice.wire({**controls, NAME: more})
-    begun = choice.begin(controls, loaded)
-    recalled = choice.recall({**controls, NAME: more}, begun)
-    # Before the browser's values arrive, they would replace what was typed.
-    recalled.then(lambda: gr.update(interactive=True), outputs=[train], **AT_ONCE)
-    dataset.wire(services.folders, controls["name"], (controls["width"], controls["height"]), recalled)
+    initialized = choice.initialize(controls, loaded)
+    restored = choice.restore({**controls, NAME: more}, initialized)
+    # Enabled only now: the browser's stored values replace anything typed before they arrive.
+    restored.then(lambda: gr.update(interactive=True), outputs=[train], **AT_ONCE)
+    dataset.wire(services.folders, controls["name"], (controls["width"], controls["height"]), restored)
 
     def submit(values: dict[Component, Any]) -> dict[Any, Any]:
-        written = read_more_options(values[more], form.fixed)
-        job = services.jobs.submit(form.read(values, {**choice.unshown(values), **written}))
+        more_values = read_more_options(values[more], form.fixed)
+        job = services.jobs.submit(form.read(values, {**choice.preset_values(values), **more_values}))
         position = job.summary()["queue_position"]
         if position is None:
-            return {said: SILENCE}
-        waits = f"Another training runs. {job.request.name} waits as number {position} and starts by itself."
-        return {said: {"text": waits}}
+            return {message: NO_MESSAGE}
+        text = f"Another training runs. {job.request.name} waits as number {position} and starts automatically."
+        return {message: {"text": text}}
 
-    submitted = train.click(shows_errors(submit), inputs={*form.inputs, choice.preset, more}, outputs=[said], **QUIET)
-    submitted.success(None, js=TELL_MONITOR, **AT_ONCE)
+    submitted = train.click(
+        shows_errors(submit), inputs={*form.inputs, choice.preset, more}, outputs=[message], **QUIET
+    )
+    submitted.success(None, js=REFRESH_MONITOR, **AT_ONCE)

@@ -1,4 +1,4 @@
-"""The txt2img tab: prompts and Generate above, the cards below them, settings at the left, pictures at the right."""
+"""The txt2img tab: prompts, Generate and the cards at the top, settings on the left, pictures on the right."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from ti_studio.generation.restoring import doubts, infotext_of, read_infotext, r
 from ti_studio.generation.samplers import sampler_names
 from ti_studio.prompts.grammar import Emphasis
 from ti_studio.web.server.errors import shows_errors
-from ti_studio.web.server.progress_view import NOTHING_YET, GenerationProgress
+from ti_studio.web.server.progress_view import NO_PROGRESS, GenerationProgress
 from ti_studio.web.server.services import Services
 from ti_studio.web.ui.components import AT_ONCE, QUIET, live_text, place
 from ti_studio.web.ui.form import Form
 from ti_studio.web.ui.quicksettings import Quicksettings
 
-DEFAULT = {name: field.default for name, field in GenerateRequest.model_fields.items()}
-TELL_CARDS = "() => { setTimeout(() => document.dispatchEvent(new Event('input'))); }"
-"""A prompt that the server changes tells the page nothing."""
+DEFAULTS = {name: field.default for name, field in GenerateRequest.model_fields.items()}
+REFRESH_CARDS = "() => { setTimeout(() => document.dispatchEvent(new Event('input'))); }"
+"""Needed after the server changes a prompt, because that triggers no event in the browser."""
 PROGRESS = """
 <div class="ti-progress" role="status" aria-live="polite">
   <progress max="1" value="{{value.fraction}}" aria-label="Progress"></progress><span>{{value.text}}</span>
@@ -43,36 +43,36 @@ class _Actions:
 
 @dataclass(frozen=True)
 class _Results:
-    """The right column. The state lists, for each picture of the gallery, its infotext and seed."""
+    """The right column. `parameters` lists the infotext and seed of each picture in the gallery."""
 
     progress: gr.HTML
     gallery: gr.Gallery
     infotext: gr.Textbox
-    made: gr.State
+    parameters: gr.State
     seed: gr.State
 
     def all(self) -> list[Block]:
-        return [self.progress, self.gallery, self.infotext, self.made, self.seed]
+        return [self.progress, self.gallery, self.infotext, self.parameters, self.seed]
 
     def show(self, progress: GenerationProgress) -> dict[Component, Any]:
-        """Returns what to show of a painting under way.
+        """Returns the updates for a generation in progress.
 
-        The gallery gets its value alone, never with another property: Gradio 6.31's page writes the old value back when
-        it applies both to a component while the next message is already there, and the pictures are gone.
+        The gallery is only ever updated by its value, never together with another property. Gradio 6.31's page would
+        write the old value back if the next message is already waiting, and the pictures would be lost.
         """
-        shown: dict[Component, Any] = {self.progress: progress.progress()}
+        updates: dict[Component, Any] = {self.progress: progress.progress()}
         if progress.take_news():
             first = progress.pictures[0] if progress.pictures else None
-            shown[self.gallery] = [str(picture.path) for picture in progress.pictures]
-            shown[self.made] = [(picture.infotext, picture.seed) for picture in progress.pictures]
-            shown[self.infotext] = first.infotext if first else ""
+            updates[self.gallery] = [str(picture.path) for picture in progress.pictures]
+            updates[self.parameters] = [(picture.infotext, picture.seed) for picture in progress.pictures]
+            updates[self.infotext] = first.infotext if first else ""
             if first:
-                shown[self.seed] = first.seed
-        return shown
+                updates[self.seed] = first.seed
+        return updates
 
 
 def txt2img_tab(services: Services, settings: Quicksettings) -> None:
-    """Builds the tab and wires it."""
+    """Builds the tab and connects its events."""
     with gr.Row(elem_id="ti_prompts", equal_height=False):
         with gr.Column(scale=6, min_width=320):
             controls = _prompts()
@@ -85,11 +85,11 @@ def txt2img_tab(services: Services, settings: Quicksettings) -> None:
             controls |= _size()
             controls |= _guidance()
             with gr.Row(equal_height=False, elem_id="ti_seed_row"):
-                controls["seed"] = gr.Number(DEFAULT["seed"], label="Seed", precision=0, elem_id="ti_seed")
+                controls["seed"] = gr.Number(DEFAULTS["seed"], label="Seed", precision=0, elem_id="ti_seed")
                 any_seed = gr.Button("Random seed", elem_classes="ti-tool ti-icon-dice", min_width=40, scale=0)
                 same_seed = gr.Button("Reuse last seed", elem_classes="ti-tool ti-icon-recycle", min_width=40, scale=0)
-            controls |= _reading()
-            controls |= _noise()
+            controls |= _prompt_options()
+            controls |= _sampler_options()
         with gr.Column(scale=1, min_width=320, elem_id="ti_txt2img_results"):
             results = _results()
     form = Form(GenerateRequest, controls)
@@ -116,7 +116,7 @@ def _prompts() -> dict[str, Component]:
             lines=3,
             max_lines=12,
             elem_id="ti_negative_prompt",
-            placeholder="Negative prompt\n(what the picture should not be)",
+            placeholder="Negative prompt\n(what the picture should not show)",
         ),
     }
 
@@ -127,7 +127,7 @@ def _actions() -> _Actions:
     with gr.Row(elem_classes="ti-tools"):
         gr.Button("Extra networks", elem_id="ti_cards_button", elem_classes="ti-tool ti-icon-cards", min_width=40)
         paste = gr.Button(
-            "Read generation parameters from the prompt, or of the last picture", elem_classes="ti-tool ti-icon-paste"
+            "Read generation parameters from the prompt or the last picture", elem_classes="ti-tool ti-icon-paste"
         )
         open_picture = gr.UploadButton(
             "Read generation parameters from a picture (or drop it on the prompt)",
@@ -142,8 +142,8 @@ def _actions() -> _Actions:
 
 def _sampling() -> dict[str, Component]:
     with gr.Row():
-        sampler = gr.Dropdown(sampler_names(), value=DEFAULT["sampler"], label="Sampling method")
-        steps = gr.Slider(1, 150, value=DEFAULT["steps"], step=1, label="Sampling steps", elem_id="ti_steps")
+        sampler = gr.Dropdown(sampler_names(), value=DEFAULTS["sampler"], label="Sampling method")
+        steps = gr.Slider(1, 150, value=DEFAULTS["steps"], step=1, label="Sampling steps", elem_id="ti_steps")
     return {"sampler": sampler, "steps": steps}
 
 
@@ -156,47 +156,47 @@ def _size() -> dict[str, Component]:
 
 def _guidance() -> dict[str, Component]:
     with gr.Row():
-        count = gr.Slider(1, 64, value=DEFAULT["count"], step=1, label="Batch count")
-        cfg_scale = gr.Slider(1, 30, value=DEFAULT["cfg_scale"], step=0.5, label="CFG Scale")
+        count = gr.Slider(1, 64, value=DEFAULTS["count"], step=1, label="Batch count")
+        cfg_scale = gr.Slider(1, 30, value=DEFAULTS["cfg_scale"], step=0.5, label="CFG Scale")
     return {"count": count, "cfg_scale": cfg_scale}
 
 
-def _reading() -> dict[str, Component]:
+def _prompt_options() -> dict[str, Component]:
     with gr.Accordion("How the prompt is read", open=False):
         clip_skip = gr.Slider(
             1,
             12,
-            value=DEFAULT["clip_skip"],
+            value=DEFAULTS["clip_skip"],
             step=1,
             label="Clip skip",
-            info="1 takes the last layer, 2 the one before.",
+            info="1 uses the text encoder's last layer, 2 the one before it.",
         )
         emphasis = gr.Radio(
             [mode.value for mode in Emphasis],
-            value=DEFAULT["emphasis"].value,
+            value=DEFAULTS["emphasis"].value,
             label="Emphasis",
-            info="What weights do. No norm suits SDXL better; None takes brackets literally.",
+            info="How weights are applied. No norm suits SDXL better. None takes brackets literally.",
             elem_id="ti_emphasis",
         )
     return {"clip_skip": clip_skip, "emphasis": emphasis}
 
 
-def _noise() -> dict[str, Component]:
+def _sampler_options() -> dict[str, Component]:
     with gr.Accordion("Noise of the sampler", open=False):
         eta = gr.Number(
-            DEFAULT["eta"],
+            DEFAULTS["eta"],
             label="Eta",
             minimum=0,
             maximum=1,
             step=0.05,
-            info="How much new noise each step adds. Empty is the sampler's own: 1 for those with an a, 0 for DDIM.",
+            info="Noise added at each step. Empty: the sampler's default, 1 for ancestral samplers (a), 0 for DDIM.",
             elem_id="ti_eta",
         )
     return {"eta": eta}
 
 
 def _results() -> _Results:
-    progress = live_text("ti_progress", NOTHING_YET, PROGRESS)
+    progress = live_text("ti_progress", NO_PROGRESS, PROGRESS)
     gallery = gr.Gallery(
         label="Output",
         show_label=False,
@@ -234,30 +234,30 @@ def _wire_generate(services: Services, form: Form[GenerateRequest], actions: _Ac
         concurrency_limit=None,
         **QUIET,
     )
-    started.failure(lambda: idle | {results.progress: NOTHING_YET}, outputs=[results.progress, *idle], **AT_ONCE)
+    started.failure(lambda: idle | {results.progress: NO_PROGRESS}, outputs=[results.progress, *idle], **AT_ONCE)
     actions.interrupt.click(services.txt2img.interrupt, **AT_ONCE)
 
-    def selected(made: list[tuple[str, int]], event: gr.SelectData) -> dict[Any, Any]:
-        infotext, seed = made[event.index]
+    def selected(parameters: list[tuple[str, int]], event: gr.SelectData) -> dict[Any, Any]:
+        infotext, seed = parameters[event.index]
         return {results.infotext: infotext, results.seed: seed}
 
     results.gallery.select(
         selected,
-        inputs=[results.made],
+        inputs=[results.parameters],
         outputs=[results.infotext, results.seed],
         **QUIET,
     )
 
 
 def _wire_restoring(services: Services, form: Form[GenerateRequest], actions: _Actions, results: _Results) -> None:
-    """Lets a pasted infotext, or the one in a picture, fill in the form."""
+    """Makes a pasted infotext, or the one in a picture, fill in the form."""
 
-    def restore(text: str, values: dict[Component, Any]) -> dict[Any, Any]:
-        infotext = read_infotext(text)
-        was = restored(infotext, form.read(values))
-        notices = [*was.notices, *doubts(infotext, services.library, services.txt2img.checkpoint)]
-        message = "Generation parameters were read." if infotext.settings else "There were only prompts to read."
-        return form.show(was.request) | {results.progress: {"fraction": 0, "text": message, "notices": notices}}
+    def restore(source: str, values: dict[Component, Any]) -> dict[Any, Any]:
+        infotext = read_infotext(source)
+        restoration = restored(infotext, form.read(values))
+        notices = [*restoration.notices, *doubts(infotext, services.library, services.txt2img.checkpoint)]
+        text = "Generation parameters were read." if infotext.settings else "Only prompts were found."
+        return form.show(restoration.request) | {results.progress: {"fraction": 0, "text": text, "notices": notices}}
 
     def restore_pasted(values: dict[Component, Any]) -> dict[Any, Any]:
         pasted = str(values[form.components["prompt"]])
@@ -271,8 +271,8 @@ def _wire_restoring(services: Services, form: Form[GenerateRequest], actions: _A
         (results.infotext, actions.paste.click, restore_pasted),
         (actions.open_picture, actions.open_picture.upload, restore_picture),
     ):
-        shown = trigger(shows_errors(handler), inputs={*form.inputs, button}, outputs=outputs, **QUIET)
-        shown.then(None, js=TELL_CARDS, **AT_ONCE)
+        filled = trigger(shows_errors(handler), inputs={*form.inputs, button}, outputs=outputs, **QUIET)
+        filled.then(None, js=REFRESH_CARDS, **AT_ONCE)
 
 
 def _wire_seeds(seed: Component, any_seed: gr.Button, same_seed: gr.Button, results: _Results) -> None:
@@ -287,4 +287,4 @@ def _wire_seeds(seed: Component, any_seed: gr.Button, same_seed: gr.Button, resu
 
 def _clear_prompts(clear: gr.Button, *prompts: Component) -> None:
     cleared = clear.click(lambda: [""] * len(prompts), outputs=list(prompts), **AT_ONCE)
-    cleared.then(None, js=TELL_CARDS, **AT_ONCE)
+    cleared.then(None, js=REFRESH_CARDS, **AT_ONCE)
