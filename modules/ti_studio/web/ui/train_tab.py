@@ -43,7 +43,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
                     "Train Embedding", variant="primary", size="lg", elem_id="ti_train_button", min_width=160
                 )
                 place("ti_job_actions", "Stop and resume")
-            said = live_text("ti_train_said", SILENCE, SAID)
+            said = live_text("ti_train_status", SILENCE, SAID)
             place("ti_monitor", "Training")
     form = Form(TrainRequest, controls, fixed=unshown_options(controls))
     sized = settings.give_size(controls["width"], controls["height"])
