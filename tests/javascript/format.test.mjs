@@ -6,6 +6,7 @@ import { dateTime, duration, fileSize, joined, number, vectorCount } from "../..
 
 test("numbers have so many significant digits and no trailing zeros", () => {
   assert.equal(number(0.123456, 3), "0.123");
+  assert.equal(number(1234.5, 3), "1230");
   assert.equal(number(2, 4), "2");
   assert.equal(number(0, 3), "0");
 });
