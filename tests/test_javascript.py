@@ -1,9 +1,9 @@
 """The unit tests of the page's JavaScript, and its linter and types."""
 
-import os
 import re
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,12 @@ LEAST_NODE = 18
 
 
 def node() -> str:
-    """Returns the program of Node.js: the one in the PATH, or else the one that Playwright brings along. Skips the test
-    where neither is new enough."""
-    bundled = (
-        Path(pytest.importorskip("playwright").__file__).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
-    )
-    for candidate in (shutil.which("node"), str(bundled)):
+    """Returns the program of Node.js: the one in the PATH, or else Playwright's. Skips the test where there is none."""
+    candidates = [shutil.which("node")]
+    playwright = find_spec("playwright")
+    if playwright and playwright.origin:
+        candidates.append(shutil.which("node", path=str(Path(playwright.origin).parent / "driver")))
+    for candidate in candidates:
         if candidate and _major_version(candidate) >= LEAST_NODE:
             return candidate
     pytest.skip(f"there is no Node.js {LEAST_NODE} or newer")
@@ -35,7 +35,7 @@ def _major_version(program: str) -> int:
 
 
 def tool(name: str) -> str:
-    """Returns the path of a program that `npm ci` has installed. Skips the test where it has not."""
+    """Returns the path of a program that `npm ci` installs. Skips the test where it is missing."""
     path = shutil.which(name, path=str(ROOT / "node_modules" / ".bin"))
     if path is None:
         pytest.skip(f"{name} is not installed: run npm ci in {ROOT}")
