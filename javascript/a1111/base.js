@@ -1,21 +1,28 @@
-// base.js – what A1111's own script.js offers to extensions' scripts, and their loading in A1111's order.
-// These names are global because A1111's are: an extension's script calls them by name.
+// base.js – the functions of A1111's script.js for extensions, and the loading of their scripts in A1111's order.
+// These names are global as A1111's: extensions' scripts call them by name.
 
 var opts = {};
 var gradioApp = () => document;
 
 (() => {
   const OPTIONS = "ti/options";
-  const PAGE_IS_THERE = "ti_prompt";
-  const AFTER_MILLISECONDS = 200;
-  const callbacks = { update: [], afterUpdate: [], loaded: [], tabChange: [], optionsChanged: [], optionsAvailable: [] };
+  const LOADED_WITH = "ti_prompt"; // this element: the page is built then
+  const AFTER_UPDATE_MS = 200;
+  const callbacks = {
+    update: [],
+    afterUpdate: [],
+    loaded: [],
+    tabChange: [],
+    optionsChanged: [],
+    optionsAvailable: [],
+  };
   const { scripts } = document.currentScript.dataset;
   let isLoaded = false;
   let hasOptions = false;
   let tab = null;
   let timer = null;
 
-  /** One that fails keeps no other from being called. */
+  /** Calls all, even after one has failed. */
   function callEach(queue, ...values) {
     for (const callback of queue) {
       try {
@@ -31,7 +38,8 @@ var gradioApp = () => document;
   window.onUiTabChange = (callback) => callbacks.tabChange.push(callback);
   window.onOptionsChanged = (callback) => callbacks.optionsChanged.push(callback);
   window.onUiLoaded = (callback) => (isLoaded ? callEach([callback]) : callbacks.loaded.push(callback));
-  window.onOptionsAvailable = (callback) => (hasOptions ? callEach([callback]) : callbacks.optionsAvailable.push(callback));
+  window.onOptionsAvailable = (callback) =>
+    hasOptions ? callEach([callback]) : callbacks.optionsAvailable.push(callback);
   window.get_uiCurrentTab = () => document.querySelector('#ti_tabs > .tab-wrapper button[role="tab"].selected');
   window.get_uiCurrentTabContent = () =>
     [...document.querySelectorAll("#ti_tabs > .tabitem")].find((content) => content.checkVisibility()) ?? null;
@@ -47,14 +55,14 @@ var gradioApp = () => document;
     callEach(callbacks.optionsChanged);
   }
 
-  function look(mutations) {
-    if (!isLoaded && document.getElementById(PAGE_IS_THERE)) {
+  function onMutations(mutations) {
+    if (!isLoaded && document.getElementById(LOADED_WITH)) {
       isLoaded = true;
       callEach(callbacks.loaded);
     }
     callEach(callbacks.update, mutations);
     clearTimeout(timer);
-    timer = setTimeout(() => callEach(callbacks.afterUpdate), AFTER_MILLISECONDS);
+    timer = setTimeout(() => callEach(callbacks.afterUpdate), AFTER_UPDATE_MS);
     const selected = window.get_uiCurrentTab();
     if (selected && selected !== tab) {
       tab = selected;
@@ -78,9 +86,9 @@ var gradioApp = () => document;
     ...plain.map((address) => load(address, "text/javascript")),
     ...modules.map((address) => load(address, "module")),
   ]).then(() => {
-    // Not before all have run: what they register is to be called once for everything that is there.
-    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
-    look([]);
+    // After all scripts have run: their callbacks are called once for the page as it is.
+    new MutationObserver(onMutations).observe(document.body, { childList: true, subtree: true });
+    onMutations([]);
     document.addEventListener("ti-options-changed", () => readOptions().catch(() => {}));
     readOptions().catch(() => {});
   });

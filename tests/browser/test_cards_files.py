@@ -224,7 +224,7 @@ def test_hostile_folders_descriptions_and_metadata_are_shown_as_text(library_pag
     expect(library_page.locator("#ti_card_details")).to_contain_text("<svg onload", timeout=SOON)
     tree = library_page.locator("#ti_cards .ti-tree")
     tree.get_by_role("button", name="<b onclick=1>").last.click()
-    expect(library_page.locator("#ti_cards .ti-crumbs")).to_contain_text("<b onclick=1>")
+    expect(library_page.locator("#ti_cards .ti-breadcrumbs")).to_contain_text("<b onclick=1>")
     editor = edit(library_page, "evil")
     expect(editor.get_by_label("Notes")).to_have_value(HOSTILE)
     expect(editor.get_by_label("Folder")).to_have_value("<b onclick=1>/<svg onload=window.hacked=2>")
@@ -233,4 +233,4 @@ def test_hostile_folders_descriptions_and_metadata_are_shown_as_text(library_pag
     expect(editor).to_be_hidden(timeout=SOON)
     assert library_page.locator("#ti_cards :is(b, svg), #ti_card_details :is(img, svg), .ti-toast img").count() == 0
     assert library_page.evaluate("window.hacked") is None
-    library_page.locator("#ti_cards .ti-crumbs").get_by_role("button", name="All").click()
+    library_page.locator("#ti_cards .ti-breadcrumbs").get_by_role("button", name="All").click()

@@ -52,9 +52,9 @@ def all_cards(picker: Page) -> None:
     """Resets the picker to all cards by path before each test."""
     picker.get_by_role("searchbox").fill("")
     picker.get_by_label("Sort by").select_option("path")
-    if picker.locator(".ti-way").inner_text() == "↓":
-        picker.locator(".ti-way").click()
-    picker.locator(".ti-crumbs").get_by_role("button", name="All").click()
+    if picker.locator(".ti-sort-direction").inner_text() == "↓":
+        picker.locator(".ti-sort-direction").click()
+    picker.locator(".ti-breadcrumbs").get_by_role("button", name="All").click()
 
 
 def note(page: Page):  # type: ignore[no-untyped-def]
@@ -91,9 +91,9 @@ def test_cards_are_sorted_both_ways(picker: Page) -> None:
     ):
         picker.get_by_label("Sort by").select_option(sort)
         assert words(picker)[0] == first, sort
-        picker.locator(".ti-way").click()
+        picker.locator(".ti-sort-direction").click()
         assert last is None or words(picker)[0] == last, sort
-        picker.locator(".ti-way").click()
+        picker.locator(".ti-sort-direction").click()
 
 
 def test_the_last_used_embedding_comes_first(picker: Page, large: Studio) -> None:
@@ -101,7 +101,7 @@ def test_the_last_used_embedding_comes_first(picker: Page, large: Studio) -> Non
     generate(picker)
     picker.locator("#ti_cards").get_by_role("button", name="Refresh").click()
     picker.get_by_label("Sort by").select_option("used")
-    picker.locator(".ti-way").click()
+    picker.locator(".ti-sort-direction").click()
     expect(picker.locator("[aria-posinset='1'] strong")).to_have_text("word20", timeout=SOON)
     assert set(words(picker)[:2]) == {"word700", "word20"}
     prompt(picker).fill("")
@@ -135,7 +135,7 @@ def test_folders_are_selected_in_the_tree_and_in_the_breadcrumbs(picker: Page) -
     tree.get_by_role("button", name="small 500").click()
     expect(note(picker)).to_have_text(f"500 of {MANY + 2}")
     assert words(picker)[0] == "word1"
-    crumbs = picker.locator("#ti_cards .ti-crumbs")
+    crumbs = picker.locator("#ti_cards .ti-breadcrumbs")
     expect(crumbs).to_have_text("Allbirdssmall")
     crumbs.get_by_role("button", name="birds").click()
     expect(note(picker)).to_have_text(f"1000 of {MANY + 2}")
@@ -191,7 +191,7 @@ def test_choices_survive_a_reload_and_the_first_cards_appear_before_the_rest(
     open_studio(page, large)
     open_cards(page)
     page.get_by_label("Sort by").select_option("name")
-    page.locator(".ti-way").click()
+    page.locator(".ti-sort-direction").click()
     page.get_by_label("Card size").select_option("large")
     page.get_by_role("button", name="Folders", exact=True).click()
     sizes: list[int] = []

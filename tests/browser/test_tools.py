@@ -29,13 +29,13 @@ def choose(page: Page, word: str) -> None:
     """Adds an embedding by typing a part of its name."""
     box = page.get_by_role("combobox", name="Add an embedding")
     box.fill(word)
-    expect(page.locator("#ti_found li[aria-selected=true]")).to_contain_text(word, timeout=SOON)
+    expect(page.locator("#ti_search_results li[aria-selected=true]")).to_contain_text(word, timeout=SOON)
     box.press("Enter")
     expect(chosen(page, word)).to_be_visible()
 
 
 def chosen(page: Page, word: str) -> Locator:
-    return page.locator("#ti_tools .ti-chosen li").filter(has=page.get_by_text(word, exact=True))
+    return page.locator("#ti_tools .ti-selected li").filter(has=page.get_by_text(word, exact=True))
 
 
 def panel(page: Page) -> Locator:
@@ -49,7 +49,7 @@ def test_an_embedding_is_inspected_and_its_metadata_is_never_markup(page: Page, 
     choose(page, "looked-into")
     expect(panel(page)).to_contain_text("250", timeout=SOON)
     expect(panel(page).locator("tbody tr")).to_have_count(2)
-    expect(panel(page).locator("tbody tr").first.locator(".ti-near")).to_have_count(5, timeout=PATIENCE)
+    expect(panel(page).locator("tbody tr").first.locator(".ti-neighbour")).to_have_count(5, timeout=PATIENCE)
     for title, text in (("What the file says", MARKUP), ("Training request", "400")):
         panel(page).locator("summary", has_text=title).click()
         expect(panel(page).locator("details[open] dd", has_text=text).first).to_be_visible()
@@ -141,7 +141,7 @@ def test_nothing_overflows_a_narrow_dark_page(open_page: Callable[..., Page], st
     put(studio, LONG, 0.1)
     page = open_studio(open_page(dark=True, width=420), studio, "Embeddings")
     choose(page, LONG)
-    expect(panel(page).locator(".ti-near").first).to_be_visible(timeout=PATIENCE)
+    expect(panel(page).locator(".ti-neighbour").first).to_be_visible(timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
     assert re.fullmatch(r"rgb\(.*\)", page.evaluate("getComputedStyle(document.querySelector('#ti_tools h2')).color"))
 

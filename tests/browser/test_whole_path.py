@@ -96,7 +96,7 @@ def test_a_training_survives_a_reload_of_the_page_and_a_restart_of_the_server(
     open_studio(page, studio, "Train")
     fill_training(page, "second", drawings, max_steps=5)
     page.get_by_role("button", name="Train Embedding").click()
-    expect(page.locator("#ti_train_said")).to_contain_text(
+    expect(page.locator("#ti_train_status")).to_contain_text(
         "Another training runs. second waits as number 1", timeout=SOON
     )
     expect(page.locator(".ti-jobs")).to_contain_text("queued, number 1", timeout=SOON)

@@ -1,10 +1,17 @@
-// cards_card.js – one card: its picture, its word, and what is to be known of it at a glance.
+// card.js – one card: its picture, its word and its most important facts.
+
+/** @import { CardRow } from "../lib/types.d.ts" */
 
 import { address } from "../lib/api.js";
 import { element } from "../lib/dom.js";
+import { joined, vectorCount } from "../lib/format.js";
 import { problemOf } from "../lib/library.js";
 
-/** Returns the cell of a card: a button if the embedding can be used, and the one that opens the editor. */
+/**
+ * Returns the cell of a card: a button if the embedding can be used, and the button that opens the editor.
+ *
+ * @param {CardRow} card
+ */
 export function cardCell(card) {
   const problem = problemOf(card);
   const content = [
@@ -15,10 +22,10 @@ export function cardCell(card) {
   ];
   if (card.negative) content.push(element("span", { className: "ti-card-mark", textContent: "negative" }));
   if (problem) content.push(element("span", { className: "ti-card-problem", textContent: problem }));
-  const usable = (card.state ?? "usable") === "usable"; // though another file may have its word
-  const main = !usable
-    ? element("div", { className: "ti-card ti-card-greyed" }, ...content)
-    : element("button", { type: "button", className: `ti-card${problem ? " ti-card-second" : ""}`, draggable: true, "aria-pressed": "false" }, ...content);
+  const isUsable = (card.state ?? "usable") === "usable"; // though another file may have its word
+  const main = isUsable
+    ? cardButton(Boolean(problem), content)
+    : element("div", { className: "ti-card ti-card-unusable" }, ...content);
   const edit = element("button", {
     type: "button",
     className: "ti-card-edit",
@@ -29,12 +36,25 @@ export function cardCell(card) {
   return element("div", { className: "ti-card-cell", role: "listitem", dataset: { id: card.id } }, main, edit);
 }
 
-/** Returns what stands below a card's word. */
-export function detailsOf({ vectors, step, weight }) {
-  const parts = [vectors && `${vectors} ${vectors === 1 ? "vector" : "vectors"}`, step && `step ${step}`, weight && `× ${weight}`];
-  return parts.filter(Boolean).join(" · ");
+/**
+ * @param {boolean} isShadowed whether another file has the word
+ * @param {HTMLElement[]} content
+ */
+function cardButton(isShadowed, content) {
+  const className = isShadowed ? "ti-card ti-card-shadowed" : "ti-card";
+  return element("button", { type: "button", className, draggable: true, "aria-pressed": "false" }, ...content);
 }
 
+/**
+ * Returns the text below a card's word.
+ *
+ * @param {Pick<CardRow, "vectors" | "step" | "weight">} card
+ */
+export function detailsOf({ vectors, step, weight }) {
+  return joined([vectorCount(vectors), step && `step ${step}`, weight && `× ${weight}`]);
+}
+
+/** @param {CardRow} card */
 function picture(card) {
   if (!card.picture) return element("span", { className: "ti-card-picture ti-card-blank", "aria-hidden": "true" });
   const image = element("img", { className: "ti-card-picture", alt: "", decoding: "async", draggable: false });

@@ -1,71 +1,86 @@
-// cards.js – the extra-networks picker: every embedding a card, and the clicked one's word goes into the prompt.
+// cards.js – the extra-networks panel: a card for every embedding, and a click on it adds its word to the prompt.
 
+/** @import { CardCell, CardLibrary, CardRow, Library } from "../lib/types.d.ts" */
+/** @import { CardOptions } from "./bar.js" */
+/** @import { HostPrompt } from "../prompt/host.js" */
+
+import { messageOf } from "../lib/api.js";
+import { closest, element, setText } from "../lib/dom.js";
+import { showToast } from "../lib/toast.js";
 import { cardBar } from "./bar.js";
 import { cardCell } from "./card.js";
-import { remove } from "./changes.js";
+import { moveToTrash } from "./changes.js";
 import { cardDetails } from "./details.js";
 import { dragCards } from "./drag.js";
 import { cardEditor } from "./editor.js";
 import { cardGrid } from "./grid.js";
-import { searchable } from "./search.js";
+import { hostButtons } from "./host.js";
+import { cardSearch } from "./search.js";
 import { trashDialog } from "./trash.js";
 import { folderTree } from "./tree.js";
-import { cardsInHost } from "./host.js";
 import { markUsed, toggleCard } from "./use.js";
-import { element, setText } from "../lib/dom.js";
-import { tell } from "../lib/toast.js";
 
-/** Fills the picker's section with the cards of a library; returns `{ toggle, refresh }`. */
-export function cardPicker(section, library) {
+/**
+ * Fills the panel's section with the cards of a library; `toggle` returns whether the panel is open then.
+ *
+ * @param {HTMLElement} section
+ * @param {CardLibrary} library
+ */
+export function cardPanel(section, library) {
   const bar = cardBar({
     query: () => draw({ fromTop: true }),
-    choice: (changed) => choose(changed),
+    options: (changed) => applyOptions(changed),
     refresh: () => refresh(),
     trash: () => trash.open(),
   });
   const tree = folderTree({ onChoose: (folder) => bar.choose({ folder }) });
-  const outside = cardsInHost();
+  const host = hostButtons();
+  /** @param {CardCell[]} cells */
   const mark = (cells) => {
     markUsed(cells);
-    outside?.mark(cells);
+    host?.mark(cells);
   };
-  const make = (card) => (outside ? outside.add(cardCell(card), card) : cardCell(card));
-  const grid = cardGrid({ make, onDraw: mark });
+  /** @param {CardRow} card */
+  const createCell = (card) => (host ? host.add(cardCell(card), card) : cardCell(card));
+  const grid = cardGrid({ createCell, onDraw: mark });
+  /** @param {EventTarget | null} target */
   const cardOf = (target) => {
-    const id = target.closest?.(".ti-card-cell")?.dataset.id;
-    return id ? grid.cells().find(({ card }) => card.id === id)?.card : null;
+    const id = closest(target, ".ti-card-cell")?.dataset.id;
+    return (id && grid.cells().find(({ card }) => card.id === id)?.card) || null;
   };
   const details = cardDetails(grid.root, cardOf);
   const editor = cardEditor({ folders: () => tree.paths(), onChange: () => refresh() });
   const trash = trashDialog({ onChange: () => refresh() });
-  const main = element("div", { className: "ti-shelf-cards" }, tree.crumbs, grid.root);
-  const shelf = element("div", { className: "ti-shelf" }, tree.root, main);
-  section.append(bar.root, shelf);
-  let find = null;
+  const main = element("div", { className: "ti-card-panel-cards" }, tree.breadcrumbs, grid.root);
+  const panel = element("div", { className: "ti-card-panel" }, tree.root, main);
+  section.append(bar.root, panel);
+  /** @type {ReturnType<typeof cardSearch> | null} */
+  let search = null;
 
   const draw = ({ fromTop = false } = {}) => {
-    const shown = library.get();
-    if (!find) return;
-    const found = shown.complete ? find(bar.search.value, bar.choice) : shown.cards;
-    grid.show(found, shown.complete ? found.length : shown.total, { fromTop });
-    setText(bar.note, describe(shown, found.length));
-    shelf.hidden = shown.all === 0;
+    const { complete, cards, all, total } = library.get();
+    if (!search) return;
+    const matches = complete ? search(bar.search.value, bar.options) : cards;
+    grid.show(matches, complete ? matches.length : total, { fromTop });
+    setText(bar.note, summary(library.get(), matches.length));
+    panel.hidden = all === 0;
   };
-  const choose = (changed) => {
-    if ("size" in changed) grid.resize(changed.size);
-    if ("folder" in changed) tree.choose(changed.folder);
-    if ("tree" in changed) tree.root.hidden = !changed.tree;
+  /** @param {Partial<CardOptions>} changed */
+  const applyOptions = (changed) => {
+    if (changed.size !== undefined) grid.resize(changed.size);
+    if (changed.folder !== undefined) tree.choose(changed.folder);
+    if (changed.tree !== undefined) tree.root.hidden = !changed.tree;
     if (!("size" in changed || "tree" in changed)) draw({ fromTop: true });
   };
-  const chosen = () => {
-    const { sort, descending, folder, fits } = bar.choice;
+  const query = () => {
+    const { sort, descending, folder, fits } = bar.options;
     return { sort, descending, folder, fits };
   };
   const refresh = async () => {
     try {
-      await library.load(chosen());
+      await library.load(query());
     } catch (error) {
-      setText(bar.note, error.message);
+      setText(bar.note, messageOf(error));
     }
   };
   const toggle = () => {
@@ -78,53 +93,60 @@ export function cardPicker(section, library) {
     }
     return !section.hidden;
   };
-  library.watch((now) => {
-    find = searchable(now.complete ? now.cards : []);
-    tree.show(now.cards);
-    if (now.complete && !tree.has(bar.choice.folder)) bar.choose({ folder: "" });
+  library.subscribe(({ complete, cards }) => {
+    search = cardSearch(complete ? cards : []);
+    tree.show(cards);
+    if (complete && !tree.has(bar.options.folder)) bar.choose({ folder: "" });
     if (!section.hidden) draw();
   });
-  const edit = (card) => editor.open(card).catch((error) => tell(error.message));
+  /** @param {CardRow} card */
+  const edit = (card) => editor.open(card).catch((error) => showToast(messageOf(error)));
+  /** @param {CardRow} card */
   const discard = async (card) => {
     try {
-      const undo = await remove(card);
-      tell(`${card.word} is in the trash.`, async () => {
+      const undo = await moveToTrash(card);
+      showToast(`${card.word} is in the trash.`, async () => {
         await undo();
         await refresh();
       });
       await refresh();
     } catch (error) {
-      tell(error.message);
+      showToast(messageOf(error));
     }
   };
+  /**
+   * @param {CardRow} card
+   * @param {string} box
+   */
+  const toggleInHost = (card, box) => host?.toggle(card, /** @type {HostPrompt} */ (box), grid.cells());
 
   grid.root.addEventListener("click", ({ target }) => {
     const card = cardOf(target);
     if (!card) return;
-    const box = target.closest("button[data-outside]")?.dataset.outside;
-    if (target.closest(".ti-card-edit")) edit(card);
-    else if (box) outside.toggle(card, box, grid.cells());
-    else if (target.closest("button.ti-card")) toggleCard(card);
+    const box = closest(target, "button[data-host-prompt]")?.dataset.hostPrompt;
+    if (closest(target, ".ti-card-edit")) edit(card);
+    else if (box) toggleInHost(card, box);
+    else if (closest(target, "button.ti-card")) toggleCard(card);
   });
   grid.root.addEventListener("keydown", (event) => {
     const card = cardOf(event.target);
     if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
-    const use = (box) => outside.toggle(card, box, grid.cells());
+    /** @type {Record<string, () => void>} */
     const keys = {
       e: () => edit(card),
       Delete: () => discard(card),
       Escape: () => bar.search.focus(),
-      ...(outside && { t: () => use("prompt"), n: () => use("negative") }),
+      ...(host && { t: () => toggleInHost(card, "prompt"), n: () => toggleInHost(card, "negative") }),
     };
     if (!Object.hasOwn(keys, event.key)) return;
     event.preventDefault();
-    if (event.key === "Escape") event.stopPropagation(); // it interrupts pictures elsewhere
+    if (event.key === "Escape") event.stopPropagation(); // elsewhere it interrupts the generation
     details.hide();
     keys[event.key]();
   });
   bar.search.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") grid.focus(0);
-    else if (event.key === "Enter" && bar.search.value) useFirst();
+    else if (event.key === "Enter" && bar.search.value) toggleFirst();
     else if (event.key === "Escape" && bar.search.value) {
       event.stopPropagation();
       bar.search.value = "";
@@ -132,33 +154,41 @@ export function cardPicker(section, library) {
     } else return;
     event.preventDefault();
   });
-  const useFirst = () => {
-    const first = grid.root.querySelector("[aria-posinset='1'] > button.ti-card");
-    if (first) toggleCard(cardOf(first));
+  const toggleFirst = () => {
+    const card = cardOf(grid.root.querySelector("[aria-posinset='1'] > button.ti-card"));
+    if (card) toggleCard(card);
   };
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || section.hidden || !section.checkVisibility() || isTypedInto(event.target)) return;
+    if (event.key !== "/" || section.hidden || !section.checkVisibility() || isTextField(event.target)) return;
     event.preventDefault();
     bar.search.focus();
   });
   document.addEventListener("input", ({ target }) => target !== bar.search && mark(grid.cells()));
-  if (outside) window.addEventListener("focus", () => mark(grid.cells()));
+  if (host) window.addEventListener("focus", () => mark(grid.cells()));
   dragCards(grid.root, cardOf);
-  grid.resize(bar.choice.size);
-  tree.choose(bar.choice.folder);
-  tree.root.hidden = !bar.choice.tree;
-  library.loadFirst(chosen()).catch(() => {}); // so that they are there when the picker is opened; it says what is wrong
+  grid.resize(bar.options.size);
+  tree.choose(bar.options.folder);
+  tree.root.hidden = !bar.options.tree;
+  library.loadFirst(query()).catch(() => {}); // for the panel's first opening, which shows what failed
   return { toggle, refresh: () => (section.hidden ? undefined : refresh()) };
 }
 
-function isTypedInto(target) {
-  return target.isContentEditable || target.closest?.("dialog, select, textarea, input:not([type=checkbox], [type=range])");
+/** @param {EventTarget | null} target */
+function isTextField(target) {
+  if (target instanceof HTMLElement && target.isContentEditable) return true;
+  return closest(target, "dialog, select, textarea, input:not([type=checkbox], [type=range])") !== null;
 }
 
-function describe({ all, total, folder, complete }, shown) {
+/**
+ * Returns the text beside the search box.
+ *
+ * @param {Library} library
+ * @param {number} matches
+ */
+export function summary({ all, total, folder, complete }, matches) {
   if (all === 0) {
     return `No embeddings yet. Train one in the Train tab, or drop a .safetensors or .pt file into ${folder}`;
   }
   if (!complete) return `${total} of ${all} …`;
-  return shown === 0 ? `None of ${all} embeddings matches.` : `${shown} of ${all}`;
+  return matches === 0 ? `None of ${all} embeddings matches.` : `${matches} of ${all}`;
 }

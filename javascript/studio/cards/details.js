@@ -1,93 +1,137 @@
-// cards_details.js – all that is known of an embedding, beside its card while the pointer or the focus rests on it.
+// details.js – an embedding's details, in a tooltip beside its card.
+
+/** @import { CardOf, CardRow, EmbeddingDetails } from "../lib/types.d.ts" */
 
 import { call } from "../lib/api.js";
-import { element } from "../lib/dom.js";
-import { bytes, moment } from "../lib/format.js";
+import { closest, element } from "../lib/dom.js";
+import { dateTime, fileSize } from "../lib/format.js";
 import { problemOf } from "../lib/library.js";
 
 const PAUSE_MS = 400;
 const MARGIN = 8;
 
-/** Watches a grid's cards; `cardOf(element)` returns the card that an element belongs to. Returns `{ hide }`. */
+/**
+ * Shows the details of the card under the pointer or the focus; returns `{ hide }`.
+ *
+ * @param {HTMLElement} root the grid of the cards
+ * @param {CardOf} cardOf
+ */
 export function cardDetails(root, cardOf) {
   const box = element("div", { className: "ti-details", id: "ti_card_details", role: "tooltip", hidden: true });
   document.body.append(box);
-  let timer = null;
-  let asked = null;
+  /** @type {number | undefined} */
+  let timer;
+  /** @type {CardRow | null} */
+  let current = null;
 
   const hide = () => {
     clearTimeout(timer);
-    asked = null;
+    current = null;
     box.hidden = true;
   };
+  /**
+   * @param {CardRow} card
+   * @param {HTMLElement} cell
+   */
   const show = async (card, cell) => {
-    asked = card;
+    current = card;
     draw(box, card, null);
     box.hidden = false;
-    put(box, cell);
-    const details = await call(`embeddings/${card.id}`).catch(() => null); // what the card says stays
-    if (asked !== card || !details) return;
+    place(box, cell);
+    const details = await call(`embeddings/${card.id}`).catch(() => null); // the card's own facts stay
+    if (current !== card || !details) return;
     draw(box, card, details);
-    put(box, cell);
+    place(box, cell);
   };
-  const soon = (target) => {
-    const cell = target.closest(".ti-card-cell");
+  /** @param {EventTarget | null} target */
+  const showSoon = (target) => {
+    const cell = closest(target, ".ti-card-cell");
     const card = cell && cardOf(cell);
-    if (!card || card === asked) return;
+    if (!card || card === current) return;
     hide();
     timer = setTimeout(() => show(card, cell), PAUSE_MS);
   };
-  root.addEventListener("pointerover", ({ target, pointerType }) => pointerType !== "touch" && soon(target));
-  root.addEventListener("focusin", ({ target }) => target.matches(":focus-visible") && soon(target));
-  for (const kind of ["pointerleave", "pointerdown", "scroll", "focusout", "dragstart"]) root.addEventListener(kind, hide);
+  root.addEventListener("pointerover", ({ target, pointerType }) => pointerType !== "touch" && showSoon(target));
+  root.addEventListener("focusin", ({ target }) => {
+    if (target instanceof Element && target.matches(":focus-visible")) showSoon(target);
+  });
+  for (const type of ["pointerleave", "pointerdown", "scroll", "focusout", "dragstart"]) {
+    root.addEventListener(type, hide);
+  }
   return { hide };
 }
 
+/**
+ * @param {HTMLElement} box
+ * @param {CardRow} card
+ * @param {EmbeddingDetails | null} details
+ */
 function draw(box, card, details) {
   const facts = factsOf(card, details).map(([name, value]) => [
     element("dt", { textContent: name }),
     element("dd", { textContent: value }),
   ]);
   const description = details?.description || card.description;
-  const tags = card.tags ?? [];
+  const tags = (card.tags ?? []).map((tag) => element("span", { textContent: tag }));
   const problem = problemOf(card) ?? details?.card_problem;
   box.replaceChildren(
     element("strong", { textContent: card.word }),
     ...(problem ? [element("p", { className: "ti-problem", textContent: problem })] : []),
     ...(description ? [element("p", { className: "ti-details-text", textContent: description })] : []),
-    ...(tags.length ? [element("p", { className: "ti-tags" }, ...tags.map((tag) => element("span", { textContent: tag })))] : []),
+    ...(tags.length ? [element("p", { className: "ti-tags" }, ...tags)] : []),
     element("dl", {}, ...facts.flat()),
   );
 }
 
-/** Returns what is known of an embedding as pairs of texts. */
+/**
+ * Returns an embedding's facts as pairs of name and value.
+ *
+ * @param {CardRow} card
+ * @param {EmbeddingDetails | null} details
+ * @returns {[string, string | number][]}
+ */
 export function factsOf(card, details) {
-  const renamed = details?.trigger && details.trigger !== card.word;
+  const isRenamed = details?.trigger && details.trigger !== card.word;
+  const inside = details?.inside_preview;
+  /** @type {[string, string | number | null | undefined][]} */
   const facts = [
     ["Family", card.family],
     ["Vectors", card.vectors],
     ["Step", card.step],
     ["Base model", details?.base_checkpoint],
-    ["Trained as", renamed ? details.trigger : null],
+    ["Trained as", isRenamed ? details.trigger : null],
     ["Began as", details?.initialization_text],
     ["Weight", card.weight],
-    ["Size", bytes(card.size)],
-    ["Modified", moment(card.modified)],
-    ["Last used", card.used ? moment(card.used) : null],
+    ["Size", fileSize(card.size)],
+    ["Modified", dateTime(card.modified)],
+    ["Last used", card.used ? dateTime(card.used) : null],
     ["File", card.file],
     ["SHA-256", details?.sha256?.slice(0, 12)],
-    ["Not used", details?.inside_preview ? `the embedding inside ${details.inside_preview}, which is this one's preview. Rename it to use it.` : null],
+    ["Not used", inside ? `the embedding inside ${inside}, which is this one's preview. Rename it to use it.` : null],
   ];
-  return facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return facts.filter(hasValue);
 }
 
-/** Puts the box beside the cell, inside the window. */
-function put(box, cell) {
-  const place = cell.getBoundingClientRect();
+/**
+ * @param {[string, string | number | null | undefined]} fact
+ * @returns {fact is [string, string | number]}
+ */
+function hasValue(fact) {
+  return fact[1] !== null && fact[1] !== undefined && fact[1] !== "";
+}
+
+/**
+ * Places the box beside the cell, inside the window.
+ *
+ * @param {HTMLElement} box
+ * @param {HTMLElement} cell
+ */
+function place(box, cell) {
+  const edges = cell.getBoundingClientRect();
   const { width, height } = box.getBoundingClientRect();
-  const right = place.right + MARGIN;
-  const left = right + width <= window.innerWidth ? right : place.left - MARGIN - width;
-  const top = Math.min(place.top, window.innerHeight - height - MARGIN);
+  const right = edges.right + MARGIN;
+  const left = right + width <= window.innerWidth ? right : edges.left - MARGIN - width;
+  const top = Math.min(edges.top, window.innerHeight - height - MARGIN);
   box.style.left = `${Math.max(MARGIN, Math.min(left, window.innerWidth - width - MARGIN))}px`;
   box.style.top = `${Math.max(MARGIN, top)}px`;
 }

@@ -1,10 +1,12 @@
-// cards_form.js – the fields of the card editor.
+// form.js – the fields of the card editor.
+
+/** @import { CardEdit, EmbeddingDetails } from "../lib/types.d.ts" */
 
 import { element } from "../lib/dom.js";
 
 const FOLDERS = "ti_editor_folders";
 
-/** Returns `{ root, fill, values, focus }`; the values are named as the routes name them. */
+/** Returns `{ root, fill, values, focus }`; the values have the names of the REST fields. */
 export function editorForm() {
   const word = element("input", { type: "text", required: true, maxLength: 100, spellcheck: false });
   const folder = element("input", { type: "text", spellcheck: false, placeholder: "the embeddings folder itself" });
@@ -23,27 +25,38 @@ export function editorForm() {
     field("Description", description),
     field("Tags", tags),
     field("Preferred weight", weight, "a click on the card gives it to the word"),
-    element("label", { className: "ti-editor-check" }, negative, element("span", { textContent: "For the negative prompt" })),
+    element(
+      "label",
+      { className: "ti-editor-check" },
+      negative,
+      element("span", { textContent: "For the negative prompt" }),
+    ),
     field("Notes", notes),
     folders,
   );
-  for (const [name, input] of Object.entries({ word, folder, description, tags, weight, negative, notes })) input.name = name;
+  const inputs = { word, folder, description, tags, weight, negative, notes };
+  for (const [name, input] of Object.entries(inputs)) input.name = name;
 
+  /**
+   * @param {EmbeddingDetails} details
+   * @param {string[]} paths of the library's folders
+   */
   const fill = (details, paths) => {
     word.value = details.word;
     folder.value = details.folder;
     description.value = details.description;
     tags.value = details.tags.join(", ");
-    weight.value = details.preferred_weight ?? "";
+    weight.value = String(details.preferred_weight ?? "");
     negative.checked = details.negative;
     notes.value = details.notes;
     folders.replaceChildren(...paths.map((path) => element("option", { value: path })));
   };
+  /** @returns {CardEdit} */
   const values = () => ({
     word: word.value.trim(),
     folder: folder.value.trim().replace(/^\/+|\/+$/g, ""),
     description: description.value,
-    tags: [...new Set(tags.value.split(",").map((tag) => tag.trim()).filter(Boolean))],
+    tags: tagsOf(tags.value),
     preferred_weight: Number(weight.value) || 0,
     negative: negative.checked,
     notes: notes.value,
@@ -51,6 +64,21 @@ export function editorForm() {
   return { root, fill, values, focus: () => description.focus() };
 }
 
+/**
+ * Returns the tags of a text with commas, each once.
+ *
+ * @param {string} text
+ */
+export function tagsOf(text) {
+  const tags = text.split(",").map((tag) => tag.trim());
+  return [...new Set(tags.filter(Boolean))];
+}
+
+/**
+ * @param {string} name
+ * @param {HTMLElement} input
+ * @param {string | null} [hint]
+ */
 function field(name, input, hint = null) {
   const label = element("span", { className: "ti-editor-label", textContent: name });
   if (hint) label.append(element("small", { textContent: ` ${hint}` }));

@@ -1,132 +1,166 @@
-// cards_grid.js – a grid of any number of cards, of which the page has only those that are in sight, or nearly.
+// grid.js – a grid of any number of cards. The page has only the cells that are in view, and those nearby.
 
-import { element } from "../lib/dom.js";
+/** @import { CardCell, CardRow } from "../lib/types.d.ts" */
+
+import { closest, element } from "../lib/dom.js";
 
 const GAP = 8;
-const TEXT = 80; // pixels below a card's picture
+const TEXT_HEIGHT = 80; // pixels below a card's picture
+/** @type {Record<string, number>} */
 const SIZES = { small: 104, medium: 136, large: 188 };
-const NEARLY = 0.6; // of the grid's height, above and below
+const OVERSCAN = 0.6; // of the grid's height, above and below
+
+/** @typedef {{ columns: number, width: number, height: number }} Layout the number of columns, and a cell's size */
+/** @typedef {CardCell & { index?: number, layout?: Layout, total?: number }} Entry a cell, and what it was placed by */
 
 /**
  * Returns `{ root, show, resize, focus, cells }`.
  *
- * `make(card)` returns a card's cell, whose first child takes the focus; `onDraw(cells)` is called with those that have come.
+ * @param {object} options
+ * @param {(card: CardRow) => HTMLElement} options.createCell returns a card's cell, whose first child takes the focus
+ * @param {(cells: CardCell[]) => void} options.onDraw called with the new cells
  */
-export function cardGrid({ make, onDraw }) {
+export function cardGrid({ createCell, onDraw }) {
   const space = element("div", { className: "ti-cards-space" });
   const root = element("div", { className: "ti-cards", role: "list", "aria-label": "Embeddings" }, space);
+  /** @type {Map<string, Entry>} */
   const cells = new Map();
+  /** @type {CardRow[]} */
   let cards = [];
   let total = 0;
-  let least = SIZES.medium;
-  let grid = { columns: 1, width: least, height: least + TEXT };
+  let minWidth = SIZES.medium;
+  /** @type {Layout} */
+  let layout = { columns: 1, width: minWidth, height: minWidth + TEXT_HEIGHT };
   let current = 0;
-  let waiting = false;
+  let isScheduled = false;
 
   const measure = () => {
     const inner = space.clientWidth;
     if (!inner) return false;
-    const columns = Math.max(1, Math.floor((inner + GAP) / (least + GAP)));
+    const columns = Math.max(1, Math.floor((inner + GAP) / (minWidth + GAP)));
     const width = Math.floor((inner - GAP * (columns - 1)) / columns);
-    if (columns !== grid.columns || width !== grid.width) grid = { columns, width, height: width + TEXT };
+    if (columns !== layout.columns || width !== layout.width) {
+      layout = { columns, width, height: width + TEXT_HEIGHT };
+    }
     return true;
   };
-  /** Returns from which card to which those are that are in sight, and `nearly` of the grid's height above and below. */
-  const inSight = (top, height, nearly) => {
-    const row = grid.height + GAP;
-    const first = Math.max(0, Math.floor((top - height * nearly) / row));
-    const last = Math.ceil((top + height * (1 + nearly)) / row);
-    return [first * grid.columns, Math.min(cards.length, last * grid.columns)];
-  };
-  /** Draws the cards that are nearly in sight; with `atOnce`, of those that are not there yet only what is in sight. */
-  const draw = ({ atOnce = false } = {}) => {
-    const height = root.clientHeight; // before anything is changed: the page would have to be laid out for it
+  /** Draws the cells in view and nearby. With `onlyInView`, new cells are created only in view. */
+  const draw = ({ onlyInView = false } = {}) => {
+    const height = root.clientHeight; // read before anything is changed, or the browser lays the page out once more
     const top = root.scrollTop;
     if (!height) return;
-    const [from, to] = inSight(top, height, NEARLY);
-    const [first, last] = atOnce ? inSight(top, height, 0) : [from, to];
-    const wanted = new Map();
-    for (let index = from; index < to; index++) wanted.set(cards[index].id, index);
+    const range = visibleRange({ layout, top, height, overscan: OVERSCAN, count: cards.length });
+    const [first, last] = onlyInView ? visibleRange({ layout, top, height, overscan: 0, count: cards.length }) : range;
+    /** @type {Map<string, number>} */
+    const indices = new Map();
+    for (let index = range[0]; index < range[1]; index++) indices.set(cards[index].id, index);
+    removeCellsOutside(indices);
+    const created = [];
+    for (const [id, index] of indices) {
+      let entry = cells.get(id);
+      if (!entry) {
+        if (index < first || index >= last) continue;
+        entry = { card: cards[index], cell: createCell(cards[index]) };
+        cells.set(id, entry);
+        created.push(entry);
+      }
+      place(entry, index);
+    }
+    const rows = Math.ceil(total / layout.columns);
+    const all = `${Math.max(0, rows * (layout.height + GAP) - GAP)}px`;
+    if (space.style.height !== all) space.style.height = all;
+    if (created.length) onDraw(created);
+  };
+  /** @param {Map<string, number>} indices of the cards to keep, by id */
+  const removeCellsOutside = (indices) => {
     for (const [id, { cell, card }] of cells) {
-      const keeps = cards[wanted.get(id)] === card || (cell.contains(document.activeElement) && cards.includes(card));
-      if (keeps) continue;
+      const index = indices.get(id);
+      const isInRange = index !== undefined && cards[index] === card;
+      if (isInRange || (cell.contains(document.activeElement) && cards.includes(card))) continue;
       cell.remove();
       cells.delete(id);
     }
-    const fresh = [];
-    for (const [id, index] of wanted) {
-      if (!cells.has(id)) {
-        if (index < first || index >= last) continue;
-        cells.set(id, { card: cards[index], cell: make(cards[index]) });
-        fresh.push(cells.get(id));
-      }
-      put(cells.get(id), index);
-    }
-    const all = `${Math.max(0, Math.ceil(total / grid.columns) * (grid.height + GAP) - GAP)}px`;
-    if (space.style.height !== all) space.style.height = all;
-    if (fresh.length) onDraw(fresh);
   };
-  const layOut = (how) => {
-    if (measure()) draw(how);
+  /** @param {{ onlyInView?: boolean }} [options] */
+  const measureAndDraw = (options) => {
+    if (measure()) draw(options);
   };
-  const put = (entry, index) => {
+  /**
+   * @param {Entry} entry
+   * @param {number} index
+   */
+  const place = (entry, index) => {
     const { cell } = entry;
-    cell.firstElementChild.tabIndex = index === current ? 0 : -1;
-    if (entry.index === index && entry.grid === grid && entry.total === total) return;
-    Object.assign(entry, { index, grid, total });
-    const column = index % grid.columns;
+    mainOf(cell).tabIndex = index === current ? 0 : -1;
+    if (entry.index === index && entry.layout === layout && entry.total === total) return;
+    Object.assign(entry, { index, layout, total });
+    const column = index % layout.columns;
     Object.assign(cell.style, {
-      left: `${column * (grid.width + GAP)}px`,
-      top: `${Math.floor(index / grid.columns) * (grid.height + GAP)}px`,
-      width: `${grid.width}px`,
-      height: `${grid.height}px`,
+      left: `${column * (layout.width + GAP)}px`,
+      top: `${Math.floor(index / layout.columns) * (layout.height + GAP)}px`,
+      width: `${layout.width}px`,
+      height: `${layout.height}px`,
     });
-    cell.setAttribute("aria-posinset", index + 1);
-    cell.setAttribute("aria-setsize", total);
+    cell.setAttribute("aria-posinset", String(index + 1));
+    cell.setAttribute("aria-setsize", String(total));
     if (cell.parentElement !== space) space.append(cell);
   };
-  const soon = () => {
-    if (waiting) return;
-    waiting = true;
+  const drawSoon = () => {
+    if (isScheduled) return;
+    isScheduled = true;
     requestAnimationFrame(() => {
-      waiting = false;
+      isScheduled = false;
       draw();
     });
   };
-  const indexOf = (id) => cards.findIndex((card) => card.id === id);
 
-  /** Shows cards; `all` is how many there will be when the rest has come. */
-  const show = (newCards, all = newCards.length, { fromTop = false } = {}) => {
+  /**
+   * Shows cards.
+   *
+   * @param {CardRow[]} newCards
+   * @param {number} [finalCount] their number once all are loaded
+   * @param {{ fromTop?: boolean }} [options]
+   */
+  const show = (newCards, finalCount = newCards.length, { fromTop = false } = {}) => {
     cards = newCards;
-    total = all;
+    total = finalCount;
     if (fromTop) root.scrollTop = 0;
     current = fromTop ? 0 : Math.min(current, Math.max(0, cards.length - 1));
     const hadFocus = root.contains(document.activeElement);
-    layOut({ atOnce: true });
-    requestAnimationFrame(() => setTimeout(draw)); // the rest when what is in sight is on the screen
+    measureAndDraw({ onlyInView: true });
+    requestAnimationFrame(() => setTimeout(draw)); // those nearby, after the browser has painted those in view
     if (hadFocus && !root.contains(document.activeElement)) focus(current);
   };
+  /** @param {string} size a name of SIZES */
   const resize = (size) => {
-    least = SIZES[size] ?? SIZES.medium;
-    layOut();
+    minWidth = SIZES[size] ?? SIZES.medium;
+    measureAndDraw();
   };
-  /** Moves the focus to the card of an index, and brings it into sight. */
+  /**
+   * Scrolls to the card of an index and moves the focus to it.
+   *
+   * @param {number} index
+   */
   const focus = (index) => {
     if (cards.length === 0) return;
     current = Math.max(0, Math.min(index, cards.length - 1));
-    const top = Math.floor(current / grid.columns) * (grid.height + GAP);
+    const top = Math.floor(current / layout.columns) * (layout.height + GAP);
+    const bottom = top + layout.height;
     if (top < root.scrollTop) root.scrollTop = top;
-    else if (top + grid.height > root.scrollTop + root.clientHeight) root.scrollTop = top + grid.height - root.clientHeight;
+    else if (bottom > root.scrollTop + root.clientHeight) root.scrollTop = bottom - root.clientHeight;
     draw();
-    cells.get(cards[current].id)?.cell.firstElementChild.focus({ preventScroll: true });
+    const entry = cells.get(cards[current].id);
+    if (entry) mainOf(entry.cell).focus({ preventScroll: true });
   };
+  const page = () => layout.columns * Math.max(1, Math.floor(root.clientHeight / layout.height));
+  /** @type {Record<string, () => number>} */
   const moves = {
     ArrowRight: () => 1,
     ArrowLeft: () => -1,
-    ArrowDown: () => grid.columns,
-    ArrowUp: () => -grid.columns,
-    PageDown: () => grid.columns * Math.max(1, Math.floor(root.clientHeight / grid.height)),
-    PageUp: () => -moves.PageDown(),
+    ArrowDown: () => layout.columns,
+    ArrowUp: () => -layout.columns,
+    PageDown: page,
+    PageUp: () => -page(),
     Home: () => -cards.length,
     End: () => cards.length,
   };
@@ -134,14 +168,42 @@ export function cardGrid({ make, onDraw }) {
     if (!Object.hasOwn(moves, event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     const by = moves[event.key]();
-    if (Math.abs(by) === grid.columns && !cards[current + by]) return;
+    if (Math.abs(by) === layout.columns && !cards[current + by]) return;
     focus(current + by);
   });
   root.addEventListener("focusin", ({ target }) => {
-    const index = indexOf(target.closest(".ti-card-cell")?.dataset.id);
+    const id = closest(target, ".ti-card-cell")?.dataset.id;
+    const index = cards.findIndex((card) => card.id === id);
     if (index >= 0) current = index;
   });
-  root.addEventListener("scroll", soon, { passive: true });
-  new ResizeObserver(() => layOut()).observe(root);
+  root.addEventListener("scroll", drawSoon, { passive: true });
+  new ResizeObserver(() => measureAndDraw()).observe(root);
   return { root, show, resize, focus, cells: () => [...cells.values()] };
+}
+
+/**
+ * Returns the range of the cards in view: the index of the first, and that after the last.
+ *
+ * @param {object} view
+ * @param {Layout} view.layout
+ * @param {number} view.top pixels that are scrolled away
+ * @param {number} view.height of the grid, in pixels
+ * @param {number} view.overscan part of the height above and below that counts as in view
+ * @param {number} view.count of the cards
+ * @returns {[number, number]}
+ */
+export function visibleRange({ layout, top, height, overscan, count }) {
+  const row = layout.height + GAP;
+  const first = Math.max(0, Math.floor((top - height * overscan) / row));
+  const last = Math.ceil((top + height * (1 + overscan)) / row);
+  return [first * layout.columns, Math.min(count, last * layout.columns)];
+}
+
+/**
+ * Returns the part of a cell that takes the focus.
+ *
+ * @param {HTMLElement} cell
+ */
+function mainOf(cell) {
+  return /** @type {HTMLElement} */ (cell.firstElementChild);
 }

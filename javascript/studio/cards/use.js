@@ -1,45 +1,74 @@
-// cards_use.js – puts a card's word into a prompt, takes it out again, and marks the cards that the prompts use.
+// use.js – adds a card's word to a prompt, removes it, and marks the cards that the prompts use.
+
+/** @import { CardCell, CardRow } from "../lib/types.d.ts" */
 
 import { setText } from "../lib/dom.js";
-import { callOf } from "../lib/library.js";
-import { caretOf, lastPrompt, negativePrompt, promptBoxes, setPrompt } from "../prompt/prompts.js";
+import { promptName } from "../lib/library.js";
+import { caretOf, lastUsedPrompt, negativePrompt, promptBoxes, setPrompt } from "../prompt/prompts.js";
 import { hasWord, insertWord, promptForm, removeWord, replaceWord } from "../prompt/words.js";
 
-/** Puts the word into the prompt that was used last, or into the negative one if it belongs there; or takes it out. */
+/** @typedef {Pick<CardRow, "word" | "conflict" | "weight" | "negative"> & { file?: string }} UsedCard */
+
+/**
+ * Adds the word to the prompt that was used last, or to the negative prompt if it belongs there; or removes it.
+ *
+ * @param {UsedCard} card
+ */
 export function toggleCard(card) {
-  const box = card.negative ? negativePrompt() : lastPrompt();
-  const name = callOf(card);
+  const box = card.negative ? negativePrompt() : lastUsedPrompt();
+  if (!box) return;
+  const name = promptName(card);
   if (hasWord(box.value, name)) setPrompt(box, removeWord(box.value, name));
   else insertCard(card, box, caretOf(box));
 }
 
-/** Puts the word at a place of a prompt, with the weight that is preferred for it. */
+/**
+ * Inserts the word into a prompt, with its preferred weight.
+ *
+ * @param {UsedCard} card
+ * @param {HTMLTextAreaElement} box
+ * @param {number | null} caret null for the end
+ */
 export function insertCard(card, box, caret) {
-  const { text, caret: after } = insertWord(box.value, promptForm(callOf(card), card.weight), caret);
+  const { text, caret: after } = insertWord(box.value, promptForm(promptName(card), card.weight), caret);
   setPrompt(box, text, after);
 }
 
-/** Puts a word into the prompt that was used last, unless a prompt has it already. */
+/**
+ * Adds a word to the prompt that was used last, unless one of the prompts has it.
+ *
+ * @param {string} word
+ */
 export function useWord(word) {
   if (!promptBoxes().some((box) => hasWord(box.value, word))) toggleCard({ word });
 }
 
-/** Lets the prompts call an embedding by its new name. */
+/**
+ * Replaces a renamed embedding's word in the prompts.
+ *
+ * @param {string} old
+ * @param {string} word
+ */
 export function renameInPrompts(old, word) {
-  for (const box of promptBoxes().filter(({ value }) => hasWord(value, old))) setPrompt(box, replaceWord(box.value, old, word));
+  for (const box of promptBoxes()) if (hasWord(box.value, old)) setPrompt(box, replaceWord(box.value, old, word));
 }
 
-/** Marks the cards whose words stand in the prompts; cells are `{ card, cell }`. */
+/**
+ * Marks the cards whose words are in the prompts.
+ *
+ * @param {CardCell[]} cells
+ */
 export function markUsed(cells) {
   const [prompt, negative] = promptBoxes().map((box) => box.value);
   for (const { card, cell } of cells) {
     const main = cell.firstElementChild;
-    if (main.tagName !== "BUTTON") continue;
+    const label = main?.querySelector(".ti-card-use");
+    if (main?.tagName !== "BUTTON" || !label) continue;
     const places = [];
-    const name = callOf(card);
+    const name = promptName(card);
     if (hasWord(prompt ?? "", name)) places.push("in the prompt");
     if (hasWord(negative ?? "", name)) places.push("in the negative prompt");
     main.setAttribute("aria-pressed", String(places.length > 0));
-    setText(main.querySelector(".ti-card-use"), places.join(" and "));
+    setText(label, places.join(" and "));
   }
 }

@@ -1,48 +1,95 @@
-// api.js – talks to the routes under /ti/.
+// api.js – calls the routes below /ti/.
 
 /** `/ti/`, wherever the page is mounted: this file is served from `/ti/static/<version>/studio/lib/`. */
 const ROOT = new URL("../../../../", import.meta.url);
-/** What a web server in between answers for one that is gone. */
+/** How a reverse proxy answers for a server that is gone. */
 const GONE = [502, 503, 504];
 
-/** Returns the address of a route or picture. */
+/**
+ * Returns the address of a route or picture.
+ *
+ * @param {string} path below `/ti/`
+ */
 export function address(path) {
   return new URL(path, ROOT).href;
 }
 
 /**
- * Calls a route and returns its JSON. Throws an Error whose message can be shown, with a cause if no server answered.
- *
- * What is sent is JSON (`body`) or, for a picture, a Blob (`content`).
+ * @typedef {object} CallOptions
+ * @property {string} [method]
+ * @property {AbortSignal} [signal]
+ * @property {unknown} [body] sent as JSON
+ * @property {Blob} [content] a picture, sent as it is
  */
-export async function call(path, { method = "GET", signal, body: sent, content } = {}) {
-  const headers = sent ? { "Content-Type": "application/json" } : {};
-  const response = await ask(path, { method, signal, headers, body: sent ? JSON.stringify(sent) : content });
+
+/**
+ * Calls a route and returns its JSON, null where there is none.
+ *
+ * Throws an Error whose message can be shown. It has a cause if no server answered.
+ *
+ * @param {string} path
+ * @param {CallOptions} [options]
+ * @returns {Promise<any>} one of the shapes in types.d.ts
+ */
+export async function call(path, { method = "GET", signal, body, content } = {}) {
+  /** @type {Record<string, string>} */
+  const headers = body ? { "Content-Type": "application/json" } : {};
+  const response = await request(path, { method, signal, headers, body: body ? JSON.stringify(body) : content });
   return response.status === 204 ? null : await bodyOf(response);
 }
 
-/** Calls a route and returns `{ tag, body }`; null if the answer is still the one with this tag. */
-export async function callTagged(path, known = null) {
-  const response = await ask(path, {});
+/**
+ * Calls a route and returns `{ tag, body }`; null if the answer still has this tag.
+ *
+ * @param {string} path
+ * @param {string | null} [knownTag]
+ * @returns {Promise<{ tag: string | null, body: any } | null>}
+ */
+export async function callTagged(path, knownTag = null) {
+  const response = await request(path, {});
   const tag = response.headers.get("etag");
-  if (known && tag === known) return null;
+  if (knownTag && tag === knownTag) return null;
   return { tag, body: await bodyOf(response) };
 }
 
-async function ask(path, { headers, ...options }) {
+/**
+ * @param {string} path
+ * @param {RequestInit} options
+ */
+async function request(path, { headers, ...options }) {
   try {
     return await fetch(address(path), { headers: { Accept: "application/json", ...headers }, ...options });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (isAbort(error)) throw error;
     throw new Error("The server does not answer. It may have been stopped.", { cause: error });
   }
 }
 
+/** @param {Response} response */
 async function bodyOf(response) {
   const body = await response.json().catch(() => ({}));
   if (!response.ok) {
     const isGone = body.detail === undefined && GONE.includes(response.status);
-    throw new Error(String(body.detail ?? `The server answered ${response.status}.`), isGone ? { cause: response } : {});
+    const options = isGone ? { cause: response } : {};
+    throw new Error(String(body.detail ?? `The server answered ${response.status}.`), options);
   }
   return body;
+}
+
+/**
+ * Returns whether a request failed because it was aborted.
+ *
+ * @param {unknown} error
+ */
+export function isAbort(error) {
+  return error instanceof Error && error.name === "AbortError";
+}
+
+/**
+ * Returns an error's message.
+ *
+ * @param {unknown} error
+ */
+export function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
 }

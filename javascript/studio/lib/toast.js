@@ -1,42 +1,56 @@
-// toast.js – a line at the foot of the page that says what was done, and undoes it if asked.
+// toast.js – a short message at the bottom of the page, with a button that undoes what it reports.
 
+/** @import { Undo } from "./types.d.ts" */
+
+import { messageOf } from "./api.js";
 import { element } from "./dom.js";
 
 const SECONDS = 12;
-let shown = null;
+/** @type {{ root: HTMLElement, close: () => void } | null} */
+let current = null;
 
-/** Says something; with `undo`, a button beside it calls that, once. */
-export function tell(text, undo = null) {
-  shown?.end();
-  const said = element("span", { textContent: text });
-  const root = element("div", { className: "ti-toast", role: "status" }, said);
-  const end = () => {
+/**
+ * Shows a toast in place of the one before.
+ *
+ * @param {string} text
+ * @param {Undo | null} [undo] called once, by the button
+ */
+export function showToast(text, undo = null) {
+  current?.close();
+  const message = element("span", { textContent: text });
+  const root = element("div", { className: "ti-toast", role: "status" }, message);
+  const close = () => {
     clearTimeout(timer);
     root.remove();
-    if (shown?.root === root) shown = null;
+    if (current?.root === root) current = null;
   };
-  const timer = setTimeout(end, SECONDS * 1000);
+  const timer = setTimeout(close, SECONDS * 1000);
   if (undo) {
     const button = element("button", { type: "button", className: "ti-button", textContent: "Undo" });
     button.addEventListener("click", async () => {
-      end();
+      close();
       try {
         await undo();
-        tell("Undone.");
+        showToast("Undone.");
       } catch (error) {
-        tell(error.message);
+        showToast(messageOf(error));
       }
     });
     root.append(button);
   }
-  const close = element("button", { type: "button", className: "ti-button", textContent: "×", "aria-label": "Close this message" });
-  close.addEventListener("click", end);
-  root.append(close);
-  (document.querySelector("dialog:modal") ?? document.body).append(root); // what lies under a dialog can't be reached
-  shown = { root, end };
+  const closeButton = element("button", {
+    type: "button",
+    className: "ti-button",
+    textContent: "×",
+    "aria-label": "Close this message",
+  });
+  closeButton.addEventListener("click", close);
+  root.append(closeButton);
+  (document.querySelector("dialog:modal") ?? document.body).append(root); // nothing below a modal dialog can be reached
+  current = { root, close };
 }
 
-/** Keeps what is said in sight when the dialog that it stands in is closed. */
+/** Moves the toast out of a dialog that is closed, so that it stays visible. */
 export function keepToast() {
-  if (shown) document.body.append(shown.root);
+  if (current) document.body.append(current.root);
 }

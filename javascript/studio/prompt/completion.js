@@ -1,21 +1,32 @@
-// completion.js – offers the names of embeddings while a prompt is typed.
+// completion.js – autocompletes the names of embeddings in prompt boxes.
 
-import { caretPlace } from "./caret.js";
-import { element } from "../lib/dom.js";
+/** @import { CardLibrary, CardRow } from "../lib/types.d.ts" */
+/** @import { TypedName } from "./words.js" */
+
+import { closest, element } from "../lib/dom.js";
+import { joined, vectorCount } from "../lib/format.js";
 import { problemOf } from "../lib/library.js";
+import { caretPosition } from "./caret.js";
 import { promptBoxes, setPrompt } from "./prompts.js";
 import { completions, typedName } from "./words.js";
 
-const MOST = 12;
+const MAX_ITEMS = 12;
 const LIST = "ti_completions";
 
-/** Watches prompt boxes and offers what is in the library; returns `{ refresh }`, which looks for new embeddings. `plain` is
- *  for prompts that know no tags. */
+/**
+ * Autocompletes prompt boxes from the library; returns `{ refresh }`, which loads it again.
+ *
+ * @param {CardLibrary} library
+ * @param {{ boxes?: HTMLTextAreaElement[], plain?: boolean }} [options] `plain` is for prompts without tags
+ */
 export function completeWords(library, { boxes = promptBoxes(), plain = false } = {}) {
-  const list = element("ul", { className: "ti-completions", id: LIST, role: "listbox", hidden: true, "aria-label": "Embeddings" });
+  const list = completionList();
   document.body.append(list);
-  let words = null;
-  let early = null; // a box that was typed into before the words were there
+  /** @type {CardRow[] | null} */
+  let usable = null;
+  /** @type {HTMLTextAreaElement | null} */
+  let pendingBox = null; // its text was typed before the library was loaded
+  /** @type {{ box: HTMLTextAreaElement, typed: TypedName, matches: CardRow[], selected: number } | null} */
   let open = null;
 
   const close = () => {
@@ -23,48 +34,57 @@ export function completeWords(library, { boxes = promptBoxes(), plain = false } 
     open = null;
     list.hidden = true;
   };
-  library.watch((now) => {
-    if (!now.complete) return;
-    words = now.cards.filter((card) => !problemOf(card));
-    if (early && early === document.activeElement) offer(early);
-    early = null;
+  library.subscribe(({ complete, cards }) => {
+    if (!complete) return;
+    usable = cards.filter((card) => !problemOf(card));
+    if (pendingBox && pendingBox === document.activeElement) suggest(pendingBox);
+    pendingBox = null;
   });
-  const offer = (box) => {
-    if (!words) {
-      early = box;
+  /** @param {HTMLTextAreaElement} box */
+  const suggest = (box) => {
+    if (!usable) {
+      pendingBox = box;
       return;
     }
     const typed = box.selectionStart === box.selectionEnd ? typedName(box.value, box.selectionEnd) : null;
-    const found = typed ? completions(words, typed).slice(0, MOST) : [];
-    if (found.length === 0) {
+    const matches = typed ? completions(usable, typed).slice(0, MAX_ITEMS) : [];
+    if (!typed || matches.length === 0) {
       close();
       return;
     }
-    open = { box, typed, found, chosen: 0 };
-    list.replaceChildren(...found.map(option));
+    open = { box, typed, matches, selected: 0 };
+    list.replaceChildren(...matches.map(option));
     list.hidden = false;
-    put(list, caretPlace(box, typed.start));
-    choose(0);
+    place(list, caretPosition(box, typed.start));
+    select(0);
   };
-  const choose = (index) => {
-    open.chosen = (index + open.found.length) % open.found.length;
-    for (const [number, item] of [...list.children].entries()) item.setAttribute("aria-selected", String(number === open.chosen));
-    list.children[open.chosen].scrollIntoView({ block: "nearest" });
-    open.box.setAttribute("aria-activedescendant", list.children[open.chosen].id);
+  /** @param {number} index */
+  const select = (index) => {
+    if (!open) return;
+    const selected = (index + open.matches.length) % open.matches.length;
+    open.selected = selected;
+    for (const [number, item] of [...list.children].entries()) {
+      item.setAttribute("aria-selected", String(number === selected));
+    }
+    list.children[selected].scrollIntoView({ block: "nearest" });
+    open.box.setAttribute("aria-activedescendant", list.children[selected].id);
   };
+  /** @param {number} index */
   const accept = (index) => {
-    const { box, typed, found } = open;
-    const { text, caret } = typed.replacedBy(found[index].word, plain);
+    if (!open) return;
+    const { box, typed, matches } = open;
+    const { text, caret } = typed.replacedBy(matches[index].word, plain);
     close();
     setPrompt(box, text, caret);
     close();
   };
 
+  /** @type {Record<string, (selected: number) => void>} */
   const keys = {
-    ArrowDown: () => choose(open.chosen + 1),
-    ArrowUp: () => choose(open.chosen - 1),
-    Enter: () => accept(open.chosen),
-    Tab: () => accept(open.chosen),
+    ArrowDown: (selected) => select(selected + 1),
+    ArrowUp: (selected) => select(selected - 1),
+    Enter: accept,
+    Tab: accept,
     Escape: close,
   };
   document.addEventListener(
@@ -74,7 +94,7 @@ export function completeWords(library, { boxes = promptBoxes(), plain = false } 
       if (!Object.hasOwn(keys, event.key)) return;
       event.preventDefault();
       event.stopImmediatePropagation();
-      keys[event.key]();
+      keys[event.key](open.selected);
     },
     true,
   );
@@ -82,10 +102,11 @@ export function completeWords(library, { boxes = promptBoxes(), plain = false } 
     box.setAttribute("aria-autocomplete", "list");
     box.setAttribute("aria-controls", LIST);
     box.addEventListener("input", (event) => {
-      if (event.isTrusted && !event.isComposing) offer(box);
+      const { isComposing } = /** @type {InputEvent} */ (event);
+      if (event.isTrusted && !isComposing) suggest(box);
       else if (!event.isTrusted) close();
     });
-    box.addEventListener("compositionend", () => offer(box));
+    box.addEventListener("compositionend", () => suggest(box));
     box.addEventListener("blur", close);
     box.addEventListener("scroll", close);
     box.addEventListener("pointerdown", close);
@@ -93,27 +114,45 @@ export function completeWords(library, { boxes = promptBoxes(), plain = false } 
   }
   list.addEventListener("pointerdown", (event) => {
     event.preventDefault(); // the box keeps the focus
-    const item = event.target.closest("li");
+    const item = closest(event.target, "li");
     if (item) accept([...list.children].indexOf(item));
   });
   return { refresh: () => library.load() };
 }
 
-function option(embedding, index) {
-  const { vectors } = embedding;
+function completionList() {
+  return element("ul", {
+    className: "ti-completions",
+    id: LIST,
+    role: "listbox",
+    hidden: true,
+    "aria-label": "Embeddings",
+  });
+}
+
+/**
+ * @param {CardRow} card
+ * @param {number} index
+ */
+function option(card, index) {
   return element(
     "li",
     { role: "option", id: `${LIST}_${index}` },
-    element("span", { className: "ti-completion-word", textContent: embedding.word }),
+    element("span", { className: "ti-completion-word", textContent: card.word }),
     element("span", {
       className: "ti-completion-details",
-      textContent: [embedding.family, vectors && `${vectors} ${vectors === 1 ? "vector" : "vectors"}`].filter(Boolean).join(" · "),
+      textContent: joined([card.family, vectorCount(card.vectors)]),
     }),
   );
 }
 
-/** Puts the list below the line of the caret, or above it where there is no room, and inside the window. */
-function put(list, { left, top, bottom }) {
+/**
+ * Places the list below the line of the caret, or above it where there is no room, inside the window.
+ *
+ * @param {HTMLElement} list
+ * @param {{ left: number, top: number, bottom: number }} caret
+ */
+function place(list, { left, top, bottom }) {
   const { width, height } = list.getBoundingClientRect();
   const below = bottom + height <= window.innerHeight;
   list.style.left = `${Math.max(4, Math.min(left, window.innerWidth - width - 4))}px`;

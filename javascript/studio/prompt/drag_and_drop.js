@@ -1,29 +1,45 @@
-// dropping.js – a picture that is dropped on a prompt is read for how it was made.
+// drag_and_drop.js – pictures that are dropped on a prompt: their generation parameters are read.
 
-/** Hands pictures that are dropped on the element to the upload button of this id. */
-export function readDroppedPictures(target, uploadId) {
-  const picture = (event) => [...(event.dataTransfer?.items ?? [])].some(({ kind, type }) => kind === "file" && type.startsWith("image/"));
-  const mark = (on) => target.classList.toggle("ti-dropping", on);
+/**
+ * Passes a picture that is dropped on an element to the upload button of this id.
+ *
+ * @param {HTMLElement} target
+ * @param {string} uploadId
+ */
+export function acceptDroppedPictures(target, uploadId) {
+  /** @param {DragEvent} event */
+  const hasPicture = (event) =>
+    [...(event.dataTransfer?.items ?? [])].some(({ kind, type }) => kind === "file" && type.startsWith("image/"));
+  /** @param {boolean} isOver */
+  const highlight = (isOver) => target.classList.toggle("ti-drop-target", isOver);
   target.addEventListener("dragover", (event) => {
-    if (!picture(event)) return;
+    if (!hasPicture(event)) return;
     event.preventDefault();
-    mark(true);
+    highlight(true);
   });
-  target.addEventListener("dragleave", () => mark(false));
+  target.addEventListener("dragleave", () => highlight(false));
   target.addEventListener("drop", (event) => {
-    mark(false);
-    if (!picture(event)) return;
+    highlight(false);
+    const files = event.dataTransfer?.files;
+    if (!files || !hasPicture(event)) return;
     event.preventDefault();
-    const chosen = new DataTransfer();
-    chosen.items.add(event.dataTransfer.files[0]);
+    const first = new DataTransfer();
+    first.items.add(files[0]);
     const input = uploadInput(uploadId);
-    input.files = chosen.files;
+    if (!input) return;
+    input.files = first.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 }
 
-/** The file input that Gradio puts beside or into an upload button. */
+/**
+ * Returns the file input that Gradio puts beside or into an upload button.
+ *
+ * @param {string} id
+ * @returns {HTMLInputElement | null | undefined}
+ */
 function uploadInput(id) {
   const button = document.getElementById(id);
-  return button.querySelector("input[type=file]") ?? button.parentElement.querySelector("input[type=file]");
+  const selector = 'input[type="file"]';
+  return button?.querySelector(selector) ?? button?.parentElement?.querySelector(selector);
 }

@@ -1,19 +1,26 @@
 // keys.js – Ctrl+Enter generates, Escape interrupts.
 
-function visible(id) {
+/**
+ * Returns the button of this id if it is visible.
+ *
+ * @param {string} id
+ */
+function visibleButton(id) {
   const button = document.getElementById(id);
   return button?.checkVisibility() ? button : null;
 }
 
-/** Listens for the page's keys. */
-export function watchKeys() {
+/** Adds the page's keyboard shortcuts. */
+export function addShortcuts() {
   document.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && visible("ti_generate")) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      const generate = visibleButton("ti_generate");
+      if (!generate) return;
       event.preventDefault();
-      visible("ti_generate").click();
+      generate.click();
     } else if (event.key === "Escape") {
-      visible("ti_interrupt")?.click();
+      visibleButton("ti_interrupt")?.click();
     }
   });
 }

@@ -1,4 +1,4 @@
-// words.js – puts words into prompts and takes them out. Pure functions on text.
+// words.js – adds words to prompts and removes them. Pure functions on text.
 
 // A word ends where another name could not go on: "cat" is not found in "catalogue", "blue-cat" or "cat.v2".
 const BEFORE = String.raw`(?<![\p{L}\p{N}_-]|[\p{L}\p{N}]\.)`;
@@ -6,11 +6,16 @@ const AFTER = String.raw`(?![\p{L}\p{N}_-]|\.[\p{L}\p{N}])`;
 const OPENING = /[([{<]$/;
 const CLOSING = /^[)\]}>,.;:!?]/;
 
+/** @param {string} word */
 function escaped(word) {
   return word.replace(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`);
 }
 
-/** A pattern for the word on its own, and for what names it: `<embedding:word:1.2>`, `<embed:word>`, `embedding:word`. */
+/**
+ * Returns a pattern for the word alone, and in `<embedding:word:1.2>`, `<embed:word>` and `embedding:word`.
+ *
+ * @param {string} word
+ */
 function pattern(word) {
   const name = escaped(word);
   const tag = String.raw`<\s*embed(?:ding)?\s*:\s*(?:[^<>:\n]*\/)?${name}\s*(?::[^<>\n]*)?>`;
@@ -18,26 +23,44 @@ function pattern(word) {
 }
 
 const OPENED = /(?<!\\)[([]\s*$/;
+/** @type {Record<string, RegExp>} */
 const CLOSED = { "(": /^\s*(?::\s*[+-]?[\d.]+\s*)?\)/, "[": /^\s*\]/ };
 
-/** Returns where the word and the emphasis around it alone begin and end: `((word):1.2)` as a whole. */
-function widened(text, from, to) {
+/**
+ * Returns start and end of the word with the emphasis that surrounds it alone: `((word):1.2)` as a whole.
+ *
+ * @param {string} text
+ * @param {number} from
+ * @param {number} to
+ */
+function withEmphasis(text, from, to) {
   let [start, end] = [from, to];
   for (;;) {
     const open = OPENED.exec(text.slice(0, start));
     const close = open && CLOSED[open[0][0]].exec(text.slice(end));
-    if (!close) return [start, end];
+    if (!open || !close) return [start, end];
     start = open.index;
     end += close[0].length;
   }
 }
 
-/** Returns whether the prompt uses the word. */
+/**
+ * Returns whether the prompt uses the word.
+ *
+ * @param {string} text
+ * @param {string} word
+ */
 export function hasWord(text, word) {
   return text.toLowerCase().includes(word.toLowerCase()) && pattern(word).test(text);
 }
 
-/** Returns the text with the word at the caret, and where the caret is then; without a caret, at the end after a comma. */
+/**
+ * Returns `{ text, caret }` with the word at the caret; without a caret, at the end after a comma.
+ *
+ * @param {string} text
+ * @param {string} word
+ * @param {number | null} [caret]
+ */
 export function insertWord(text, word, caret = null) {
   const at = caret ?? text.length;
   let left = text.slice(0, at);
@@ -48,12 +71,17 @@ export function insertWord(text, word, caret = null) {
   return { text: left + word + gap + right, caret: left.length + word.length };
 }
 
-/** Returns the text without the word, its commas and spaces tidied where it stood and nowhere else. */
+/**
+ * Returns the text without the word. Commas and spaces are tidied only where it stood.
+ *
+ * @param {string} text
+ * @param {string} word
+ */
 export function removeWord(text, word) {
   let result = "";
   let rest = text;
   for (let match = pattern(word).exec(rest); match; match = pattern(word).exec(rest)) {
-    const [start, end] = widened(rest, match.index, match.index + match[0].length);
+    const [start, end] = withEmphasis(rest, match.index, match.index + match[0].length);
     result += rest.slice(0, start);
     rest = rest.slice(end);
     [result, rest] = closeGap(result, rest);
@@ -61,22 +89,35 @@ export function removeWord(text, word) {
   return result + rest;
 }
 
-/** Returns the text with the word called by another name wherever it stood, its weights and tags as they were. */
+/**
+ * Returns the text with another word in place of one. Weights and tags stay as they were.
+ *
+ * @param {string} text
+ * @param {string} old
+ * @param {string} word
+ */
 export function replaceWord(text, old, word) {
-  return text.replace(pattern(old), (found) => {
-    if (!found.startsWith("<")) return /^embedding:/i.test(found) ? spelled(word, true) : promptForm(word);
-    const [, kind, weight = ""] = /^<\s*(\w+)[^<>:]*:[^<>:]*(:[^<>]*)?>$/.exec(found);
+  return text.replace(pattern(old), (match) => {
+    if (!match.startsWith("<")) return /^embedding:/i.test(match) ? nameOrTag(word, true) : promptForm(word);
+    const [, kind, weight = ""] = /^<\s*(\w+)[^<>:]*:[^<>:]*(:[^<>]*)?>$/.exec(match) ?? [];
     return `<${kind}:${word}${weight}>`;
   });
 }
 
+/**
+ * Returns both sides of a removed word, without the comma and the spaces that belonged to it.
+ *
+ * @param {string} before
+ * @param {string} after
+ */
 function closeGap(before, after) {
   let left = before.replace(/[ \t]+$/, "");
   let right = after.replace(/^[ \t]+/, "");
   if (right.startsWith(",") && (left === "" || /[,\n([]$/.test(left))) right = right.replace(/^,[ \t]*/, "");
   if (right === "" && left.endsWith(",")) left = left.replace(/[ \t]*,$/, "");
-  const joined = left && right && !/\s$/.test(left) && !OPENING.test(left) && !/^\s/.test(right) && !CLOSING.test(right);
-  return [joined ? `${left} ` : left, right];
+  const leftTouches = left && !/\s$/.test(left) && !OPENING.test(left);
+  const rightTouches = right && !/^\s/.test(right) && !CLOSING.test(right);
+  return [leftTouches && rightTouches ? `${left} ` : left, right];
 }
 
 const TAG = /<(?:embed|embedding):([^<>:\n]*)$/i;
@@ -84,50 +125,91 @@ const COMFY = /(?<![\p{L}\p{N}_<:-])embedding:([^\s,:|()[\]<>]*)$/iu;
 const BARE = /[^\s,:|()[\]<>]{2,}$/u;
 const PLAIN_WORD = /^[\p{L}\p{N}_.-]+$/u;
 
-/** Returns the name that is being typed before the caret, `{ query, start, replacedBy }`, or null. */
+/**
+ * @typedef {object} TypedName an embedding's name that is being typed
+ * @property {string} query its letters so far
+ * @property {number} start where it begins in the text
+ * @property {(word: string, plain?: boolean) => { text: string, caret: number }} replacedBy returns the prompt with a
+ *   whole name in its place; `plain` is for prompts without tags
+ */
+
+/**
+ * Returns the name that is being typed before the caret, or null.
+ *
+ * @param {string} text
+ * @param {number} caret
+ * @returns {TypedName | null}
+ */
 export function typedName(text, caret) {
   const before = text.slice(0, caret);
   const after = text.slice(caret);
   const [tag, comfy, bare] = [TAG, COMFY, BARE].map((kind) => kind.exec(before));
-  const found = tag ?? comfy ?? bare;
-  if (!found || /^[\p{L}\p{N}_-]/u.test(after)) return null;
-  const query = tag || comfy ? found[1] : found[0];
+  const match = tag ?? comfy ?? bare;
+  if (!match || /^[\p{L}\p{N}_-]/u.test(after)) return null;
+  const query = tag || comfy ? match[1] : match[0];
+  /**
+   * @param {string} word
+   * @param {boolean} [plain]
+   */
   const replacedBy = (word, plain = false) => {
-    const tagged = tag ? `<embedding:${word}>` : spelled(word, Boolean(comfy));
-    const named = plain ? word : tagged;
+    const tagged = tag ? `<embedding:${word}>` : nameOrTag(word, Boolean(comfy));
+    const name = plain ? word : tagged;
     const rest = tag ? after.replace(/^>/, "") : after;
-    return { text: before.slice(0, found.index) + named + rest, caret: found.index + named.length };
+    return { text: before.slice(0, match.index) + name + rest, caret: match.index + name.length };
   };
-  return { query, start: found.index, replacedBy };
+  return { query, start: match.index, replacedBy };
 }
 
 const UNTAGGABLE = /[<>:\n]/;
 const FILE = /\.(?:safetensors|pt|bin|ckpt)$/i;
 
-/** Returns how a prompt calls an embedding with a weight: a name that is no single word, or a file's, by its tag, if one
- *  can hold it. */
+/**
+ * Returns an embedding's name with its weight, as prompts have it.
+ *
+ * File names and names that are no single word need a tag, unless a tag can't hold them.
+ *
+ * @param {string} word
+ * @param {number | null} [weight]
+ */
 export function promptForm(word, weight = null) {
   const weighted = Boolean(weight) && weight !== 1;
-  if ((PLAIN_WORD.test(word) && !FILE.test(word)) || UNTAGGABLE.test(word)) return weighted ? `(${word}:${weight})` : word;
+  if ((PLAIN_WORD.test(word) && !FILE.test(word)) || UNTAGGABLE.test(word))
+    return weighted ? `(${word}:${weight})` : word;
   return weighted ? `<embedding:${word}:${weight}>` : `<embedding:${word}>`;
 }
 
-/** A name that is no single word can only be called by its tag. */
-function spelled(word, comfy) {
+/**
+ * Returns the word, with ComfyUI's prefix if wanted; the tag of a name that is no single word.
+ *
+ * @param {string} word
+ * @param {boolean} comfy
+ */
+function nameOrTag(word, comfy) {
   if (!PLAIN_WORD.test(word)) return `<embedding:${word}>`;
   return comfy ? `embedding:${word}` : word;
 }
 
-/** Returns the embeddings whose word goes on from what was typed, then those that hold it; none for a finished word. */
+/**
+ * Returns the embeddings whose word begins with the typed letters, then those that contain them; none for a whole word.
+ *
+ * @template {{ word: string }} Embedding
+ * @param {Embedding[]} embeddings
+ * @param {{ query: string }} typed
+ * @returns {Embedding[]}
+ */
 export function completions(embeddings, { query }) {
-  const wanted = query.toLowerCase();
-  const rank = ({ word }) => {
+  const letters = query.toLowerCase();
+  /** @param {Embedding} embedding */
+  const rankOf = ({ word }) => {
     const lower = word.toLowerCase();
-    if (lower.startsWith(wanted)) return 0;
-    return lower.includes(wanted) ? 1 : 2;
+    if (lower.startsWith(letters)) return 0;
+    return lower.includes(letters) ? 1 : 2;
   };
-  const ranked = embeddings.map((embedding) => [rank(embedding), embedding]).filter(([value]) => value < 2);
-  if (ranked.length === 1 && ranked[0][1].word.toLowerCase() === wanted) return [];
-  ranked.sort(([a, { word: one }], [b, { word: other }]) => a - b || one.length - other.length || one.localeCompare(other));
-  return ranked.map(([, embedding]) => embedding);
+  const ranked = embeddings.map((embedding) => ({ rank: rankOf(embedding), embedding })).filter(({ rank }) => rank < 2);
+  if (ranked.length === 1 && ranked[0].embedding.word.toLowerCase() === letters) return [];
+  ranked.sort((a, b) => {
+    const [one, other] = [a.embedding.word, b.embedding.word];
+    return a.rank - b.rank || one.length - other.length || one.localeCompare(other);
+  });
+  return ranked.map(({ embedding }) => embedding);
 }

@@ -1,104 +1,145 @@
-// inspection.js – what is known of one embedding: facts, its vectors beside the vocabulary, what its file says.
+// inspection.js – one embedding in detail: facts, its vectors compared with the vocabulary, and its file's metadata.
 
-import { call } from "../lib/api.js";
+/** @import { ComparedRow, ComparisonView, FoundEmbedding } from "../lib/types.d.ts" */
+/** @import { InspectionView, NeighbourView, RowView } from "../lib/types.d.ts" */
+
+import { call, messageOf } from "../lib/api.js";
 import { element, setText } from "../lib/dom.js";
-import { moment, number } from "../lib/format.js";
+import { dateTime, number } from "../lib/format.js";
 
 const NOTHING = "Choose an embedding to look into it.";
+const COMPARING = "Comparing with the checkpoint's vocabulary …";
 
-/** Returns `{ place, show }`; `show` takes an embedding, or null for none. */
+/** Returns `{ root, show }`; `show` takes an embedding, or null for none. */
 export function inspection() {
-  const place = element("section", { className: "ti-inspection", "aria-label": "Inspection" });
-  let latest = null;
+  const root = element("section", { className: "ti-inspection", "aria-label": "Inspection" });
+  let latest = 0;
 
+  /** @param {FoundEmbedding | null} embedding */
   const show = async (embedding) => {
-    const asked = (latest = {});
+    const request = ++latest;
+    const isLatest = () => request === latest;
     if (!embedding) {
-      place.replaceChildren(element("p", { className: "ti-note", textContent: NOTHING }));
+      root.replaceChildren(element("p", { className: "ti-note", textContent: NOTHING }));
       return;
     }
     try {
-      const known = await call(`tools/embeddings/${embedding.id}`);
-      if (asked !== latest) return;
-      const words = element("p", { className: "ti-note", role: "status", textContent: "Comparing with the checkpoint's vocabulary …" });
-      const table = element("div", { className: "ti-table" }, rowTable(known.rows));
-      place.replaceChildren(heading(known), facts(known), table, words, ...texts(known));
-      await compare(embedding, table, words, () => asked === latest);
+      /** @type {InspectionView} */
+      const view = await call(`tools/embeddings/${embedding.id}`);
+      if (!isLatest()) return;
+      const note = element("p", { className: "ti-note", role: "status", textContent: COMPARING });
+      const table = element("div", { className: "ti-table" }, rowTable(view.rows));
+      root.replaceChildren(heading(view), facts(view), table, note, ...metadata(view));
+      await compare(embedding, table, note, isLatest);
     } catch (error) {
-      if (asked === latest) place.replaceChildren(element("p", { className: "ti-problem", role: "alert", textContent: error.message }));
+      const problem = element("p", { className: "ti-problem", role: "alert", textContent: messageOf(error) });
+      if (isLatest()) root.replaceChildren(problem);
     }
   };
   show(null);
-  return { place, show };
+  return { root, show };
 }
 
-async function compare(embedding, table, words, wanted) {
+/**
+ * Adds the comparison with the vocabulary.
+ *
+ * @param {FoundEmbedding} embedding
+ * @param {HTMLElement} table
+ * @param {HTMLElement} note
+ * @param {() => boolean} isLatest whether the embedding is still the shown one
+ */
+async function compare(embedding, table, note, isLatest) {
   try {
+    /** @type {ComparisonView} */
     const { checkpoint, rows } = await call(`tools/embeddings/${embedding.id}/vocabulary`);
-    if (!wanted()) return;
+    if (!isLatest()) return;
     table.replaceChildren(rowTable(rows));
-    setText(words, `Beside the vocabulary of ${checkpoint}: the norm over the vocabulary's mean norm, and the words that point the same way (cosine).`);
+    const columns = "the norm over the vocabulary's mean norm, and the words that point the same way (cosine)";
+    setText(note, `Beside the vocabulary of ${checkpoint}: ${columns}.`);
   } catch (error) {
-    if (wanted()) setText(words, error.message);
+    if (isLatest()) setText(note, messageOf(error));
   }
 }
 
+/** @param {InspectionView} view */
 function heading({ word, file }) {
   return element("h2", { title: file }, element("bdi", { textContent: word }));
 }
 
-function facts(known) {
-  const widths = Object.entries(known.widths).map(([encoder, width]) => `${encoder} ${width}`);
-  const listed = [
-    ["File", known.file],
-    ["Family", known.family ?? "unknown"],
-    ["Vectors", known.vectors_per_token],
-    ["Width", widths.join(", ")],
-    ["Step", known.step],
-    ["Size", `${known.size.toLocaleString()} bytes`],
-    ["Modified", moment(known.modified)],
-    ["Hash", known.sha256.slice(0, 12)],
-  ].filter(([, value]) => value !== null);
-  return element("dl", { className: "ti-facts" }, ...listed.map(([name, value]) => pair(name, String(value))));
+/** @param {InspectionView} view */
+function facts(view) {
+  const widths = Object.entries(view.widths).map(([encoder, width]) => `${encoder} ${width}`);
+  const rows = Object.entries({
+    File: view.file,
+    Family: view.family ?? "unknown",
+    Vectors: view.vectors_per_token,
+    Width: widths.join(", "),
+    Step: view.step,
+    Size: `${view.size.toLocaleString()} bytes`,
+    Modified: dateTime(view.modified),
+    Hash: view.sha256.slice(0, 12),
+  }).filter(([, value]) => value !== null);
+  return element("dl", { className: "ti-facts" }, ...rows.map(([name, value]) => pair(name, String(value))));
 }
 
+/**
+ * @param {string} name
+ * @param {string} value
+ */
 function pair(name, value) {
   const text = element("dd", { textContent: value });
   return element("div", {}, element("dt", { textContent: name }), text);
 }
 
-/** Returns the table of rows; those that were compared have more columns. */
+/**
+ * Returns the table of the learned rows; compared rows have more columns.
+ *
+ * @param {RowView[] | ComparedRow[]} rows
+ */
 function rowTable(rows) {
-  const compared = rows.length > 0 && rows[0].nearest !== undefined;
-  const names = ["Vector", "Norm", ...(compared ? ["Relative", "Nearest words"] : [])];
+  const isCompared = rows.length > 0 && "nearest" in rows[0];
+  const names = ["Vector", "Norm", ...(isCompared ? ["Relative", "Nearest words"] : [])];
   const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col", textContent: name })));
-  const several = new Set(rows.map(({ encoder }) => encoder)).size > 1;
+  const hasSeveralEncoders = new Set(rows.map(({ encoder }) => encoder)).size > 1;
   const body = rows.map((row) =>
     element(
       "tr",
       {},
-      element("th", { scope: "row", textContent: several ? `${row.encoder} ${row.number}` : String(row.number) }),
+      element("th", { scope: "row", textContent: `${hasSeveralEncoders ? `${row.encoder} ` : ""}${row.number}` }),
       element("td", { textContent: number(row.norm, 3) }),
-      ...(compared ? [element("td", { textContent: `×${number(row.relative_norm, 3)}` }), nearest(row.nearest)] : []),
+      ...("nearest" in row ? comparedCells(row) : []),
     ),
   );
   return element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
 }
 
-function nearest(words) {
-  const shown = words.map(({ word, cosine }) =>
-    element("span", { className: "ti-near" }, element("bdi", { textContent: word }), element("small", { textContent: cosine.toFixed(2) })),
+/** @param {ComparedRow} row */
+function comparedCells({ relative_norm: relativeNorm, nearest }) {
+  const words = element("td", {}, ...nearest.map(neighbour));
+  return [element("td", { textContent: `×${number(relativeNorm, 3)}` }), words];
+}
+
+/** @param {NeighbourView} view */
+function neighbour({ word, cosine }) {
+  const similarity = element("small", { textContent: cosine.toFixed(2) });
+  return element("span", { className: "ti-neighbour" }, element("bdi", { textContent: word }), similarity);
+}
+
+/** @param {InspectionView} view */
+function metadata({ metadata, request }) {
+  const sections = [collapsed("What the file says", metadata), collapsed("Training request", request)];
+  return sections.filter((section) => section !== null);
+}
+
+/**
+ * @param {string} title
+ * @param {Record<string, unknown> | null} values
+ */
+function collapsed(title, values) {
+  const rows = Object.entries(values ?? {}).map(([name, value]) =>
+    pair(name, typeof value === "string" ? value : JSON.stringify(value)),
   );
-  return element("td", {}, ...shown);
-}
-
-function texts({ metadata, request }) {
-  return [folded("What the file says", metadata), folded("Training request", request)].filter(Boolean);
-}
-
-function folded(title, values) {
-  const listed = Object.entries(values ?? {});
-  if (listed.length === 0) return null;
-  const rows = listed.map(([name, value]) => pair(name, typeof value === "string" ? value : JSON.stringify(value)));
-  return element("details", {}, element("summary", { textContent: `${title} (${listed.length})` }), element("dl", { className: "ti-said" }, ...rows));
+  if (rows.length === 0) return null;
+  const summary = element("summary", { textContent: `${title} (${rows.length})` });
+  return element("details", {}, summary, element("dl", { className: "ti-metadata" }, ...rows));
 }

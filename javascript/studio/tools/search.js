@@ -1,12 +1,19 @@
-// search.js – a box that finds embeddings by name, among however many there are.
+// search.js – a combobox that finds embeddings by name.
 
-import { call } from "../lib/api.js";
-import { element } from "../lib/dom.js";
+/** @import { FoundEmbedding } from "../lib/types.d.ts" */
 
-const LIST = "ti_found";
+import { call, isAbort, messageOf } from "../lib/api.js";
+import { closest, element } from "../lib/dom.js";
+import { joined, vectorCount } from "../lib/format.js";
 
-/** Returns `{ box }`; `onChosen` gets the embedding that is chosen. */
-export function embeddingSearch(onChosen) {
+const LIST = "ti_search_results";
+
+/**
+ * Returns `{ root }`.
+ *
+ * @param {(embedding: FoundEmbedding) => void} onChoose
+ */
+export function embeddingSearch(onChoose) {
   const input = element("input", {
     type: "search",
     placeholder: "Add an embedding …",
@@ -17,56 +24,71 @@ export function embeddingSearch(onChosen) {
     "aria-expanded": "false",
     "aria-autocomplete": "list",
   });
-  const list = element("ul", { id: LIST, className: "ti-completions ti-found", role: "listbox", hidden: true, "aria-label": "Embeddings" });
-  const box = element("div", { className: "ti-bar ti-search" }, input, list);
-  let found = [];
+  const list = element("ul", {
+    id: LIST,
+    className: "ti-completions ti-search-results",
+    role: "listbox",
+    hidden: true,
+    "aria-label": "Embeddings",
+  });
+  const root = element("div", { className: "ti-bar ti-search" }, input, list);
+  /** @type {FoundEmbedding[]} */
+  let results = [];
   let active = 0;
-  let asking = null;
+  /** @type {AbortController | null} */
+  let request = null;
 
   const close = () => {
-    asking?.abort();
+    request?.abort();
     list.hidden = true;
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
   };
-  const look = async () => {
-    asking?.abort();
-    asking = new AbortController();
+  const search = async () => {
+    request?.abort();
+    request = new AbortController();
+    const query = new URLSearchParams({ query: input.value });
     try {
-      found = await call(`tools/embeddings?${new URLSearchParams({ query: input.value })}`, { signal: asking.signal });
+      results = await call(`tools/embeddings?${query}`, { signal: request.signal });
     } catch (error) {
-      if (error.name !== "AbortError") offer([note(error.message)]);
+      if (!isAbort(error)) showList([note(messageOf(error))]);
       return;
     }
-    offer(found.length ? found.map(option) : [note("No embedding matches.")]);
-    if (found.length) activate(0);
+    showList(results.length ? results.map(option) : [note("No embedding matches.")]);
+    if (results.length) activate(0);
   };
-  const offer = (items) => {
+  /** @param {HTMLElement[]} items */
+  const showList = (items) => {
     list.replaceChildren(...items);
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
   };
+  /** @param {number} index */
   const activate = (index) => {
-    active = (index + found.length) % found.length;
-    for (const [number, item] of [...list.children].entries()) item.setAttribute("aria-selected", String(number === active));
+    active = (index + results.length) % results.length;
+    for (const [number, item] of [...list.children].entries()) {
+      item.setAttribute("aria-selected", String(number === active));
+    }
     list.children[active].scrollIntoView({ block: "nearest" });
     input.setAttribute("aria-activedescendant", list.children[active].id);
   };
+  /** @param {number} index */
   const choose = (index) => {
-    const embedding = found[index];
+    const embedding = results[index];
     input.value = "";
     close();
-    if (embedding) onChosen(embedding);
+    if (embedding) onChoose(embedding);
   };
 
+  /** @type {Record<string, () => unknown>} */
   const keys = {
-    ArrowDown: () => (list.hidden ? look() : found.length && activate(active + 1)),
-    ArrowUp: () => found.length && activate(active - 1),
+    ArrowDown: () => (list.hidden ? search() : results.length && activate(active + 1)),
+    ArrowUp: () => results.length && activate(active - 1),
     Enter: () => choose(active),
     Escape: close,
   };
-  input.addEventListener("input", look);
-  input.addEventListener("focus", look);
+  input.addEventListener("input", search);
+  input.addEventListener("focus", search);
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
     if (event.isComposing || !Object.hasOwn(keys, event.key) || (list.hidden && event.key !== "ArrowDown")) return;
@@ -75,23 +97,27 @@ export function embeddingSearch(onChosen) {
   });
   list.addEventListener("pointerdown", (event) => {
     event.preventDefault(); // the box keeps the focus
-    const item = event.target.closest("li[role=option]");
+    const item = closest(event.target, "li[role=option]");
     if (item) choose([...list.children].indexOf(item));
   });
-  return { box };
+  return { root };
 }
 
+/**
+ * @param {FoundEmbedding} embedding
+ * @param {number} index
+ */
 function option(embedding, index) {
-  const vectors = embedding.vectors_per_token;
-  const about = [embedding.family, vectors && `${vectors} ${vectors === 1 ? "vector" : "vectors"}`].filter(Boolean).join(" · ");
+  const details = joined([embedding.family, vectorCount(embedding.vectors_per_token)]);
   return element(
     "li",
     { role: "option", id: `${LIST}_${index}`, title: embedding.file },
     element("span", { className: "ti-completion-word", textContent: embedding.word }),
-    element("span", { className: "ti-completion-details", textContent: about }),
+    element("span", { className: "ti-completion-details", textContent: details }),
   );
 }
 
+/** @param {string} text */
 function note(text) {
   return element("li", { className: "ti-note", textContent: text });
 }

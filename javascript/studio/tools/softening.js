@@ -1,7 +1,9 @@
-// softening.js – the Embeddings tab's Soften: a word part of the way back to its class, looked at before it is saved.
+// softening.js – Soften in the Embeddings tab: moves a word towards its class word, with previews of the strengths.
+
+/** @import { FoundEmbedding, SofteningView } from "../lib/types.d.ts" */
 
 import { call } from "../lib/api.js";
-import { actions, button, group, labelled, select, textBox } from "../lib/controls.js";
+import { button, group, labelled, select, textBox, toolbar } from "../lib/controls.js";
 import { element, setText } from "../lib/dom.js";
 
 const STRENGTHS = [0, 0.25, 0.5, 0.75, 1];
@@ -11,88 +13,114 @@ const METHODS = [
 ];
 
 /**
- * Returns the group's `place`, and what the tab tells it: `show(embedding)` and `draw(busy)`.
+ * Returns the group's `root`, and `show(embedding)` and `draw(isBusy)` that the tab calls after changes.
  *
- * `shown()` is the embedding that is looked at, `describes()` whether new files say how they were made; `work(told, task)`
- * does something on the server and says how it went, `made(embedding)` tells of a new one.
+ * @param {object} tab
+ * @param {() => FoundEmbedding | null} tab.current returns the shown embedding
+ * @param {() => boolean} tab.withMetadata returns whether new files get metadata
+ * @param {(message: string, task: () => Promise<string>) => void} tab.run runs a task and shows its result
+ * @param {(embedding: FoundEmbedding) => string} tab.addNew adds a new embedding; returns the message for it
  */
-export function softening({ shown, describes, work, made }) {
+export function softening({ current, withMetadata, run, addNew }) {
   const classWord = textBox("Class word", "what it began as");
-  const strength = element("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.4, "aria-label": "Strength" });
+  const strength = element("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    value: 0.4,
+    "aria-label": "Strength",
+  });
   const strengthText = element("output", { textContent: "0.4" });
   const method = select(METHODS, "What is brought back");
   const name = textBox("Name of the softened word", "my-cat-soft");
-  const look = button("Previews");
+  const preview = button("Previews");
   const soften = button("Soften");
-  const strip = element("div", { className: "ti-strengths", role: "group", "aria-label": "Previews of the strengths", hidden: true });
-  const place = group(
+  const strip = element("div", {
+    className: "ti-strengths",
+    role: "group",
+    "aria-label": "Previews of the strengths",
+    hidden: true,
+  });
+  const root = group(
     "Soften",
-    element("p", { className: "ti-note", textContent: "For a word that paints its pictures whatever else the prompt says." }),
+    element("p", {
+      className: "ti-note",
+      textContent: "For a word that paints its pictures whatever else the prompt says.",
+    }),
     labelled("Class word", classWord),
-    labelled("Strength", element("span", { className: "ti-share" }, strength, strengthText)),
+    labelled("Strength", element("span", { className: "ti-slider" }, strength, strengthText)),
     labelled("Bring back", method),
     strip,
     labelled("Name of the softened word", name),
-    actions(look, soften),
+    toolbar(preview, soften),
   );
 
-  const asked = () => ({ embedding: shown().id, class_word: classWord.value.trim(), method: method.value });
+  const request = () => ({ embedding: current()?.id, class_word: classWord.value.trim(), method: method.value });
+  /** @param {number} value */
   const choose = (value) => {
-    strength.value = value;
+    strength.value = String(value);
     drawStrength();
   };
   const drawStrength = () => {
     setText(strengthText, strength.value);
-    for (const each of strip.children) each.setAttribute("aria-pressed", String(each.value === strength.value));
+    for (const each of strip.querySelectorAll("button")) {
+      each.setAttribute("aria-pressed", String(each.value === strength.value));
+    }
   };
-  const picture = ({ strength: value, image }) => {
-    const shownAs = element("img", { src: `data:image/png;base64,${image}`, alt: "" });
-    const chosen = element(
+  /** @param {SofteningView} view */
+  const strengthButton = ({ strength: value, image }) => {
+    const created = element(
       "button",
       { type: "button", className: "ti-strength", value: String(value), "aria-label": `Strength ${value}` },
-      shownAs,
+      element("img", { src: `data:image/png;base64,${image}`, alt: "" }),
       element("span", { textContent: value === 0 ? "as it is" : String(value) }),
     );
-    chosen.addEventListener("click", () => choose(value));
-    return chosen;
+    created.addEventListener("click", () => choose(value));
+    return created;
   };
 
-  const forget = () => {
+  const clearPreviews = () => {
     strip.replaceChildren();
     strip.hidden = true;
   };
 
   strength.addEventListener("input", drawStrength);
-  for (const each of [classWord, method]) each.addEventListener("input", forget);
-  look.addEventListener("click", () =>
-    work("Painting five strengths …", async () => {
-      const embedding = shown();
-      const painted = await call("tools/soften/previews", { method: "POST", body: { ...asked(), strengths: STRENGTHS } });
-      if (shown() !== embedding) return "";
-      strip.replaceChildren(...painted.map(picture));
-      strip.hidden = painted.length === 0;
+  for (const each of [classWord, method]) each.addEventListener("input", clearPreviews);
+  preview.addEventListener("click", () =>
+    run("Painting five strengths …", async () => {
+      const embedding = current();
+      const body = { ...request(), strengths: STRENGTHS };
+      /** @type {SofteningView[]} */
+      const previews = await call("tools/soften/previews", { method: "POST", body });
+      if (current() !== embedding) return "";
+      strip.replaceChildren(...previews.map(strengthButton));
+      strip.hidden = previews.length === 0;
       drawStrength();
-      return painted.length ? "One prompt, one seed; choose the least strength that obeys." : "Nothing was painted.";
+      return previews.length ? "One prompt, one seed; choose the least strength that obeys." : "Nothing was painted.";
     }),
   );
   soften.addEventListener("click", () =>
-    work("Softening …", async () => {
+    run("Softening …", async () => {
       const share = Number(strength.value);
-      const body = { ...asked(), name: name.value.trim() || name.placeholder, norm: share, direction: share, metadata: describes() };
-      return made(await call("tools/soften", { method: "POST", body }));
+      const file = { name: name.value.trim() || name.placeholder, metadata: withMetadata() };
+      const body = { ...request(), ...file, norm: share, direction: share };
+      return addNew(await call("tools/soften", { method: "POST", body }));
     }),
   );
 
   return {
-    place,
+    root,
+    /** @param {FoundEmbedding | null} embedding */
     show: (embedding) => {
-      forget();
+      clearPreviews();
       classWord.value = "";
       name.value = "";
       name.placeholder = embedding ? `${embedding.word}-soft` : "my-cat-soft";
     },
-    draw: (busy) => {
-      for (const each of [look, soften]) each.disabled = busy || !shown();
+    /** @param {boolean} isBusy */
+    draw: (isBusy) => {
+      for (const each of [preview, soften]) each.disabled = isBusy || !current();
     },
   };
 }

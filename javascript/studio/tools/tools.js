@@ -1,176 +1,268 @@
-// tools.js – the Embeddings tab: choose embeddings, look into one, convert it, merge several, soften one.
+// tools.js – the Embeddings tab: inspects, converts, merges and softens embeddings.
 
-import { address, call } from "../lib/api.js";
-import { actions, button, group, labelled, select, textBox } from "../lib/controls.js";
+/** @import { FoundEmbedding } from "../lib/types.d.ts" */
+
+import { address, call, messageOf } from "../lib/api.js";
+import { button, group, labelled, select, textBox, toolbar } from "../lib/controls.js";
 import { element, setText } from "../lib/dom.js";
+import { joined, vectorCount } from "../lib/format.js";
 import { inspection } from "./inspection.js";
 import { embeddingSearch } from "./search.js";
 import { softening } from "./softening.js";
 
-const FORMS = [
+/** @typedef {{ embedding: FoundEmbedding, weight: number | null }} Selected */
+
+const FORMATS = [
   ["safetensors", ".safetensors"],
   ["pt", ".pt (A1111)"],
   ["diffusers", "diffusers"],
   ["onetrainer", "OneTrainer"],
   ["png", "PNG card"],
 ];
-const SAVED = ["safetensors", "pt", "png"]; // what the library looks at, and one file each
+const LIBRARY_FORMATS = ["safetensors", "pt", "png"]; // single files that the library reads
 const METHODS = [
   ["concat", "one after the other"],
   ["average", "weighted sum"],
   ["slerp", "between two (slerp)"],
 ];
+/** @type {Record<string, string>} */
 const HINTS = {
   concat: "The new word has the vectors of all of them, in this order.",
   average: "Vector by vector, with the weights above; 1 and -1 subtract.",
   slerp: "On the arc from the first embedding (0) to the second (1).",
 };
 
-/** Fills the tab's section; `onMade` is called when the library has a new embedding. */
-export function embeddingTools(section, { onMade }) {
-  const chosen = []; // { embedding, weight }
-  let shown = null;
-  let busy = false;
+/**
+ * Fills the tab's section.
+ *
+ * @param {HTMLElement} section
+ * @param {{ onNewEmbedding: () => void }} options
+ */
+export function embeddingTools(section, { onNewEmbedding }) {
+  /** @type {Selected[]} */
+  const selected = [];
+  /** @type {FoundEmbedding | null} */
+  let current = null;
+  let isBusy = false;
 
-  const list = element("ul", { className: "ti-chosen", "aria-label": "Chosen embeddings" });
+  const list = element("ul", { className: "ti-selected", "aria-label": "Chosen embeddings" });
   const search = embeddingSearch((embedding) => add(embedding));
-  const said = element("p", { className: "ti-note", role: "status" });
+  const status = element("p", { className: "ti-note", role: "status" });
   const problem = element("p", { className: "ti-problem", role: "alert" });
   const panel = inspection();
+  const convert = convertGroup();
+  const merge = mergeGroup();
 
-  const form = select(FORMS, "Format");
-  const copyName = textBox("Name", "as it is");
-  const download = button("Download");
-  const save = button("Save to the library");
-  const convertGroup = group("Convert", labelled("Format", form), labelled("Name", copyName), actions(download, save));
-
-  const how = select(METHODS, "How");
-  const share = element("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.5, "aria-label": "Share of the second" });
-  const shareText = element("output", { textContent: "0.5" });
-  const shareRow = labelled("Share of the second", element("span", { className: "ti-share" }, share, shareText));
-  const hint = element("p", { className: "ti-note" });
-  const mergedName = textBox("Name of the new word", "cat-hat");
-  const merge = button("Merge");
-  const mergeGroup = group("Merge", labelled("How", how), shareRow, hint, labelled("Name of the new word", mergedName), actions(merge));
-
-  const described = element("input", { type: "checkbox", checked: true });
-  const describedRow = actions(element("label", { className: "ti-check" }, described, "Say in new files how they were made"));
+  const metadata = element("input", { type: "checkbox", checked: true });
+  const metadataLabel = element("label", { className: "ti-check" }, metadata, "Say in new files how they were made");
 
   const soften = softening({
-    shown: () => shown,
-    describes: () => described.checked,
-    work: (told, task) => work(told, task),
-    made: (embedding) => made(embedding),
+    current: () => current,
+    withMetadata: () => metadata.checked,
+    run: (message, task) => run(message, task),
+    addNew: (embedding) => addNew(embedding),
   });
-  const groups = [convertGroup, mergeGroup, soften.place];
+  const groups = [convert.root, merge.root, soften.root];
 
   section.append(
-    element("div", { className: "ti-tools-left" }, search.box, list, ...groups, describedRow, said, problem),
-    element("div", { className: "ti-tools-right" }, panel.place),
+    element(
+      "div",
+      { className: "ti-tools-left" },
+      search.root,
+      list,
+      ...groups,
+      toolbar(metadataLabel),
+      status,
+      problem,
+    ),
+    element("div", { className: "ti-tools-right" }, panel.root),
   );
 
+  /** @param {FoundEmbedding} embedding */
   const add = (embedding) => {
-    if (!chosen.some((each) => each.embedding.id === embedding.id)) chosen.push({ embedding, weight: null });
+    if (!selected.some((each) => each.embedding.id === embedding.id)) selected.push({ embedding, weight: null });
     show(embedding);
   };
+  /** @param {FoundEmbedding} embedding */
   const remove = (embedding) => {
-    chosen.splice(chosen.findIndex((each) => each.embedding === embedding), 1);
-    if (shown === embedding) show(chosen.at(-1)?.embedding ?? null);
+    const index = selected.findIndex((each) => each.embedding === embedding);
+    selected.splice(index, 1);
+    if (current === embedding) show(selected.at(-1)?.embedding ?? null);
     else draw();
   };
+  /** @param {FoundEmbedding | null} embedding */
   const show = (embedding) => {
-    shown = embedding;
+    current = embedding;
     soften.show(embedding);
-    copyName.placeholder = embedding?.word ?? "";
+    convert.name.placeholder = embedding?.word ?? "";
     panel.show(embedding);
     draw();
   };
   const draw = () => {
-    list.replaceChildren(...chosen.map((each) => row(each)));
-    const slerp = how.value === "slerp";
-    shareRow.hidden = !slerp;
-    setText(shareText, share.value);
-    setText(hint, HINTS[how.value]);
-    for (const made of [download, save]) made.disabled = busy || !shown;
-    soften.draw(busy);
-    save.hidden = !SAVED.includes(form.value);
-    merge.disabled = busy || (slerp ? chosen.length !== 2 : chosen.length < 2);
-  };
-  const row = (each) => {
-    const { embedding } = each;
-    const name = element(
-      "button",
-      { type: "button", className: "ti-chosen-name", "aria-pressed": String(embedding === shown), title: embedding.file },
-      element("strong", { textContent: embedding.word }),
-      element("span", { className: "ti-note", textContent: details(embedding) }),
-    );
-    name.addEventListener("click", () => show(embedding));
-    const weight = element("input", {
-      type: "number",
-      step: 0.1,
-      value: each.weight ?? "",
-      placeholder: String(Number((1 / chosen.length).toFixed(2))),
-      hidden: how.value !== "average",
-      "aria-label": `Weight of ${embedding.word}`,
+    const withWeights = merge.method.value === "average";
+    const rows = selected.map((each) => {
+      const options = { isCurrent: each.embedding === current, withWeights, count: selected.length };
+      return selectedRow(each, options, { show, remove });
     });
-    weight.addEventListener("input", () => (each.weight = weight.value === "" ? null : Number(weight.value)));
-    const away = element("button", { type: "button", className: "ti-button ti-away", textContent: "×", "aria-label": `Leave out ${embedding.word}` });
-    away.addEventListener("click", () => remove(embedding));
-    return element("li", {}, name, weight, away);
+    list.replaceChildren(...rows);
+    convert.draw(isBusy || !current);
+    merge.draw(isBusy, selected.length);
+    soften.draw(isBusy);
   };
 
-  /** Does something on the server, and says how it went. */
-  const work = async (told, task) => {
-    busy = true;
+  /**
+   * Runs a task on the server and shows its result.
+   *
+   * @param {string} message shown meanwhile
+   * @param {() => Promise<string>} task returns the message that is shown then
+   */
+  const run = async (message, task) => {
+    isBusy = true;
     setText(problem, "");
-    setText(said, told);
+    setText(status, message);
     draw();
     try {
-      setText(said, await task());
+      setText(status, await task());
     } catch (error) {
-      setText(said, "");
-      setText(problem, error.message);
+      setText(status, "");
+      setText(problem, messageOf(error));
     }
-    busy = false;
+    isBusy = false;
     draw();
   };
-  const made = (embedding) => {
+  /** @param {FoundEmbedding} embedding */
+  const addNew = (embedding) => {
     add(embedding);
-    onMade();
+    onNewEmbedding();
     return `${embedding.file} is in the library.`;
   };
 
-  form.addEventListener("change", draw);
-  how.addEventListener("change", draw);
-  share.addEventListener("input", draw);
-  download.addEventListener("click", () =>
-    work("Converting …", async () => {
-      const query = new URLSearchParams({ form: form.value, name: copyName.value.trim(), metadata: described.checked });
-      return `${await fetchFile(`tools/embeddings/${shown.id}/file?${query}`)} was sent.`;
+  convert.format.addEventListener("change", draw);
+  merge.method.addEventListener("change", draw);
+  merge.share.addEventListener("input", draw);
+  convert.download.addEventListener("click", () =>
+    run("Converting …", async () => {
+      const query = new URLSearchParams({
+        form: convert.format.value,
+        name: convert.name.value.trim(),
+        metadata: String(metadata.checked),
+      });
+      return `${await download(`tools/embeddings/${current?.id}/file?${query}`)} was sent.`;
     }),
   );
-  save.addEventListener("click", () =>
-    work("Converting …", async () => {
-      const body = { embedding: shown.id, name: copyName.value.trim() || shown.word, form: form.value, metadata: described.checked };
-      return made(await call("tools/convert", { method: "POST", body }));
+  convert.save.addEventListener("click", () =>
+    run("Converting …", async () => {
+      const name = convert.name.value.trim() || current?.word;
+      const body = { embedding: current?.id, name, form: convert.format.value, metadata: metadata.checked };
+      return addNew(await call("tools/convert", { method: "POST", body }));
     }),
   );
-  merge.addEventListener("click", () =>
-    work("Merging …", async () => {
-      const embeddings = chosen.map(({ embedding }) => embedding.id);
-      const body = { embeddings, how: how.value, name: mergedName.value.trim(), metadata: described.checked };
-      if (how.value === "slerp") body.share = Number(share.value);
-      if (how.value === "average" && chosen.some(({ weight }) => weight !== null)) {
-        body.weights = chosen.map(({ weight }) => weight ?? 1 / chosen.length);
-      }
-      return made(await call("tools/merge", { method: "POST", body }));
+  merge.button.addEventListener("click", () =>
+    run("Merging …", async () => {
+      const body = { ...merge.request(selected), metadata: metadata.checked };
+      return addNew(await call("tools/merge", { method: "POST", body }));
     }),
   );
   draw();
 }
 
-/** Fetches a file and hands it to the browser's downloads; returns its name. */
-async function fetchFile(path) {
+function convertGroup() {
+  const format = select(FORMATS, "Format");
+  const name = textBox("Name", "as it is");
+  const download = button("Download");
+  const save = button("Save to the library");
+  const root = group("Convert", labelled("Format", format), labelled("Name", name), toolbar(download, save));
+  /** @param {boolean} isDisabled */
+  const draw = (isDisabled) => {
+    for (const each of [download, save]) each.disabled = isDisabled;
+    save.hidden = !LIBRARY_FORMATS.includes(format.value);
+  };
+  return { root, format, name, download, save, draw };
+}
+
+function mergeGroup() {
+  const method = select(METHODS, "How");
+  const share = element("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    value: 0.5,
+    "aria-label": "Share of the second",
+  });
+  const shareText = element("output", { textContent: "0.5" });
+  const slider = element("span", { className: "ti-slider" }, share, shareText);
+  const shareRow = labelled("Share of the second", slider);
+  const hint = element("p", { className: "ti-note" });
+  const name = textBox("Name of the new word", "cat-hat");
+  const merge = button("Merge");
+  const nameRow = labelled("Name of the new word", name);
+  const root = group("Merge", labelled("How", method), shareRow, hint, nameRow, toolbar(merge));
+  /**
+   * @param {boolean} isBusy
+   * @param {number} count of the selected embeddings
+   */
+  const draw = (isBusy, count) => {
+    const isSlerp = method.value === "slerp";
+    shareRow.hidden = !isSlerp;
+    setText(shareText, share.value);
+    setText(hint, HINTS[method.value]);
+    merge.disabled = isBusy || (isSlerp ? count !== 2 : count < 2);
+  };
+  /** @param {Selected[]} selected */
+  const request = (selected) => {
+    const embeddings = selected.map(({ embedding }) => embedding.id);
+    const body = { embeddings, how: method.value, name: name.value.trim() };
+    if (method.value === "slerp") return { ...body, share: Number(share.value) };
+    if (method.value !== "average" || selected.every(({ weight }) => weight === null)) return body;
+    return { ...body, weights: selected.map(({ weight }) => weight ?? 1 / selected.length) };
+  };
+  return { root, method, share, button: merge, draw, request };
+}
+
+/**
+ * Returns the list item of a selected embedding.
+ *
+ * @param {Selected} selected
+ * @param {{ isCurrent: boolean, withWeights: boolean, count: number }} options
+ * @param {Record<"show" | "remove", (embedding: FoundEmbedding) => void>} on
+ */
+function selectedRow(selected, { isCurrent, withWeights, count }, on) {
+  const { embedding } = selected;
+  const name = element(
+    "button",
+    { type: "button", className: "ti-selected-name", "aria-pressed": String(isCurrent), title: embedding.file },
+    element("strong", { textContent: embedding.word }),
+    element("span", { className: "ti-note", textContent: detailsOf(embedding) }),
+  );
+  name.addEventListener("click", () => on.show(embedding));
+  const weight = element("input", {
+    type: "number",
+    step: 0.1,
+    value: selected.weight ?? "",
+    placeholder: String(Number((1 / count).toFixed(2))),
+    hidden: !withWeights,
+    "aria-label": `Weight of ${embedding.word}`,
+  });
+  weight.addEventListener("input", () => {
+    selected.weight = weight.value === "" ? null : Number(weight.value);
+  });
+  const remove = element("button", {
+    type: "button",
+    className: "ti-button ti-deselect",
+    textContent: "×",
+    "aria-label": `Leave out ${embedding.word}`,
+  });
+  remove.addEventListener("click", () => on.remove(embedding));
+  return element("li", {}, name, weight, remove);
+}
+
+/**
+ * Downloads a file by the browser; returns its name.
+ *
+ * @param {string} path
+ */
+async function download(path) {
   const response = await fetch(address(path)).catch((error) => {
     throw new Error("The server does not answer. It may have been stopped.", { cause: error });
   });
@@ -178,14 +270,15 @@ async function fetchFile(path) {
     const body = await response.json().catch(() => ({}));
     throw new Error(String(body.detail ?? `The server answered ${response.status}.`));
   }
-  const name = decodeURIComponent(response.headers.get("content-disposition").split("utf-8''")[1]);
+  const disposition = response.headers.get("content-disposition") ?? "";
+  const name = decodeURIComponent(disposition.split("utf-8''")[1]);
   const link = element("a", { href: URL.createObjectURL(await response.blob()), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   return name;
 }
 
-/** Returns what an embedding is, in a few words. */
-export function details({ family, vectors_per_token: vectors }) {
-  return [family, vectors && `${vectors} ${vectors === 1 ? "vector" : "vectors"}`].filter(Boolean).join(" · ");
+/** @param {FoundEmbedding} embedding */
+function detailsOf({ family, vectors_per_token: vectors }) {
+  return joined([family, vectorCount(vectors)]);
 }

@@ -1,43 +1,57 @@
-// history.js – the list of trainings: when each was, how it ended, and a click shows it in the monitor.
+// history.js – the list of recent trainings, each with its state and date. A click shows one in the monitor.
+
+/** @import { JobView } from "../lib/types.d.ts" */
 
 import { call } from "../lib/api.js";
-import { element } from "../lib/dom.js";
-import { moment } from "../lib/format.js";
+import { closest, element } from "../lib/dom.js";
+import { dateTime } from "../lib/format.js";
 
 const PAUSE_MS = 5000;
+const CONFIRMATION = "Delete this training's folder, with its previews and snapshots? The embedding it made stays.";
 
-/** Returns `{ root, refresh }`. */
+/**
+ * Returns `{ root, refresh }`.
+ *
+ * @param {object} on
+ * @param {(id: string | null) => void} on.onChoose null for the current training
+ * @param {(error: unknown) => void} on.onError
+ */
 export function jobHistory({ onChoose, onError }) {
   const list = element("ul", { className: "ti-jobs" });
   const root = element("details", { className: "ti-history", open: true, hidden: true });
   root.append(element("summary", { textContent: "Recent trainings" }), list);
-  let shown = "";
-  let looked = 0;
-  let seen = "";
+  let drawnContent = "";
+  let lastRefresh = 0;
+  let lastState = "";
 
+  /** @param {JobView | null} job the one in the monitor */
   const refresh = async (job) => {
     const state = `${job?.id} ${job?.status}`;
-    if (state === seen && Date.now() - looked < PAUSE_MS) return;
-    seen = state;
-    looked = Date.now();
+    if (state === lastState && Date.now() - lastRefresh < PAUSE_MS) return;
+    lastState = state;
+    lastRefresh = Date.now();
+    /** @type {JobView[]} */
     const jobs = await call("jobs");
-    const drawn = JSON.stringify([jobs.map((each) => [each.id, each.status, each.step, each.queue_position]), job?.id]);
-    if (drawn === shown) return;
-    shown = drawn;
+    const rows = jobs.map((each) => [each.id, each.status, each.step, each.queue_position]);
+    const content = JSON.stringify([rows, job?.id]);
+    if (content === drawnContent) return;
+    drawnContent = content;
     root.hidden = jobs.length === 0;
     list.replaceChildren(...jobs.map((each) => row(each, each.id === job?.id)));
   };
 
   list.addEventListener("click", async ({ target }) => {
-    const id = target.closest("li")?.dataset.job;
-    if (target.closest(".ti-job")) onChoose(id);
-    else if (target.closest(".ti-remove")) await remove(id);
+    const id = closest(target, "li")?.dataset.job;
+    if (!id) return;
+    if (closest(target, ".ti-job")) onChoose(id);
+    else if (closest(target, ".ti-remove")) await remove(id);
   });
+  /** @param {string} id */
   const remove = async (id) => {
-    if (!window.confirm("Delete this training's folder, with its previews and snapshots? The embedding it made stays.")) return;
+    if (!window.confirm(CONFIRMATION)) return;
     try {
       await call(`jobs/${encodeURIComponent(id)}?confirm=true`, { method: "DELETE" });
-      seen = "";
+      lastState = "";
       onChoose(null);
     } catch (error) {
       onError(error);
@@ -46,14 +60,20 @@ export function jobHistory({ onChoose, onError }) {
   return { root, refresh };
 }
 
-function row(job, isShown) {
+/**
+ * @param {JobView} job
+ * @param {boolean} isCurrent
+ */
+function row(job, isCurrent) {
   const state = job.queue_position ? `queued, number ${job.queue_position}` : job.status;
+  const progress = `step ${job.step} / ${job.max_steps} · ${dateTime(job.created)}`;
   const content = [
     element("strong", { textContent: job.name }),
     element("span", { className: "ti-badge", textContent: state, dataset: { state: job.status } }),
-    element("span", { className: "ti-job-when", textContent: `step ${job.step} / ${job.max_steps} · ${moment(job.created)}` }),
+    element("span", { className: "ti-job-date", textContent: progress }),
   ];
-  const choose = element("button", { type: "button", className: "ti-job", "aria-current": String(isShown) }, ...content);
+  const current = { "aria-current": String(isCurrent) };
+  const choose = element("button", { type: "button", className: "ti-job", ...current }, ...content);
   const remove = element("button", {
     type: "button",
     className: "ti-remove",

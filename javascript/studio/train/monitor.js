@@ -1,133 +1,164 @@
-// monitor.js – the live view of a training: it only reads /ti/jobs, so that a reload or a second browser shows the same.
+// monitor.js – the live view of a training. It only reads /ti/jobs: a reload or a second browser shows the same.
 
-import { call } from "../lib/api.js";
+/** @import { JobReport, JobView, LossPoint } from "../lib/types.d.ts" */
+
+import { call, messageOf } from "../lib/api.js";
 import { element, setText } from "../lib/dom.js";
-import { duration, number } from "../lib/format.js";
-import { jobHistory } from "./history.js";
+import { duration, joined, number } from "../lib/format.js";
 import { hostPage } from "../prompt/host.js";
+import { jobHistory } from "./history.js";
 import { lossPlot } from "./plot.js";
 import { previewGrid } from "./previews.js";
 
 const ACTIVE = new Set(["queued", "running", "stopping"]);
 const BUSY_MS = 1000;
 const IDLE_MS = 5000;
-const OF_VALIDATIONS = ["Validation loss", "Best step"];
+const NO_TRAINING = "No training yet. Fill in the form and click Train Embedding.";
+const VALIDATION_FACTS = ["Validation loss", "Best step"];
 
-/** Fills the monitor's section and the place of the Stop and Resume buttons. */
+/**
+ * Fills the monitor's section, and the element of the Stop and Resume buttons.
+ *
+ * @param {HTMLElement} section
+ * @param {HTMLElement} actions
+ * @param {object} on
+ * @param {() => void} on.onFinished called when a training has finished
+ * @param {(word: string) => void} on.onUse called by the button "Use in txt2img"
+ */
 export function trainingMonitor(section, actions, { onFinished, onUse }) {
   const view = build(section, actions);
   const plot = lossPlot();
   const previews = previewGrid();
-  const history = jobHistory({ onChoose: (id) => follow(id), onError: (error) => complain(error) });
-  view.live.append(plot.root, previews.root, view.warnings);
+  const history = jobHistory({ onChoose: (id) => follow(id), onError: (error) => showError(error) });
+  view.root.append(plot.root, previews.root, view.warnings);
   section.append(history.root);
-  let chosen = null;
+  /** @type {string | null} */
+  let selectedId = null; // null for the current training
+  /** @type {JobView | null} */
   let job = null;
+  /** @type {Map<number, LossPoint>} */
   let curve = new Map();
-  let timer = null;
+  /** @type {number | undefined} */
+  let timer;
   const host = hostPage();
 
-  const complain = (error) => setText(view.problem, error?.message ?? "");
-  const forget = () => {
+  /** @param {unknown} error null for none */
+  const showError = (error) => setText(view.problem, error === null ? "" : messageOf(error));
+  const reset = () => {
     job = null;
     curve = new Map();
   };
+  /** @param {string | null} id */
   const follow = (id) => {
-    chosen = id;
-    forget();
+    selectedId = id;
+    reset();
     poll();
   };
 
-  const look = async () => {
+  /** @returns {Promise<void>} */
+  const update = async () => {
     const after = Math.max(0, ...curve.keys());
-    const report = await call(`jobs/${chosen ? encodeURIComponent(chosen) : "current"}?after_step=${after}`);
-    const restarted = job && report.job && (report.job.id !== job.id || report.job.step < after);
-    if (restarted && after > 0) {
-      forget();
-      await look();
+    /** @type {JobReport} */
+    const report = await call(`jobs/${selectedId ? encodeURIComponent(selectedId) : "current"}?after_step=${after}`);
+    const hasRestarted = job && report.job && (report.job.id !== job.id || report.job.step < after);
+    if (hasRestarted && after > 0) {
+      reset();
+      await update();
       return;
     }
     for (const point of report.curve) curve.set(point.step, point);
-    const finished = job && ACTIVE.has(job.status) && report.job?.status === "finished";
+    const hasFinished = job && ACTIVE.has(job.status) && report.job?.status === "finished";
     job = report.job;
     show();
-    if (finished) onFinished();
+    if (hasFinished) onFinished();
   };
   const show = () => {
     view.show(job);
     if (!job) return;
-    plot.show([...curve.values()].sort((a, b) => a.step - b.step), job.validations, job.best_step);
+    const points = [...curve.values()].sort((a, b) => a.step - b.step);
+    plot.show(points, job.validations, job.best_step);
     previews.show(job);
   };
   const poll = async () => {
     clearTimeout(timer);
     if (document.hidden) return;
     try {
-      await look();
+      await update();
       await history.refresh(job);
-      complain(null);
+      showError(null);
     } catch (error) {
-      complain(error);
-      if (error.cause && host) {
-        host.lost();
+      showError(error);
+      if (host && error instanceof Error && error.cause) {
+        host.reportServerLost();
         return;
       }
     }
     clearTimeout(timer);
     timer = setTimeout(poll, job && ACTIVE.has(job.status) ? BUSY_MS : IDLE_MS);
   };
-  const order = async (what) => {
+  /** @param {"stop" | "resume"} action */
+  const post = async (action) => {
+    if (!job) return;
     try {
-      await call(`jobs/${encodeURIComponent(job.id)}/${what}`, { method: "POST" });
-      if (what === "resume") chosen = null;
+      await call(`jobs/${encodeURIComponent(job.id)}/${action}`, { method: "POST" });
+      if (action === "resume") selectedId = null;
       await poll();
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   };
 
-  view.stop.addEventListener("click", () => order("stop"));
-  view.resume.addEventListener("click", () => order("resume"));
-  view.use.addEventListener("click", () => onUse(job.name));
+  view.stop.addEventListener("click", () => post("stop"));
+  view.resume.addEventListener("click", () => post("resume"));
+  view.use.addEventListener("click", () => job && onUse(job.name));
   document.addEventListener("visibilitychange", poll);
   document.addEventListener("ti:job", () => follow(null));
   poll();
 }
 
+/**
+ * Adds the monitor's elements; returns those that change, and `show`.
+ *
+ * @param {HTMLElement} section
+ * @param {HTMLElement} actions
+ */
 function build(section, actions) {
-  const button = (text) => element("button", { type: "button", className: "ti-button", textContent: text, disabled: true });
+  /** @param {string} textContent */
+  const button = (textContent) =>
+    element("button", { type: "button", className: "ti-button", textContent, disabled: true });
   const [stop, resume, use] = ["Stop", "Resume", "Use in txt2img"].map(button);
   actions.append(stop, resume);
-  const empty = element("p", { className: "ti-note", textContent: "No training yet. Fill in the form and click Train Embedding." });
+  const empty = element("p", { className: "ti-note", textContent: NO_TRAINING });
   const problem = element("p", { className: "ti-problem", role: "alert" });
   const title = element("h2");
   const badge = element("span", { className: "ti-badge", role: "status" });
-  const bar = element("progress", { max: 1, value: 0, "aria-label": "Training progress" });
-  const line = element("p", { className: "ti-line" });
+  const progress = element("progress", { max: 1, value: 0, "aria-label": "Training progress" });
+  const progressText = element("p", { className: "ti-progress-text" });
   const reason = element("p", { className: "ti-problem" });
   const facts = element("dl", { className: "ti-facts" });
-  const early = element("p", { className: "ti-early" });
+  const early = element("p", { className: "ti-early-stopping" });
   const result = element("p", { className: "ti-result" });
-  const done = element("div", { className: "ti-done" }, early, result, use);
+  const outcome = element("div", { className: "ti-job-result" }, early, result, use);
   const warnings = element("ul", { className: "ti-notices" });
   const head = element("div", { className: "ti-head" }, title, badge);
-  const live = element("div", { className: "ti-live" }, head, bar, line, reason, done, facts);
-  section.append(problem, empty, live);
+  const root = element("div", { className: "ti-job-view" }, head, progress, progressText, reason, outcome, facts);
+  section.append(problem, empty, root);
 
+  /** @param {JobView | null} job */
   const show = (job) => {
     empty.hidden = Boolean(job);
-    live.hidden = !job;
+    root.hidden = !job;
     stop.disabled = !job || !["queued", "running"].includes(job.status);
     resume.disabled = !job?.can_resume;
     if (!job) return;
     setText(title, job.name);
     setText(badge, stateOf(job));
     badge.dataset.state = stateOf(job);
-    bar.value = job.early ? 1 : job.step / (job.max_steps || 1);
-    setText(line, progressOf(job));
+    progress.value = job.early ? 1 : job.step / (job.max_steps || 1);
+    setText(progressText, progressOf(job));
     setText(reason, job.reason ?? "");
     reason.hidden = !job.reason;
-    done.hidden = !job.embedding;
+    outcome.hidden = !job.embedding;
     use.disabled = !job.embedding;
     setText(early, job.early ?? "");
     early.hidden = !job.early;
@@ -138,23 +169,40 @@ function build(section, actions) {
       warnings.replaceChildren(...job.warnings.map((text) => element("li", { textContent: text })));
     }
   };
-  return { live, problem, warnings, stop, resume, use, show };
+  return { root, problem, warnings, stop, resume, use, show };
 }
 
-function stateOf(job) {
+/**
+ * Returns the badge's text: the status, or `preparing` before the first step.
+ *
+ * @param {Pick<JobView, "status" | "step">} job
+ */
+export function stateOf(job) {
   return job.status === "running" && !job.step ? "preparing" : job.status;
 }
 
-function progressOf(job) {
-  if (job.status === "queued") return `Waits as number ${job.queue_position ?? 1}; it starts when the training before it ends.`;
+/**
+ * Returns the text below the progress bar.
+ *
+ * @param {JobView} job
+ */
+export function progressOf(job) {
+  if (job.status === "queued") {
+    return `Waits as number ${job.queue_position ?? 1}; it starts when the training before it ends.`;
+  }
   if (stateOf(job) === "preparing") return job.message || "Starting …";
   const parts = [`Step ${job.step} / ${job.max_steps}`];
   if (job.status === "running" && job.seconds_left !== null) parts.push(`${duration(job.seconds_left)} left`);
   if (job.status === "stopping") parts.push("stops after this step");
-  if (job.elapsed) parts.push(ACTIVE.has(job.status) ? `${duration(job.elapsed)} so far` : `took ${duration(job.elapsed)}`);
-  return parts.join(" · ");
+  const elapsed = job.elapsed && duration(job.elapsed);
+  if (elapsed) parts.push(ACTIVE.has(job.status) ? `${elapsed} so far` : `took ${elapsed}`);
+  return joined(parts);
 }
 
+/**
+ * @param {HTMLDListElement} list
+ * @param {JobView} job
+ */
 function showFacts(list, job) {
   const facts = {
     Loss: number(job.loss, 4),
@@ -168,11 +216,13 @@ function showFacts(list, job) {
     Checkpoint: job.checkpoint ?? "–",
   };
   if (list.childElementCount === 0) {
+    /** @param {string} name */
     const row = (name) => element("div", {}, element("dt", { textContent: name }), element("dd"));
     list.replaceChildren(...Object.keys(facts).map(row));
   }
-  Object.entries(facts).forEach(([name, text], index) => {
-    setText(list.children[index].lastChild, text);
-    list.children[index].hidden = OF_VALIDATIONS.includes(name) && job.validations.length === 0;
-  });
+  for (const [index, [name, text]] of Object.entries(facts).entries()) {
+    const row = /** @type {HTMLElement} */ (list.children[index]);
+    if (row.lastChild) setText(row.lastChild, text);
+    row.hidden = VALIDATION_FACTS.includes(name) && job.validations.length === 0;
+  }
 }

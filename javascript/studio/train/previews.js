@@ -1,37 +1,50 @@
-// previews.js – the preview pictures of a training, prompt by prompt: the newest step, older ones by the slider, and a
-// click enlarges.
+// previews.js – the preview pictures of a training, by prompt: the newest step first, older ones by the slider.
+
+/** @import { JobView, PreviewView } from "../lib/types.d.ts" */
 
 import { address } from "../lib/api.js";
-import { element, setText } from "../lib/dom.js";
+import { closest, element, setText } from "../lib/dom.js";
 
-/** Returns `{ root, show }`; `show` takes a job. */
+/** Returns `{ root, show }`. */
 export function previewGrid() {
   const heading = element("h3", { textContent: "Previews" });
   const slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "Step of the previews" });
   const grid = element("div", { className: "ti-preview-prompts" });
   const root = element("section", { className: "ti-previews-section", hidden: true }, heading, slider, grid);
-  const zoom = enlarger();
+  const zoom = zoomDialog();
   root.append(zoom.root);
+  /** @type {JobView | null} */
   let job = null;
+  /** @type {number[]} */
   let steps = [];
-  let follow = true;
+  let isFollowing = true; // the newest step
 
   const draw = () => {
     const step = steps[Number(slider.value)];
     setText(heading, `Previews at step ${step}`);
     slider.setAttribute("aria-valuetext", `step ${step}`);
-    const pictures = job.previews.filter((preview) => preview.step === step).sort((a, b) => a.index - b.index);
+    const previews = job?.previews ?? [];
+    const pictures = previews.filter((preview) => preview.step === step).sort((a, b) => a.index - b.index);
     const addresses = pictures.map(addressOf).join();
     if (grid.dataset.addresses === addresses) return;
     grid.dataset.addresses = addresses;
     const prompts = [...new Set(pictures.map(({ prompt }) => prompt))];
-    grid.replaceChildren(...prompts.map((prompt) => figure(prompt, pictures.filter((made) => made.prompt === prompt))));
+    const picturesOf = (/** @type {string} */ prompt) => pictures.filter((picture) => picture.prompt === prompt);
+    grid.replaceChildren(...prompts.map((prompt) => figure(prompt, picturesOf(prompt))));
   };
+  /**
+   * @param {string} prompt
+   * @param {PreviewView[]} pictures
+   */
   const figure = (prompt, pictures) => {
     const row = element("div", { className: "ti-previews" }, ...pictures.map(thumbnail));
-    return element("figure", { className: "ti-figure" }, row, element("figcaption", { className: "ti-note", textContent: prompt }));
+    const caption = element("figcaption", { className: "ti-note", textContent: prompt });
+    return element("figure", { className: "ti-figure" }, row, caption);
   };
-  const addressOf = (preview) => address(`jobs/${encodeURIComponent(job.id)}/previews/${encodeURIComponent(preview.url_name)}`);
+  /** @param {PreviewView} preview */
+  const addressOf = (preview) =>
+    address(`jobs/${encodeURIComponent(job?.id ?? "")}/previews/${encodeURIComponent(preview.url_name)}`);
+  /** @param {PreviewView} preview */
   const thumbnail = (preview) => {
     const caption = `Step ${preview.step}, seed ${preview.seed}: ${preview.prompt}`;
     const image = element("img", { src: addressOf(preview), alt: caption, title: caption });
@@ -39,29 +52,31 @@ export function previewGrid() {
   };
 
   slider.addEventListener("input", () => {
-    follow = Number(slider.value) === steps.length - 1;
+    isFollowing = Number(slider.value) === steps.length - 1;
     draw();
   });
   grid.addEventListener("click", ({ target }) => {
-    const image = target.closest(".ti-preview")?.querySelector("img");
+    const image = closest(target, ".ti-preview")?.querySelector("img");
     if (image) zoom.show(image);
   });
 
+  /** @param {JobView} newJob */
   const show = (newJob) => {
-    if (newJob.id !== job?.id) follow = true;
+    if (newJob.id !== job?.id) isFollowing = true;
     job = newJob;
-    steps = [...new Set(job.previews.map((preview) => preview.step))].sort((a, b) => a - b);
+    steps = [...new Set(newJob.previews.map((preview) => preview.step))].sort((a, b) => a - b);
     root.hidden = steps.length === 0;
     if (root.hidden) return;
-    slider.max = steps.length - 1;
+    slider.max = String(steps.length - 1);
     slider.hidden = steps.length === 1;
-    if (follow) slider.value = steps.length - 1;
+    if (isFollowing) slider.value = slider.max;
     draw();
   };
   return { root, show };
 }
 
-function enlarger() {
+/** Returns the dialog that enlarges a picture. */
+function zoomDialog() {
   const image = element("img", { alt: "" });
   const caption = element("p");
   const close = element("button", { type: "button", className: "ti-button", textContent: "Close" });
@@ -69,6 +84,7 @@ function enlarger() {
   root.addEventListener("click", ({ target }) => {
     if (target === root || target === close) root.close();
   });
+  /** @param {HTMLImageElement} thumbnail */
   const show = (thumbnail) => {
     image.src = thumbnail.src;
     setText(caption, thumbnail.alt);

@@ -51,7 +51,7 @@ def train_tab(services: Services, settings: Quicksettings) -> None:
                     interactive=False,
                 )
                 place("ti_job_actions", "Stop and resume")
-            message = live_text("ti_train_said", NO_MESSAGE, MESSAGE)
+            message = live_text("ti_train_status", NO_MESSAGE, MESSAGE)
             place("ti_monitor", "Training")
     form = Form(TrainRequest, controls, fixed=options_without_control(controls))
     sized = settings.give_size(controls["width"], controls["height"])
