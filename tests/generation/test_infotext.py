@@ -24,7 +24,7 @@ def test_the_infotext_is_a1111s() -> None:
         "Negative prompt: blur\n"
         "Steps: 7, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, Seed: 42, Size: 64x96, "
         'Model hash: 0123456789, Model: demo, Clip skip: 2, TI hashes: "my-cat: ffffffffffff, abc: eeeeeeeeeeee", '
-        "Version: Textual Inversion Studio 0.1.0"
+        "Version: Textual Inversion Studio 0.2.0"
     )
 
 

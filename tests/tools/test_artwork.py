@@ -9,7 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from tests.tools.test_demo_model import tokenizer_folder  # noqa: F401  # a fixture
-from tools.demo_model.artwork import autoencoder, packing, text_lessons, things, train_unet
+from tools.demo_model.artwork import autoencoder, begun, packing, text_lessons, things, train_unet
 from tools.demo_model.artwork.captions import artwork_caption, drawn_caption, manner_caption
 from tools.demo_model.artwork.icons import SETS, SPRITE, Icon, icons_of, load_icons, rendered
 from tools.demo_model.artwork.manners import in_manner
@@ -284,6 +284,19 @@ def test_a_tiny_run_teaches_the_text_model_and_then_the_unet(work: Path, monkeyp
     train_unet.train_unet(work, material, model, recipe, Team())
     assert moved(work / "unet.state.pt") > 0.9
     assert UNet2DConditionModel.from_pretrained(work / "unet").config.cross_attention_dim == 16
+    assert_goes_on_elsewhere(work, material, shape)
+
+
+def assert_goes_on_elsewhere(work: Path, material: train_unet.Material, shape: UnetShape) -> None:
+    """What is kept of a training is, but for half precision, what another work folder begins with."""
+    begun.save(work, work / "begun")
+    begun.restore(work / "begun", work / "elsewhere", shape)
+    model = train_unet.new_models(work / "elsewhere", material, shape, work / "elsewhere" / "unet_begin")
+    average = torch.load(work / "unet.state.pt", weights_only=True)["average"]
+    assert average.keys() == model.state_dict().keys()
+    for name, value in model.state_dict().items():
+        assert torch.allclose(value, average[name], rtol=1e-3, atol=1e-4), name
+    assert (work / "elsewhere" / "vae" / "diffusion_pytorch_model.safetensors").exists()
 
 
 def moved(state_file: Path) -> float:
